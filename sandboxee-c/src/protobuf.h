@@ -7,6 +7,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct sandwire_protobuf_reader {
   const uint8_t *at, *end;
   bool malformed; /* set when sandwire_protobuf_next stopped before the end */
@@ -29,7 +33,7 @@ struct sandwire_protobuf_writer {
   uint8_t *buffer;
   size_t capacity;
   size_t size;
-  bool overflow; /* set when something did not fit; what was written before stays */
+  bool overflow; /* set when a field did not fit; whole fields before it stay, nothing more is added */
 };
 
 void sandwire_protobuf_writer_init(struct sandwire_protobuf_writer *writer, void *buffer, size_t capacity);
@@ -38,5 +42,9 @@ void sandwire_protobuf_put_bytes(struct sandwire_protobuf_writer *writer, uint32
                                  size_t size);
 
 /* Repeated scalars: parsers must take both forms, packed (as proto3 writes them) and one field each. */
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif
