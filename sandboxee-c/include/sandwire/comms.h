@@ -2,8 +2,7 @@
  *
  * Calls wait until they are done, or for the time set by sandwire_comms_set_timeout(). They return SANDWIRE_OK
  * or an enum sandwire_error, never print, abort or raise SIGPIPE (one exception: see sandwire_comms_default).
- * An object serves one thread at a time; one thread that only sends beside one that only receives is fine as
- * long as neither reads sandwire_comms_error_text().
+ * An object serves one thread at a time.
  *
  * A typed receive that meets another tag, a value of the wrong size or one larger than the caller's buffer
  * returns TAG_MISMATCH, BAD_LENGTH or TOO_LARGE and leaves the message unread: peek at its tag and receive it
@@ -147,7 +146,7 @@ SANDWIRE_API enum sandwire_error sandwire_comms_recv_fd(struct sandwire_comms *c
 /* Asks the kernel to attach the writer's credentials to what is received from now on (SO_PASSCRED). Call it
  * before the peer sends them. */
 SANDWIRE_API enum sandwire_error sandwire_comms_enable_credentials(struct sandwire_comms *comms);
-/* NO_CREDENTIALS (final) if a Creds message came without, as when they were not enabled. */
+/* NO_CREDENTIALS if a Creds message came without, as when they were not enabled; the message is gone then. */
 SANDWIRE_API enum sandwire_error sandwire_comms_recv_credentials(struct sandwire_comms *comms,
                                                                  struct sandwire_credentials *credentials);
 /* Credentials of whoever made the socket pair or connected it (SO_PEERCRED). */
@@ -171,7 +170,7 @@ SANDWIRE_API enum sandwire_error sandwire_comms_recv_any(struct sandwire_comms *
                                                          struct sandwire_any *message);
 /* Frees the payload and closes the fd unless they were taken (set to NULL and -1). */
 SANDWIRE_API void sandwire_any_destroy(struct sandwire_any *message);
-/* Sends one message, then receives one. */
+/* Sends one message, then receives one; the timeout counts for each half. */
 SANDWIRE_API enum sandwire_error sandwire_comms_exchange(struct sandwire_comms *comms, uint32_t tag,
                                                          const void *bytes, size_t size,
                                                          struct sandwire_any *reply);

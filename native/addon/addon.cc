@@ -1,0 +1,33 @@
+#include <cerrno>
+#include <cstring>
+
+#include "environment.h"
+
+#include <uv.h>
+
+namespace sandwire {
+
+void ThrowSystemError(Napi::Env env, int error_number, const char* syscall) {
+  std::string name = uv_err_name(-error_number);
+  std::string message = std::string(syscall) + ": " + name + ": " + std::strerror(error_number);
+  Napi::Error error = Napi::Error::New(env, message);
+  error.Set("code", Napi::String::New(env, name));
+  error.Set("errno", Napi::Number::New(env, error_number));
+  error.Set("syscall", Napi::String::New(env, syscall));
+  error.ThrowAsJavaScriptException();
+}
+
+namespace {
+
+Napi::Object Init(Napi::Env env, Napi::Object exports) {
+  exports.Set("Socket", DefineSocket(env));
+  DefineDescriptors(env, exports);
+  return exports;
+}
+
+}  // namespace
+}  // namespace sandwire
+
+static Napi::Object InitAddon(Napi::Env env, Napi::Object exports) { return sandwire::Init(env, exports); }
+
+NODE_API_MODULE(sandwire, InitAddon)

@@ -1,0 +1,14 @@
+/* The channel to the host: requests in, events out. Runs in the supervisor; never waits for the host. */
+#ifndef SUPERVISOR_CONTROL_H
+#define SUPERVISOR_CONTROL_H
+
+#include <stddef.h>
+
+/* Takes the socket over. 0, or -1 with errno. */
+int control_open(int socket);
+
+/* Queues one Event message. If there is no memory to queue it the channel is closed, which ends every run: a host
+ * that misses an event could wait for ever. */
+void control_send_event(const void *event, size_t size);
+
+#endif

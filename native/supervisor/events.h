@@ -1,0 +1,26 @@
+/* The supervisor's words to the host. */
+#ifndef SUPERVISOR_EVENTS_H
+#define SUPERVISOR_EVENTS_H
+
+#include <stdint.h>
+#include <sys/resource.h>
+#include <sys/types.h>
+
+#include "setup_report.h"
+#include "violation.h"
+
+/* How a run ended; what does not apply to its kind is not looked at. */
+struct run_end {
+  int kind; /* enum sandwire_end_kind; 0: not ended */
+  int exit_code;
+  int signal;
+  struct rusage usage;
+};
+
+void events_send_started(uint64_t run, pid_t sandboxee, pid_t init);
+void events_send_sandboxed(uint64_t run);
+void events_send_ended(uint64_t run, const struct run_end *end, const struct setup_report *report,
+                       const struct violation *violation);
+void events_send_refused(uint64_t run, const char *reason);
+
+#endif

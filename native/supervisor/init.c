@@ -1,0 +1,113 @@
+#include "init.h"
+
+#include <errno.h>
+#include <linux/audit.h>
+#include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <net/if.h>
+#include <signal.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "mounts.h"
+#include "privileges.h"
+#include "sandwire/wire.generated.h"
+
+static void bring_loopback_up(struct setup_report *report) {
+  int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) {
+    if (errno == EAFNOSUPPORT) {
+      return; /* a kernel without IPv4 has no 127.0.0.1 to offer */
+    }
+    setup_fail(report, SANDWIRE_STEP_LOOPBACK, "socket");
+  }
+  struct ifreq request;
+  memset(&request, 0, sizeof(request));
+  memcpy(request.ifr_name, "lo", sizeof("lo"));
+  request.ifr_flags = IFF_UP | IFF_RUNNING;
+  if (ioctl(fd, SIOCSIFFLAGS, &request) != 0) {
+    setup_fail(report, SANDWIRE_STEP_LOOPBACK, "lo");
+  }
+  close(fd);
+}
+
+/* Init needs one syscall for the rest of its life. */
+static void allow_only_waiting(struct setup_report *report) {
+  struct sock_filter program[] = {
+    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_ppoll, 1, 0),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_restart_syscall, 0, 1),
+    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+  };
+  struct sock_fprog filter = {.len = sizeof(program) / sizeof(program[0]), .filter = program};
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+      syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filter) != 0) {
+    setup_fail(report, SANDWIRE_STEP_INIT, "seccomp");
+  }
+}
+
+_Noreturn void init_main(struct start_request *request, struct setup_report *report, int go_fd, int ready_fd,
+                         bool root) {
+  char byte;
+  if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0) {
+    setup_fail(report, SANDWIRE_STEP_INIT, "PR_SET_PDEATHSIG");
+  }
+  if (read(go_fd, &byte, 1) != 1) {
+    _exit(SETUP_EXIT_CODE); /* the maker failed and has said why */
+  }
+  close(go_fd);
+  if (!root) {
+    /* What is mounted outside stays outside. */
+    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0) {
+      setup_fail(report, SANDWIRE_STEP_ROOT, "private propagation");
+    }
+    mounts_open_sources(request, report);
+  }
+  /* Before the root is made: its files belong to whoever makes them, and only the mapped user can own files. All
+   * capabilities in this user namespace stay, as the user given up was never this namespace's root. */
+  if (root && sandwire_become_inside_user(true) != 0) {
+    setup_fail(report, SANDWIRE_STEP_IDENTITY, "init");
+  }
+  mounts_make_root(request, report);
+  if (request->hostname[0] != '\0' && sethostname(request->hostname, strlen(request->hostname)) != 0) {
+    setup_fail(report, SANDWIRE_STEP_HOSTNAME, request->hostname);
+  }
+  if (!request->unrestricted_networking) {
+    bring_loopback_up(report);
+  }
+  /* Orphans of the sandbox become our children; ignored, they are reaped by the kernel (wait(2), notes). */
+  if (sandwire_leave_session() != 0 || sandwire_reset_signals() != 0 || signal(SIGCHLD, SIG_IGN) == SIG_ERR ||
+      prctl(PR_SET_NAME, "sandwire-init", 0, 0, 0) != 0) {
+    setup_fail(report, SANDWIRE_STEP_INIT, "session and signals");
+  }
+  /* One capability stays permitted, a useless one here: it makes init's set larger than a sandboxee's empty one,
+   * and so the kernel's ptrace check (cap_ptrace_access_check() in commoncap.c) keeps sandboxees, which share
+   * init's uid, out of its memory. That memory is a copy of the supervisor's. */
+  if (sandwire_drop_capabilities(CAP_WAKE_ALARM) != 0) {
+    setup_fail(report, SANDWIRE_STEP_INIT, "capabilities");
+  }
+  /* Again: dropping ids or capabilities clears it (prctl(2)). If the supervisor has died meanwhile, nobody reads
+   * the pipe, and the write below fails. */
+  if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0) {
+    setup_fail(report, SANDWIRE_STEP_INIT, "PR_SET_PDEATHSIG");
+  }
+  if (dup2(ready_fd, 0) < 0 || sandwire_close_all_fds_but((const int[]){0}, 1) != 0) {
+    setup_fail(report, SANDWIRE_STEP_INIT, "fds");
+  }
+  if (write(0, "r", 1) != 1) {
+    _exit(SETUP_EXIT_CODE);
+  }
+  close(0);
+  allow_only_waiting(report);
+  for (;;) {
+    (void)syscall(SYS_ppoll, NULL, 0, NULL, NULL, 0); /* only SIGKILL ends it */
+  }
+}

@@ -1,0 +1,15 @@
+/* Pid 1 of a sandbox: makes its root, then holds its namespaces until it is killed. */
+#ifndef SUPERVISOR_INIT_H
+#define SUPERVISOR_INIT_H
+
+#include <stdbool.h>
+
+#include "setup_report.h"
+#include "start_request.h"
+
+/* Never returns. go_fd: readable when the ids are mapped. ready_fd: gets one byte when the sandbox is complete.
+ * root: the host is root, so its ids have to be given up and the sources of mounts are open already. */
+_Noreturn void init_main(struct start_request *request, struct setup_report *report, int go_fd, int ready_fd,
+                         bool root);
+
+#endif

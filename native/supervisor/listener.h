@@ -1,0 +1,23 @@
+/* The seccomp listener of a sandboxee: how the supervisor comes by it, and the one notification it lets through. */
+#ifndef SUPERVISOR_LISTENER_H
+#define SUPERVISOR_LISTENER_H
+
+#include <linux/seccomp.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+/* Takes a duplicate of the listener out of the process. number: where the process said it would be. Returns the fd
+ * (CLOEXEC), or -1 with errno. */
+int listener_take(int pidfd, pid_t pid, int number);
+
+/* Whether the fd is a seccomp listener at all. */
+bool listener_is_one(int fd);
+
+/* Whether this is the syscall with which a launch ends: the marked execveat, or the magic syscall of
+ * sandboxMeHere. mode: enum sandwire_launch_mode. */
+bool listener_is_launch(int mode, const struct seccomp_notif *notification);
+
+/* Lets it happen (execveat) or answers it with 0 (the magic syscall). 0, or -1 with errno. */
+int listener_let_through(int listener, const struct seccomp_notif *notification);
+
+#endif

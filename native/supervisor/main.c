@@ -1,0 +1,45 @@
+/* The supervisor of one host process. It is started with its control socket on fd 3 and nothing else: no arguments,
+ * no environment. It makes sandboxes, watches what runs in them and tells the host how that ended. When the host
+ * goes, the socket ends, and everything ends with it. Runs with the host's uid and privileges, single-threaded,
+ * and executes nothing a sandboxee sent. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "control.h"
+#include "event_loop.h"
+
+enum { CONTROL_FD = 3 };
+
+static int fail(const char *what) {
+  fprintf(stderr, "sandwire-supervisor: %s: %s\n", what, strerror(errno));
+  return 1;
+}
+
+int main(void) {
+  if (syscall(SYS_close_range, CONTROL_FD + 1, ~0u, 0) != 0) {
+    return fail("close_range (Linux 5.9 is needed)");
+  }
+  /* The ancestor that orphans come to: the statuses of sandboxees that a fork server forked, too. */
+  if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0) {
+    return fail("PR_SET_CHILD_SUBREAPER");
+  }
+  signal(SIGPIPE, SIG_IGN); /* a pipe to an init that has died */
+  struct rlimit files;
+  if (getrlimit(RLIMIT_NOFILE, &files) != 0) {
+    return fail("getrlimit");
+  }
+  files.rlim_cur = files.rlim_max; /* a few fds a run, and numbers up to 1023 in every launch */
+  if (setrlimit(RLIMIT_NOFILE, &files) != 0) {
+    return fail("setrlimit");
+  }
+  if (event_loop_open() != 0 || control_open(CONTROL_FD) != 0) {
+    return fail("epoll on the control socket (fd 3); this program is started by the sandwire host library");
+  }
+  return event_loop_run() == 0 ? 0 : fail("epoll_wait");
+}

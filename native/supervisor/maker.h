@@ -1,0 +1,13 @@
+/* Makes a sandbox: forked by the supervisor for one sandbox, forks its init into fresh namespaces, and ends. */
+#ifndef SUPERVISOR_MAKER_H
+#define SUPERVISOR_MAKER_H
+
+#include "setup_report.h"
+#include "start_request.h"
+
+/* Never returns. ready_fd is for init, which writes one byte to it when the sandbox is complete. The pid of init
+ * is in report->init_pid when the maker has ended with 0. */
+_Noreturn void maker_main(struct start_request *request, struct setup_report *report, int ready_fd,
+                          pid_t supervisor);
+
+#endif

@@ -1,0 +1,308 @@
+#include "start_request.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "protobuf.h"
+#include "sandwire/wire.generated.h"
+
+struct arena_chunk {
+  struct arena_chunk *next;
+  size_t used, size;
+  _Alignas(16) unsigned char bytes[];
+};
+
+const struct limit_kind start_request_limits[LIMIT_KINDS] = {
+  {RLIMIT_AS, "address space"}, {RLIMIT_CPU, "cpu"},         {RLIMIT_FSIZE, "file size"},
+  {RLIMIT_NOFILE, "open files"}, {RLIMIT_CORE, "core"},      {RLIMIT_NPROC, "processes"},
+  {RLIMIT_STACK, "stack"},       {RLIMIT_DATA, "data"},      {RLIMIT_MEMLOCK, "memlock"},
+};
+
+static void *arena_allocate(struct arena_chunk **arena, size_t size) {
+  size = (size + 15) & ~(size_t)15;
+  struct arena_chunk *chunk = *arena;
+  if (chunk == NULL || chunk->size - chunk->used < size) {
+    size_t chunk_size = size > 8192 ? size : 8192;
+    chunk = malloc(sizeof(*chunk) + chunk_size);
+    if (chunk == NULL) {
+      return NULL;
+    }
+    chunk->next = *arena;
+    chunk->used = 0;
+    chunk->size = chunk_size;
+    *arena = chunk;
+  }
+  void *result = chunk->bytes + chunk->used;
+  chunk->used += size;
+  memset(result, 0, size);
+  return result;
+}
+
+/* A NUL-terminated copy; NULL if there is no memory or the text holds a NUL of its own. */
+static char *copy_text(struct arena_chunk **arena, const struct sandwire_protobuf_field *field) {
+  if (field->size > 0 && memchr(field->bytes, 0, field->size) != NULL) {
+    return NULL;
+  }
+  char *copy = arena_allocate(arena, field->size + 1);
+  if (copy != NULL && field->size > 0) {
+    memcpy(copy, field->bytes, field->size);
+  }
+  return copy;
+}
+
+static bool count_fields(const uint8_t *bytes, size_t size, size_t *args, size_t *envs, size_t *mounts) {
+  struct sandwire_protobuf_reader reader;
+  struct sandwire_protobuf_field field;
+  sandwire_protobuf_reader_init(&reader, bytes, size);
+  while (sandwire_protobuf_next(&reader, &field)) {
+    *args += field.number == SANDWIRE_START_REQUEST_ARGS;
+    *envs += field.number == SANDWIRE_START_REQUEST_ENVS;
+    *mounts += field.number == SANDWIRE_START_REQUEST_MOUNTS;
+  }
+  return !reader.malformed;
+}
+
+static const char *parse_mount(struct start_request *request, const struct sandwire_protobuf_field *outer) {
+  struct mount_request *mount = &request->mounts[request->mount_count];
+  struct sandwire_protobuf_reader reader;
+  struct sandwire_protobuf_field field;
+  mount->source = -1;
+  mount->inside = mount->outside = "";
+  sandwire_protobuf_reader_init(&reader, outer->bytes, outer->size);
+  while (sandwire_protobuf_next(&reader, &field)) {
+    switch (field.number) {
+      case SANDWIRE_MOUNT_KIND:
+        mount->kind = (int)field.value;
+        break;
+      case SANDWIRE_MOUNT_INSIDE:
+        mount->inside = copy_text(&request->arena, &field);
+        break;
+      case SANDWIRE_MOUNT_OUTSIDE:
+        mount->outside = copy_text(&request->arena, &field);
+        break;
+      case SANDWIRE_MOUNT_WRITABLE:
+        mount->writable = field.value != 0;
+        break;
+      case SANDWIRE_MOUNT_EXECUTABLE:
+        mount->executable = field.value != 0;
+        break;
+      case SANDWIRE_MOUNT_SIZE_BYTES:
+        mount->size_bytes = field.value;
+        break;
+      default:
+        break;
+    }
+    if (mount->inside == NULL || mount->outside == NULL) {
+      return "a mount path that is too long or holds a NUL";
+    }
+  }
+  if (reader.malformed || mount->kind <= SANDWIRE_MOUNT_KIND_UNSPECIFIED || mount->kind > SANDWIRE_MOUNT_SYSFS ||
+      mount->inside[0] != '/' || mount->inside[1] == '\0') {
+    return "a malformed mount";
+  }
+  request->mount_count++;
+  return NULL;
+}
+
+static const char *parse_limits(struct start_request *request, const struct sandwire_protobuf_field *outer) {
+  /* The message's fields 1 to 9 stand in the order of start_request_limits. */
+  struct sandwire_protobuf_reader reader;
+  struct sandwire_protobuf_field field;
+  sandwire_protobuf_reader_init(&reader, outer->bytes, outer->size);
+  while (sandwire_protobuf_next(&reader, &field)) {
+    if (field.number >= SANDWIRE_LIMITS_ADDRESS_SPACE_BYTES && field.number <= SANDWIRE_LIMITS_MEMLOCK_BYTES) {
+      struct limit_request *limit = &request->limits[field.number - SANDWIRE_LIMITS_ADDRESS_SPACE_BYTES];
+      limit->set = true;
+      limit->value = field.value;
+    }
+  }
+  return reader.malformed ? "malformed limits" : NULL;
+}
+
+static const char *add_target(struct start_request *request, uint64_t value) {
+  /* A negative int32 travels as a 64-bit varint; none is allowed here. The launch needs 1021 and 1022. */
+  if (value > SANDWIRE_COMMS_FD || value == SANDWIRE_RENDEZVOUS_FD || value == SANDWIRE_EXEC_FD) {
+    return "an fd target that is not 0 to 1020 or 1023";
+  }
+  for (size_t i = 1; i < request->fd_count; i++) {
+    if (request->targets[i] == (int)value) {
+      return "two fds for one target";
+    }
+  }
+  if (request->fd_count == MAX_RUN_FDS) {
+    return "too many fds";
+  }
+  request->targets[request->fd_count++] = (int)value;
+  return NULL;
+}
+
+static const char *copy_policy(struct start_request *request, const struct sandwire_protobuf_field *field) {
+  if (field->size % sizeof(struct sock_filter) != 0 || field->size / sizeof(struct sock_filter) > BPF_MAXINSNS) {
+    return "a policy that is not 1 to 4096 instructions";
+  }
+  request->policy = arena_allocate(&request->arena, field->size);
+  if (request->policy == NULL) {
+    return "no memory";
+  }
+  memcpy(request->policy, field->bytes, field->size);
+  request->policy_count = field->size / sizeof(struct sock_filter);
+  return NULL;
+}
+
+static const char *parse_field(struct start_request *request, const struct sandwire_protobuf_field *field,
+                               size_t *args, size_t *envs) {
+  switch (field->number) {
+    case SANDWIRE_START_REQUEST_RUN:
+      request->run = field->value;
+      return NULL;
+    case SANDWIRE_START_REQUEST_MODE:
+      request->mode = (int)field->value;
+      return NULL;
+    case SANDWIRE_START_REQUEST_ARGS:
+      request->args[*args] = copy_text(&request->arena, field);
+      return request->args[(*args)++] == NULL ? "an argument that holds a NUL" : NULL;
+    case SANDWIRE_START_REQUEST_ENVS:
+      request->envs[*envs] = copy_text(&request->arena, field);
+      return request->envs[(*envs)++] == NULL ? "an environment entry that holds a NUL" : NULL;
+    case SANDWIRE_START_REQUEST_CWD:
+      request->cwd = copy_text(&request->arena, field);
+      return request->cwd == NULL ? "a cwd that holds a NUL" : NULL;
+    case SANDWIRE_START_REQUEST_HOSTNAME:
+      request->hostname = copy_text(&request->arena, field);
+      return request->hostname == NULL ? "a hostname that holds a NUL" : NULL;
+    case SANDWIRE_START_REQUEST_PROGRAM:
+      request->program = copy_text(&request->arena, field);
+      return request->program == NULL ? "a program path that holds a NUL" : NULL;
+    case SANDWIRE_START_REQUEST_POLICY_BYTES:
+      return copy_policy(request, field);
+    case SANDWIRE_START_REQUEST_ALLOW_SPECULATION:
+      request->allow_speculation = field->value != 0;
+      return NULL;
+    case SANDWIRE_START_REQUEST_UNRESTRICTED_NETWORKING:
+      request->unrestricted_networking = field->value != 0;
+      return NULL;
+    case SANDWIRE_START_REQUEST_ROOT_WRITABLE:
+      request->root_writable = field->value != 0;
+      return NULL;
+    case SANDWIRE_START_REQUEST_MOUNTS:
+      return parse_mount(request, field);
+    case SANDWIRE_START_REQUEST_LIMITS:
+      return parse_limits(request, field);
+    case SANDWIRE_START_REQUEST_WALLTIME_MS:
+      request->walltime_ms = field->value;
+      return NULL;
+    case SANDWIRE_START_REQUEST_OUTSIDE_UID:
+      request->outside_uid_set = true;
+      request->outside_uid = (uid_t)field->value;
+      return NULL;
+    case SANDWIRE_START_REQUEST_OUTSIDE_GID:
+      request->outside_gid_set = true;
+      request->outside_gid = (gid_t)field->value;
+      return NULL;
+    case SANDWIRE_START_REQUEST_FD_TARGETS:
+      return field->wire_type == 0 ? add_target(request, field->value) : "malformed fd targets";
+    default:
+      return NULL;
+  }
+}
+
+static int compare_ints(const void *a, const void *b) {
+  return (*(const int *)a > *(const int *)b) - (*(const int *)a < *(const int *)b);
+}
+
+static const char *parse(struct start_request *request, const uint8_t *bytes, size_t size) {
+  size_t args = 0, envs = 0, mounts = 0;
+  if (!count_fields(bytes, size, &args, &envs, &mounts)) {
+    return "a malformed StartRequest";
+  }
+  if (mounts > MAX_MOUNTS) {
+    return "more than 4096 mounts";
+  }
+  request->args = arena_allocate(&request->arena, (args + 1) * sizeof(char *));
+  request->envs = arena_allocate(&request->arena, (envs + 1) * sizeof(char *));
+  request->mounts = arena_allocate(&request->arena, (mounts + 1) * sizeof(struct mount_request));
+  request->fds = arena_allocate(&request->arena, MAX_RUN_FDS * sizeof(int));
+  request->targets = arena_allocate(&request->arena, MAX_RUN_FDS * sizeof(int));
+  request->sorted_targets = arena_allocate(&request->arena, (MAX_RUN_FDS + 2) * sizeof(int));
+  if (request->args == NULL || request->envs == NULL || request->mounts == NULL || request->fds == NULL ||
+      request->targets == NULL || request->sorted_targets == NULL) {
+    return "no memory";
+  }
+  request->cwd = request->hostname = request->program = "";
+  request->fd_count = 1;
+  request->targets[0] = SANDWIRE_EXEC_FD;
+
+  struct sandwire_protobuf_reader reader;
+  struct sandwire_protobuf_field field;
+  sandwire_protobuf_reader_init(&reader, bytes, size);
+  size_t next_arg = 0, next_env = 0;
+  while (sandwire_protobuf_next(&reader, &field)) {
+    const char *reason = parse_field(request, &field, &next_arg, &next_env);
+    if (reason != NULL) {
+      return reason;
+    }
+  }
+  if (request->mode != SANDWIRE_SANDBOXED_BEFORE_EXEC && request->mode != SANDWIRE_SANDBOX_ME_HERE) {
+    return "an unknown launch mode";
+  }
+  if (request->mode == SANDWIRE_SANDBOXED_BEFORE_EXEC && request->policy_count == 0) {
+    return "no policy"; /* fail closed: never an exec without a filter */
+  }
+  for (size_t i = 0; i < request->fd_count; i++) {
+    request->fds[i] = -1;
+    request->sorted_targets[request->sorted_count++] = request->targets[i];
+  }
+  request->sorted_targets[request->sorted_count++] = SANDWIRE_RENDEZVOUS_FD;
+  for (int fd = 0; fd <= 2; fd++) {
+    bool given = false;
+    for (size_t i = 1; i < request->fd_count; i++) {
+      given = given || request->targets[i] == fd;
+    }
+    if (!given) {
+      return "no fd for standard input, output or error";
+    }
+  }
+  qsort(request->sorted_targets, request->sorted_count, sizeof(int), compare_ints);
+  return NULL;
+}
+
+struct start_request *start_request_parse(const uint8_t *bytes, size_t size, uint64_t *run, const char **reason) {
+  struct arena_chunk *arena = NULL;
+  struct start_request *request = arena_allocate(&arena, sizeof(*request));
+  if (request == NULL) {
+    *reason = "no memory";
+    return NULL;
+  }
+  request->arena = arena;
+  *reason = parse(request, bytes, size);
+  *run = request->run;
+  if (*reason != NULL) {
+    request->fd_count = 0; /* none received yet */
+    start_request_destroy(request);
+    return NULL;
+  }
+  return request;
+}
+
+void start_request_close_fds(struct start_request *request) {
+  for (size_t i = 0; i < request->fd_count; i++) {
+    if (request->fds[i] >= 0) {
+      close(request->fds[i]);
+      request->fds[i] = -1;
+    }
+  }
+}
+
+void start_request_destroy(struct start_request *request) {
+  if (request == NULL) {
+    return;
+  }
+  start_request_close_fds(request);
+  struct arena_chunk *chunk = request->arena; /* the request itself lies in the last of them */
+  while (chunk != NULL) {
+    struct arena_chunk *next = chunk->next;
+    free(chunk);
+    chunk = next;
+  }
+}

@@ -1,0 +1,75 @@
+/* A StartRequest as the supervisor uses it: parsed and checked before anything is forked, because the children
+ * allocate nothing. Everything hangs on one arena. Runs in the supervisor. */
+#ifndef SUPERVISOR_START_REQUEST_H
+#define SUPERVISOR_START_REQUEST_H
+
+#include <linux/filter.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/resource.h>
+#include <sys/types.h>
+
+struct mount_request {
+  int kind; /* enum sandwire_mount_kind */
+  const char *inside;
+  const char *outside;
+  bool writable;
+  bool executable;
+  uint64_t size_bytes;
+  int source; /* the cloned mount tree, in the children; -1: none */
+};
+
+struct limit_request {
+  bool set;
+  uint64_t value;
+};
+
+enum { LIMIT_KINDS = 9, MAX_RUN_FDS = 256, MAX_MOUNTS = 4096 };
+
+struct start_request {
+  struct arena_chunk *arena;
+  uint64_t run;
+  int mode; /* enum sandwire_launch_mode */
+  char **args; /* NULL-terminated, for execveat */
+  char **envs;
+  const char *cwd;
+  const char *hostname;
+  const char *program;
+  struct sock_filter *policy;
+  size_t policy_count;
+  bool allow_speculation;
+  bool unrestricted_networking;
+  bool root_writable;
+  struct mount_request *mounts;
+  size_t mount_count;
+  struct limit_request limits[LIMIT_KINDS]; /* in the order of start_request_limits */
+  uint64_t walltime_ms;
+  bool outside_uid_set, outside_gid_set;
+  uid_t outside_uid;
+  gid_t outside_gid;
+  /* fds[0] is the program; fds[i] for i ≥ 1 becomes targets[i] in the sandboxee. -1 until received. */
+  int *fds;
+  int *targets;
+  size_t fd_count;
+  size_t fds_received;
+  int *sorted_targets; /* targets[1…], 1021 and 1022 with them, ascending: what close_range leaves open */
+  size_t sorted_count;
+};
+
+/* Which rlimit each of start_request.limits is. */
+extern const struct limit_kind {
+  __rlimit_resource_t resource;
+  const char *name;
+} start_request_limits[LIMIT_KINDS];
+
+/* NULL if the bytes are no good; *reason (static text) then says why. *run is filled if it could be read. */
+struct start_request *start_request_parse(const uint8_t *bytes, size_t size, uint64_t *run, const char **reason);
+
+/* Closes what fds are left and frees everything. */
+void start_request_destroy(struct start_request *request);
+
+/* Closes the fds: the child that needed them has them. */
+void start_request_close_fds(struct start_request *request);
+
+#endif
