@@ -1,4 +1,3 @@
-#define _GNU_SOURCE
 #include "reader.h"
 
 #include <errno.h>
@@ -168,6 +167,13 @@ static bool carries_fd(uint32_t tag) {
   return tag == SANDWIRE_TAG_FD || tag == SANDWIRE_TAG_COMMS_UPGRADE;
 }
 
+bool sandwire_reader_has_stray_fd(const struct sandwire_reader *reader) {
+  uint32_t tag = 0;
+  uint64_t length = 0;
+  return sandwire_reader_peek_header(reader, &tag, &length) > 0 && !carries_fd(tag) && reader->pending_fd >= 0 &&
+         reader->pending_end <= reader->start + SANDWIRE_HEADER_SIZE + (size_t)length;
+}
+
 int sandwire_reader_next(struct sandwire_reader *reader, struct sandwire_message *message) {
   uint32_t tag = 0;
   uint64_t length = 0;
@@ -185,7 +191,7 @@ int sandwire_reader_next(struct sandwire_reader *reader, struct sandwire_message
     if (!holds_end_of_chunk) {
       return -fail(reader, SANDWIRE_ERROR_NO_FD);
     }
-  } else if (holds_end_of_chunk) {
+  } else if (sandwire_reader_has_stray_fd(reader)) {
     return -fail(reader, SANDWIRE_ERROR_SURPLUS_FD); /* known as soon as the header is, payload or not */
   }
   if (unread < size) {

@@ -70,6 +70,9 @@ int sandwire_reader_accept(struct sandwire_reader *reader, size_t size, int fd);
 /* Forgets size bytes at the start, which the caller has used: a header, and what there was of its payload. */
 void sandwire_reader_skip(struct sandwire_reader *reader, size_t size);
 
+/* Whether the pending fd cannot belong to the next message, whose header is there and announces none. */
+bool sandwire_reader_has_stray_fd(const struct sandwire_reader *reader);
+
 /* Whether at the end of the stream a message was cut short. */
 bool sandwire_reader_is_mid_message(const struct sandwire_reader *reader);
 

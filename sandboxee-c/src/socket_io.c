@@ -1,4 +1,3 @@
-#define _GNU_SOURCE
 #include "socket_io.h"
 
 #include <errno.h>

@@ -1,0 +1,10 @@
+/* All of libsandwire. */
+#ifndef SANDWIRE_SANDWIRE_H
+#define SANDWIRE_SANDWIRE_H
+
+#include "sandwire/buffer.h"
+#include "sandwire/client.h"
+#include "sandwire/comms.h"
+#include "sandwire/error.h"
+
+#endif
