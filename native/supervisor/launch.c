@@ -47,7 +47,13 @@ static void set_limits(const struct start_request *request, struct setup_report 
     if (!request->limits[i].set) {
       continue;
     }
-    struct rlimit limit = {request->limits[i].value, request->limits[i].value};
+    /* Never above what the host itself may use: only the privileged can raise a hard limit, and nobody should. */
+    struct rlimit present;
+    rlim_t value = request->limits[i].value;
+    if (getrlimit(start_request_limits[i].resource, &present) == 0 && present.rlim_max < value) {
+      value = present.rlim_max;
+    }
+    struct rlimit limit = {value, value};
     if (setrlimit(start_request_limits[i].resource, &limit) != 0) {
       setup_fail(report, SANDWIRE_STEP_LIMITS, start_request_limits[i].name);
     }
@@ -84,12 +90,12 @@ _Noreturn static void become_sandboxee(const struct start_request *request, stru
     setup_fail(report, SANDWIRE_STEP_CWD, request->cwd);
   }
   if (request->mode == SANDWIRE_SANDBOXED_BEFORE_EXEC) {
-    const char *step = "seccomp";
+    enum sandwire_filter_step step = SANDWIRE_FILTER_STEP_NONE;
     int result = sandwire_filter_install_announced(SANDWIRE_RENDEZVOUS_FD, request->policy, request->policy_count,
                                                    request->allow_speculation, &step);
     if (result != 0) {
       errno = -result;
-      setup_fail(report, SANDWIRE_STEP_FILTER, step);
+      setup_fail(report, SANDWIRE_STEP_FILTER, sandwire_filter_step_name(step));
     }
   }
   /* The sixth argument, which execveat(2) does not have, marks this call for the policy's preamble: it becomes a
