@@ -62,10 +62,12 @@ int sandwire_filter_prepare(bool allow_speculation, enum sandwire_filter_step *s
         is_missing_mitigation(errno)) {
       continue;
     }
-    /* EPERM also where the administrator has fixed the state (spectre_v2_user=on); then it is as wanted. */
+    /* EPERM also where the state is fixed for the whole machine (spectre_v2_user=on or off, a virtual machine whose
+     * CPU offers no control): the kernel then reports a state without PR_SPEC_PRCTL, and there is nothing to switch
+     * (Documentation/userspace-api/spec_ctrl.rst). */
     int error = errno;
     int state = prctl(PR_GET_SPECULATION_CTRL, mitigations[i], 0, 0, 0);
-    if (error != EPERM || state < 0 || (state & PR_SPEC_ENABLE)) {
+    if (error != EPERM || state < 0 || (state & PR_SPEC_PRCTL)) {
       return fail_step(step, SANDWIRE_FILTER_STEP_SPECULATION, error);
     }
   }
