@@ -1,0 +1,83 @@
+// From the supervisor's last word on a run to its Result.
+import { EndKind, type Ended, type ResourceUsage as UsageMessage, SetupStep } from '../protocol/messages.generated.js';
+import { ReasonCode, type ResourceUsage, Result } from './result.js';
+import { describeSetupFailure, type SetupContext } from './setup-failure.js';
+import { describeViolation, isForeignArch } from './violation.js';
+
+export interface EndContext {
+  readonly context: SetupContext;
+  /** Why the host broke the handshake off, if it did. */
+  readonly handshakeFailure: string | undefined;
+  /** The program had still to call sandboxMeHere(). */
+  readonly awaitsHandshake: boolean;
+}
+
+function usageOf(message: UsageMessage | undefined): ResourceUsage {
+  const number = (value: bigint | undefined) => Number(value ?? 0n);
+  return {
+    userTimeMs: number(message?.userTimeUs) / 1000,
+    systemTimeMs: number(message?.systemTimeUs) / 1000,
+    maxRssBytes: number(message?.maxRssBytes),
+    minorFaults: number(message?.minorFaults),
+    majorFaults: number(message?.majorFaults),
+    voluntarySwitches: number(message?.voluntarySwitches),
+    involuntarySwitches: number(message?.involuntarySwitches),
+    blocksRead: number(message?.blocksRead),
+    blocksWritten: number(message?.blocksWritten),
+  };
+}
+
+/** A program that ended, or was ended, before it was sandboxed: whatever it did, the set-up has failed. */
+function unfinishedHandshake(event: Ended, end: EndContext): string | undefined {
+  const how =
+    event.kind === EndKind.EXITED
+      ? `the program ended (exit code ${event.exitCode ?? 0}) before it called sandboxMeHere()`
+      : event.kind === EndKind.SIGNALED
+        ? `the program was ended by signal ${event.signal ?? 0} before it called sandboxMeHere()`
+        : undefined;
+  if (end.handshakeFailure !== undefined) return `${end.handshakeFailure}${how === undefined ? '' : `; ${how}`}`;
+  return end.awaitsHandshake ? how : undefined;
+}
+
+export function resultOfEnd(event: Ended, end: EndContext): Result {
+  const rusage = usageOf(event.usage);
+  const unfinished = unfinishedHandshake(event, end);
+  if (unfinished !== undefined && event.kind !== EndKind.TIMED_OUT && event.kind !== EndKind.SETUP_FAILED) {
+    const message = `the sandboxMeHere handshake failed: ${unfinished}`;
+    return new Result({ finalStatus: 'SETUP_ERROR', reasonCode: ReasonCode.FAILED_CONNECTION, message, rusage });
+  }
+  switch (event.kind) {
+    case EndKind.EXITED:
+      return new Result({ finalStatus: 'OK', reasonCode: event.exitCode ?? 0, rusage });
+    case EndKind.SIGNALED:
+      return new Result({ finalStatus: 'SIGNALED', reasonCode: event.signal ?? 0, rusage });
+    case EndKind.TIMED_OUT: {
+      const message = end.awaitsHandshake ? 'the program had not called sandboxMeHere() yet' : undefined;
+      return new Result({ finalStatus: 'TIMEOUT', reasonCode: 0, message, rusage });
+    }
+    case EndKind.KILLED:
+      return new Result({ finalStatus: 'EXTERNAL_KILL', reasonCode: 0, rusage });
+    case EndKind.VIOLATED: {
+      const violation = describeViolation(event.violation ?? {});
+      const reasonCode = isForeignArch(violation) ? ReasonCode.VIOLATION_ARCH : ReasonCode.VIOLATION_SYSCALL;
+      return new Result({ finalStatus: 'VIOLATION', reasonCode, violation, rusage });
+    }
+    default: {
+      const failure = describeSetupFailure(
+        event.setupStep ?? SetupStep.SETUP_STEP_UNSPECIFIED,
+        event.setupErrno ?? 0,
+        new TextDecoder().decode(event.setupDetail),
+        end.context,
+      );
+      if (event.kind === EndKind.SETUP_FAILED) {
+        return new Result({ finalStatus: 'SETUP_ERROR', ...failure, rusage });
+      }
+      return new Result({
+        finalStatus: 'INTERNAL_ERROR',
+        reasonCode: ReasonCode.FAILED_MONITOR,
+        message: failure.message,
+        rusage,
+      });
+    }
+  }
+}

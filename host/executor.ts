@@ -1,0 +1,113 @@
+// What is to be run: a program, its arguments and surroundings.
+import { IPC } from './ipc.js';
+import { Limits } from './limits.js';
+
+export interface ExecutorOptions {
+  /** The whole environment of the sandboxee. Default: empty. */
+  readonly envs?: Readonly<Record<string, string>>;
+  /** Working directory inside the sandbox. Default: "/". */
+  readonly cwd?: string;
+  /**
+   * Kernel uid and gid of the sandboxee, which is 1000 inside; only root can choose them. Default: 65534 when the
+   * host runs as root, otherwise the host's own.
+   */
+  readonly uid?: number;
+  readonly gid?: number;
+}
+
+function checkText(what: string, text: string): void {
+  if (typeof text !== 'string') throw new TypeError(`Executor: ${what} must be a string`);
+  if (text.includes('\0')) throw new TypeError(`Executor: ${what} must not hold a NUL: ${JSON.stringify(text)}`);
+}
+
+function checkId(what: string, id: number | undefined): void {
+  if (id === undefined) return;
+  if (!Number.isInteger(id) || id < 0 || id >= 0xffffffff) {
+    throw new RangeError(`Executor: ${what} must be a whole number from 0 to 4294967294, not ${id}`);
+  }
+}
+
+const knownOptions = new Set(['envs', 'cwd', 'uid', 'gid']);
+
+/**
+ * Says what to run and how it starts; a Sandbox2 then runs it, once.
+ *
+ * By default the policy is in force from the program's first instruction. After setEnableSandboxBeforeExec(false)
+ * the program starts inside the namespaces without a filter and calls sandboxMeHere() itself.
+ */
+export class Executor {
+  /** fds and channel shared with the sandboxee. */
+  readonly ipc = new IPC();
+  /** What the sandboxee may use up. */
+  readonly limits = new Limits();
+  readonly path: string;
+  readonly args: readonly string[];
+  readonly envs: Readonly<Record<string, string>>;
+  readonly uid: number | undefined;
+  readonly gid: number | undefined;
+  #cwd: string;
+  #sandboxBeforeExec = true;
+  #used = false;
+
+  /**
+   * @param path the program, on the host; it need not be in the sandbox's file system
+   * @param args argv, argv[0] included. Default: [path]
+   */
+  constructor(path: string, args: readonly string[] = [path], options: ExecutorOptions = {}) {
+    checkText('the path', path);
+    if (path === '') throw new TypeError('Executor: the path is empty');
+    if (!Array.isArray(args) || args.length === 0) {
+      throw new TypeError('Executor: args is argv with argv[0], the program’s own name, in front');
+    }
+    for (const arg of args) checkText('an argument', arg);
+    for (const name of Object.keys(options)) {
+      if (!knownOptions.has(name)) throw new TypeError(`Executor: there is no option ${JSON.stringify(name)}`);
+    }
+    const envs = options.envs ?? {};
+    for (const [name, value] of Object.entries(envs)) {
+      checkText('an environment variable', name);
+      checkText(`the environment variable ${name}`, value);
+      if (name === '' || name.includes('=')) {
+        throw new TypeError(`Executor: ${JSON.stringify(name)} cannot be the name of an environment variable`);
+      }
+    }
+    checkId('uid', options.uid);
+    checkId('gid', options.gid);
+    this.path = path;
+    this.args = [...args];
+    this.envs = { ...envs };
+    this.uid = options.uid;
+    this.gid = options.gid;
+    this.#cwd = '/';
+    if (options.cwd !== undefined) this.setCwd(options.cwd);
+  }
+
+  /** Whether the policy is in force before exec (the default) or from sandboxMeHere() on. */
+  setEnableSandboxBeforeExec(enable: boolean): this {
+    if (typeof enable !== 'boolean') throw new TypeError('Executor.setEnableSandboxBeforeExec: true or false');
+    this.#sandboxBeforeExec = enable;
+    return this;
+  }
+
+  /** Working directory inside the sandbox; it is an error of the set-up if it is not there. */
+  setCwd(cwd: string): this {
+    checkText('cwd', cwd);
+    if (!cwd.startsWith('/')) throw new TypeError(`Executor.setCwd: an absolute path is needed, not ${JSON.stringify(cwd)}`);
+    this.#cwd = cwd;
+    return this;
+  }
+
+  get sandboxBeforeExec(): boolean {
+    return this.#sandboxBeforeExec;
+  }
+
+  get cwd(): string {
+    return this.#cwd;
+  }
+
+  /** Called by the Sandbox2 that takes it: an executor starts one sandboxee. */
+  claim(): void {
+    if (this.#used) throw new Error('Executor: it has been used already; make a new one for each run');
+    this.#used = true;
+  }
+}

@@ -1,0 +1,32 @@
+// The host's half of sandboxMeHere, with its failures as words.
+import type { Comms } from '../protocol/index.js';
+import { performHostHandshake } from '../protocol/index.js';
+import type { FdMapping } from './ipc.js';
+import type { Policy } from './policy/index.js';
+
+export type HandshakeOutcome = { readonly ok: true } | { readonly ok: false; readonly message: string };
+
+/** Never rejects. attachListener takes the listener of a sandboxee that sends it over comms (a C++ one). */
+export async function performHandshake(
+  comms: Comms,
+  policy: Policy,
+  cwd: string,
+  mappings: readonly FdMapping[],
+  attachListener: (listener: number) => Promise<void>,
+): Promise<HandshakeOutcome> {
+  try {
+    await performHostHandshake(
+      comms,
+      {
+        policyBytes: policy.program,
+        cwd,
+        mappings: mappings.map(({ fd, remoteFd, name }) => ({ fd, requestedFd: remoteFd, name })),
+        allowSpeculation: policy.allowSpeculation,
+      },
+      { attachListener },
+    );
+    return { ok: true };
+  } catch (error) {
+    return { ok: false, message: error instanceof Error ? error.message : String(error) };
+  }
+}

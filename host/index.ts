@@ -1,0 +1,16 @@
+// sandwire's host API: run an untrusted program in a sandbox, and talk to it.
+export { NativeUnavailableError } from '../native/addon.js';
+export { Comms, CommsError } from '../protocol/index.js';
+export { Executor, type ExecutorOptions } from './executor.js';
+export { type FdMapping, IPC } from './ipc.js';
+export { Limits, type LimitValues } from './limits.js';
+export * from './policy/index.js';
+export {
+  FinalStatus,
+  ReasonCode,
+  type ResourceUsage,
+  Result,
+  type ResultFields,
+  type Violation,
+} from './result.js';
+export { AwaitTimeoutError, Sandbox2 } from './sandbox2.js';

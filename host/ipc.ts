@@ -1,0 +1,116 @@
+// What the executor shares with the sandboxee: the comms channel, and file descriptors mapped in or received.
+import { closeSync, fstatSync } from 'node:fs';
+import { addon } from '../native/addon.js';
+import { SocketTransport } from '../native/socket-transport.js';
+import { Comms } from '../protocol/index.js';
+import { WireFd } from '../protocol/wire.generated.js';
+
+/** One fd that the sandboxee gets. */
+export interface FdMapping {
+  /** In the host; closed once the sandboxee has it. */
+  readonly fd: number;
+  /** Its number in the sandboxee; -1: any, found by its name. */
+  readonly remoteFd: number;
+  /** For Client.getMappedFd() in the sandboxee; empty: none. */
+  readonly name: string;
+}
+
+const highestMapped = WireFd.RENDEZVOUS_FD - 1;
+
+/** The fds and the channel of one executor. Only calls before the sandbox is started matter. */
+export class IPC {
+  readonly #mappings: FdMapping[] = [];
+  #comms: Comms | undefined;
+  #sandboxeeEnd = -1;
+  #handedOver = false;
+
+  /** The typed channel to the sandboxee, its fd 1023. */
+  get comms(): Comms {
+    if (this.#comms === undefined) {
+      const [hostEnd, sandboxeeEnd] = addon().socketPair();
+      this.#sandboxeeEnd = sandboxeeEnd;
+      this.#comms = new Comms(new SocketTransport(hostEnd));
+    }
+    return this.#comms;
+  }
+
+  /**
+   * Maps an fd into the sandboxee: at a number, under a name, or both. The fd becomes the IPC's, which closes it as
+   * soon as the sandboxee has it. Numbers 0 to 1020.
+   */
+  mapFd(localFd: number, remoteFd: number, name?: string): void;
+  mapFd(localFd: number, name: string): void;
+  mapFd(localFd: number, target: number | string, name = ''): void {
+    this.#map('mapFd', localFd, target, name, (fd) => fd);
+  }
+
+  /** As mapFd, with a duplicate: the caller's fd stays the caller's. */
+  mapDupedFd(localFd: number, remoteFd: number, name?: string): void;
+  mapDupedFd(localFd: number, name: string): void;
+  mapDupedFd(localFd: number, target: number | string, name = ''): void {
+    this.#map('mapDupedFd', localFd, target, name, (fd) => addon().duplicate(fd));
+  }
+
+  /**
+   * Makes a socket pair, maps one end as mapFd does, and returns the other, which is the caller's to close: to read
+   * the sandboxee's standard output, for example.
+   */
+  receiveFd(remoteFd: number, name?: string): number;
+  receiveFd(name: string): number;
+  receiveFd(target: number | string, name = ''): number {
+    const [own, theirs] = addon().socketPair();
+    try {
+      this.#map('receiveFd', theirs, target, name, (fd) => fd);
+    } catch (error) {
+      closeSync(own);
+      closeSync(theirs);
+      throw error;
+    }
+    return own;
+  }
+
+  #map(method: string, localFd: number, target: number | string, name: string, take: (fd: number) => number) {
+    const remoteFd = typeof target === 'number' ? target : -1;
+    const label = typeof target === 'string' ? target : name;
+    if (this.#handedOver) throw new Error(`IPC.${method}: the sandboxee has been started already`);
+    if (!Number.isInteger(localFd) || localFd < 0) {
+      throw new TypeError(`IPC.${method}: ${localFd} is no file descriptor number`);
+    }
+    if (typeof target === 'string' ? target === '' : !Number.isInteger(target)) {
+      throw new TypeError(`IPC.${method}: a number in the sandboxee or a name is needed`);
+    }
+    if (typeof target === 'number' && (target < 0 || target > highestMapped)) {
+      throw new RangeError(
+        `IPC.${method}: fd ${target} cannot be mapped; numbers go from 0 to ${highestMapped}, ` +
+          `those above are needed for the launch and for comms (${WireFd.COMMS_FD})`,
+      );
+    }
+    if (/[,\0]/.test(label)) throw new TypeError(`IPC.${method}: a name cannot hold a comma or a NUL`);
+    if (remoteFd >= 0 && this.#mappings.some((mapping) => mapping.remoteFd === remoteFd)) {
+      throw new Error(`IPC.${method}: fd ${remoteFd} of the sandboxee is mapped already`);
+    }
+    if (label !== '' && this.#mappings.some((mapping) => mapping.name === label)) {
+      throw new Error(`IPC.${method}: the name ${JSON.stringify(label)} is taken already`);
+    }
+    fstatSync(localFd); // throws EBADF here, where the mistake is
+    this.#mappings.push({ fd: take(localFd), remoteFd, name: label });
+  }
+
+  /** For the launch: the sandboxee's end of comms and the mappings. Both are the caller's from here on. */
+  handOver(): { readonly commsFd: number; readonly mappings: readonly FdMapping[] } {
+    void this.comms;
+    this.#handedOver = true;
+    const commsFd = this.#sandboxeeEnd;
+    this.#sandboxeeEnd = -1;
+    return { commsFd, mappings: this.#mappings.splice(0) };
+  }
+
+  /** Closes everything that was not handed over, and the comms channel. Safe to call twice. */
+  close(): void {
+    this.#handedOver = true;
+    for (const mapping of this.#mappings.splice(0)) closeSync(mapping.fd);
+    if (this.#sandboxeeEnd >= 0) closeSync(this.#sandboxeeEnd);
+    this.#sandboxeeEnd = -1;
+    this.#comms?.close();
+  }
+}

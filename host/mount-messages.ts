@@ -1,0 +1,35 @@
+// The policy's mounts as the supervisor's messages.
+import { type Mount, MountKind } from '../protocol/messages.generated.js';
+import type { MountEntry } from './policy/index.js';
+
+const kinds: Record<MountEntry['kind'], MountKind> = {
+  file: MountKind.MOUNT_FILE,
+  directory: MountKind.MOUNT_DIRECTORY,
+  tmpfs: MountKind.MOUNT_TMPFS,
+  symlink: MountKind.MOUNT_SYMLINK,
+  proc: MountKind.MOUNT_PROC,
+  sysfs: MountKind.MOUNT_SYSFS,
+};
+
+export function encodeMounts(mounts: readonly MountEntry[]): Mount[] {
+  const bytes = (text: string) => new TextEncoder().encode(text);
+  return mounts.map((mount) => {
+    const common = { kind: kinds[mount.kind], inside: bytes(mount.inside) };
+    switch (mount.kind) {
+      case 'file':
+      case 'directory':
+        return {
+          ...common,
+          outside: bytes(mount.outside),
+          writable: mount.writable,
+          executable: mount.executable,
+        };
+      case 'tmpfs':
+        return { ...common, sizeBytes: BigInt(mount.sizeBytes), writable: true };
+      case 'symlink':
+        return { ...common, outside: bytes(mount.target) };
+      default:
+        return common;
+    }
+  });
+}

@@ -1,0 +1,79 @@
+// Opens the program to be run, and refuses early and in words what exec could only refuse with a number.
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+
+/** O_PATH of open(2), the same on x86-64 and aarch64; Node does not name it. */
+const O_PATH = 0o10000000;
+
+export interface OpenedProgram {
+  /** O_PATH fd for execveat; the caller's to close. */
+  readonly fd: number;
+  /** What PT_INTERP names; undefined for a static program, or one that may be executed but not read. */
+  readonly interpreter: string | undefined;
+}
+
+export type ProgramOpening =
+  | { readonly ok: true; readonly program: OpenedProgram }
+  | { readonly ok: false; readonly message: string };
+
+function readStart(path: string): Buffer {
+  let fd: number;
+  try {
+    fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  } catch {
+    return Buffer.alloc(0); // executable but not readable is legal; exec will tell
+  }
+  try {
+    const start = Buffer.alloc(4096);
+    return start.subarray(0, readSync(fd, start, 0, start.length, 0));
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** PT_INTERP of a 64-bit little-endian ELF file, as far as its first page tells. */
+function interpreterOf(start: Buffer): string | undefined {
+  if (start.length < 64 || start.readUInt32BE(0) !== 0x7f454c46 || start[4] !== 2 || start[5] !== 1) return undefined;
+  const headers = Number(start.readBigUInt64LE(32));
+  const size = start.readUInt16LE(54);
+  const count = start.readUInt16LE(56);
+  for (let index = 0; index < count; index++) {
+    const at = headers + index * size;
+    if (at + 56 > start.length) return undefined;
+    if (start.readUInt32LE(at) !== 3) continue;
+    const offset = Number(start.readBigUInt64LE(at + 8));
+    const length = Number(start.readBigUInt64LE(at + 32));
+    if (offset + length > start.length || length === 0) return undefined;
+    return start.toString('utf8', offset, offset + length - 1);
+  }
+  return undefined;
+}
+
+function errorCode(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : String(error);
+}
+
+/** Opens it by path; the fd is what will be executed, whatever the path names by then. */
+export function openProgram(path: string): ProgramOpening {
+  let fd: number;
+  try {
+    fd = openSync(path, O_PATH);
+  } catch (error) {
+    const code = errorCode(error);
+    const why = code === 'ENOENT' ? 'there is no such file' : code === 'EACCES' ? 'a directory on the way may not be passed' : code;
+    return { ok: false, message: `cannot open the program ${path}: ${code === why ? code : `${code} (${why})`}` };
+  }
+  const refuse = (message: string): ProgramOpening => {
+    closeSync(fd);
+    return { ok: false, message: `cannot run ${path}: ${message}` };
+  };
+  const status = fstatSync(fd);
+  if (status.isDirectory()) return refuse('it is a directory');
+  if (!status.isFile()) return refuse('it is not a regular file');
+  if ((status.mode & 0o111) === 0) return refuse(`it is not executable (chmod +x ${path})`);
+  const start = readStart(path);
+  if (start.length >= 2 && start[0] === 0x23 && start[1] === 0x21) {
+    const line = start.toString('utf8', 2, start.indexOf(10) < 0 ? 64 : start.indexOf(10)).trim();
+    return refuse(`it is a script; run its interpreter (${line}) with the script among the arguments and in the policy`);
+  }
+  return { ok: true, program: { fd, interpreter: interpreterOf(start) } };
+}

@@ -1,0 +1,163 @@
+// How a run ended, as plain data.
+import { constants } from 'node:os';
+
+/** Final statuses, numbered as sandbox2 does. */
+export const FinalStatus = {
+  UNSET: 0,
+  OK: 1,
+  SETUP_ERROR: 2,
+  VIOLATION: 3,
+  SIGNALED: 4,
+  TIMEOUT: 5,
+  EXTERNAL_KILL: 6,
+  INTERNAL_ERROR: 7,
+} as const;
+export type FinalStatus = keyof typeof FinalStatus;
+
+/** What a reason code means for SETUP_ERROR, VIOLATION and INTERNAL_ERROR, numbered as sandbox2 does. */
+export const ReasonCode = {
+  UNSUPPORTED_ARCH: 0,
+  FAILED_SUBPROCESS: 3,
+  FAILED_NOTIFY: 4,
+  FAILED_CONNECTION: 5,
+  FAILED_WAIT: 6,
+  FAILED_NAMESPACES: 7,
+  FAILED_IPC: 9,
+  FAILED_LIMITS: 11,
+  FAILED_CWD: 12,
+  FAILED_POLICY: 13,
+  FAILED_VERSION_CHECK: 14,
+  FAILED_CONFIG: 15,
+  FAILED_MONITOR: 19,
+  FAILED_KILL: 20,
+  VIOLATION_SYSCALL: 24,
+  VIOLATION_ARCH: 25,
+} as const;
+export type ReasonCode = keyof typeof ReasonCode;
+
+/** A syscall the policy did not allow. It was stopped before it had any effect. */
+export interface Violation {
+  /** Name of the syscall; "UNKNOWN[n/0x…]" if the table has none. */
+  readonly syscall: string;
+  readonly number: number;
+  /** The six argument registers: raw as hexadecimal text, and in words. */
+  readonly args: readonly { readonly value: string; readonly text: string }[];
+  /** For example "X86-64"; another one than the machine's own makes it a VIOLATION_ARCH. */
+  readonly arch: string;
+  /** Address after the syscall instruction, hexadecimal text. */
+  readonly instructionPointer: string;
+  /** Process and thread that made it, as the host sees them. */
+  readonly pid: number;
+  readonly tid: number;
+  /** Path of the executable the process was running. */
+  readonly program: string;
+  /** All of it in one line. */
+  readonly description: string;
+}
+
+/** What the sandboxee and the children it waited for have used (getrusage(2)). */
+export interface ResourceUsage {
+  readonly userTimeMs: number;
+  readonly systemTimeMs: number;
+  readonly maxRssBytes: number;
+  readonly minorFaults: number;
+  readonly majorFaults: number;
+  readonly voluntarySwitches: number;
+  readonly involuntarySwitches: number;
+  readonly blocksRead: number;
+  readonly blocksWritten: number;
+}
+
+export interface ResultFields {
+  readonly finalStatus: FinalStatus;
+  /** OK: the exit code. SIGNALED: the signal. TIMEOUT, EXTERNAL_KILL: 0. Otherwise a number of ReasonCode. */
+  readonly reasonCode: number;
+  /** What exactly failed and what to do, for SETUP_ERROR and INTERNAL_ERROR. */
+  readonly message?: string | undefined;
+  readonly violation?: Violation | undefined;
+  readonly rusage?: ResourceUsage | undefined;
+}
+
+const signalNames = new Map(Object.entries(constants.signals).map(([name, number]) => [number, name]));
+const reasonNames = new Map(Object.entries(ReasonCode).map(([name, number]) => [number, name as ReasonCode]));
+
+/** The final status of a run, why, and what it used. Plain data: JSON.stringify() keeps all of it. */
+export class Result implements ResultFields {
+  readonly finalStatus: FinalStatus;
+  readonly reasonCode: number;
+  readonly message: string | undefined;
+  readonly violation: Violation | undefined;
+  readonly rusage: ResourceUsage | undefined;
+
+  constructor(fields: ResultFields) {
+    this.finalStatus = fields.finalStatus;
+    this.reasonCode = fields.reasonCode;
+    this.message = fields.message;
+    this.violation = fields.violation;
+    this.rusage = fields.rusage;
+  }
+
+  /** The program ran and ended by itself with exit code 0. */
+  get isOk(): boolean {
+    return this.finalStatus === 'OK' && this.reasonCode === 0;
+  }
+
+  /** Exit code of a program that ended by itself. */
+  get exitCode(): number | undefined {
+    return this.finalStatus === 'OK' ? this.reasonCode : undefined;
+  }
+
+  /** Name of the signal that ended the program, "SIGSEGV" for example. */
+  get signal(): string | undefined {
+    return this.finalStatus === 'SIGNALED' ? signalName(this.reasonCode) : undefined;
+  }
+
+  /** Name of the reason code where the status has one. */
+  get reason(): ReasonCode | undefined {
+    return this.finalStatus === 'SETUP_ERROR' ||
+      this.finalStatus === 'VIOLATION' ||
+      this.finalStatus === 'INTERNAL_ERROR'
+      ? reasonNames.get(this.reasonCode)
+      : undefined;
+  }
+
+  /** One line in sandbox2's words. */
+  toString(): string {
+    const detail = this.message === undefined ? '' : `: ${this.message}`;
+    switch (this.finalStatus) {
+      case 'OK':
+        return `OK - Exit code: ${this.reasonCode}`;
+      case 'VIOLATION':
+        return this.violation === undefined
+          ? 'SYSCALL VIOLATION - Unknown Violation'
+          : `SYSCALL VIOLATION - Violating Syscall ${this.violation.description}`;
+      case 'SIGNALED':
+        return `Process terminated with a SIGNAL - Signal: ${signalName(this.reasonCode)} [${this.reasonCode}]`;
+      case 'TIMEOUT':
+        return `Process TIMEOUT - Code: ${this.reasonCode}${detail}`;
+      case 'EXTERNAL_KILL':
+        return `Process killed by user - Code: ${this.reasonCode}`;
+      case 'UNSET':
+        return `UNSET - Code: ${this.reasonCode}`;
+      default:
+        return `${this.finalStatus} - Code: ${this.reason ?? this.reasonCode}${detail}`;
+    }
+  }
+
+  toJSON(): ResultFields & { readonly reason?: ReasonCode; readonly exitCode?: number; readonly signal?: string } {
+    return {
+      finalStatus: this.finalStatus,
+      reasonCode: this.reasonCode,
+      ...(this.reason !== undefined && { reason: this.reason }),
+      ...(this.exitCode !== undefined && { exitCode: this.exitCode }),
+      ...(this.signal !== undefined && { signal: this.signal }),
+      ...(this.message !== undefined && { message: this.message }),
+      ...(this.violation !== undefined && { violation: this.violation }),
+      ...(this.rusage !== undefined && { rusage: this.rusage }),
+    };
+  }
+}
+
+function signalName(number: number): string {
+  return signalNames.get(number) ?? `SIG${number}`;
+}

@@ -1,0 +1,293 @@
+// One run: starts the sandboxee, follows it, and ends with one Result.
+import { closeSync, constants, openSync } from 'node:fs';
+import type { Comms } from '../protocol/index.js';
+import { LaunchMode, type StartRequest } from '../protocol/messages.generated.js';
+import { WireFd, WireName } from '../protocol/wire.generated.js';
+import { deferred } from './deferred.js';
+import { resultOfEnd } from './ending.js';
+import type { Executor } from './executor.js';
+import { performHandshake } from './handshake.js';
+import type { FdMapping } from './ipc.js';
+import { checkWalltime } from './limits.js';
+import { encodeMounts } from './mount-messages.js';
+import type { Policy } from './policy/index.js';
+import { openProgram } from './program.js';
+import { ReasonCode, Result } from './result.js';
+import type { SetupContext } from './setup-failure.js';
+import { nextRunNumber, type Supervisor, supervisor } from './supervisor.js';
+
+/** awaitResult() gave up waiting; the sandboxee goes on. */
+export class AwaitTimeoutError extends Error {
+  override readonly name = 'AwaitTimeoutError';
+}
+
+/**
+ * Runs an executor's program under a policy, once.
+ *
+ * Set-up failures, violations, crashes and time-outs are results, never exceptions. Whatever the sandboxee does,
+ * there is exactly one Result.
+ */
+export class Sandbox2 {
+  readonly #executor: Executor;
+  readonly #policy: Policy;
+  readonly #run = nextRunNumber();
+  readonly #result = deferred<Result>();
+  #supervisor: Supervisor | undefined;
+  #started: Promise<boolean> | undefined;
+  #final: Result | undefined;
+  #sandboxed = deferred<void>();
+  #isSandboxed = false;
+  #handshakeFailure: string | undefined;
+  #context: SetupContext | undefined;
+  #walltimeMs: number | undefined;
+  #killed = false;
+  #pid = -1;
+  #initPid = -1;
+
+  constructor(executor: Executor, policy: Policy) {
+    executor.claim();
+    this.#executor = executor;
+    this.#policy = policy;
+  }
+
+  /** The typed channel to the sandboxee. */
+  get comms(): Comms {
+    return this.#executor.ipc.comms;
+  }
+
+  /** Process id of the sandboxee as the host sees it; -1 before it is there. */
+  get pid(): number {
+    return this.#pid;
+  }
+
+  /** Process id of the sandbox's init as the host sees it; -1 before it is there. */
+  get initPid(): number {
+    return this.#initPid;
+  }
+
+  /** Whether the run has ended. */
+  get isTerminated(): boolean {
+    return this.#final !== undefined;
+  }
+
+  /** Starts the sandboxee and waits for its end. */
+  async run(): Promise<Result> {
+    await this.runAsync();
+    return this.awaitResult();
+  }
+
+  /**
+   * Starts the sandboxee. Resolves with true when the policy is in force: for a program sandboxed before exec that
+   * is its first instruction, otherwise its sandboxMeHere(); or with false when the run has ended before that, and
+   * awaitResult() tells why.
+   */
+  runAsync(): Promise<boolean> {
+    if (this.#started !== undefined) throw new Error('Sandbox2.runAsync: a Sandbox2 runs once');
+    this.#started = this.#start();
+    return this.#started;
+  }
+
+  /** The result, when there is one; again and again if asked. Rejects with AwaitTimeoutError after timeoutMs. */
+  async awaitResult(options: { readonly timeoutMs?: number } = {}): Promise<Result> {
+    if (this.#started === undefined) throw new Error('Sandbox2.awaitResult: the run has not been started');
+    const { timeoutMs } = options;
+    if (timeoutMs === undefined) return this.#result.promise;
+    checkWalltime('Sandbox2.awaitResult', timeoutMs);
+    let timer: NodeJS.Timeout | undefined;
+    const expired = new Promise<never>((_, reject) => {
+      timer = setTimeout(
+        () => reject(new AwaitTimeoutError(`no result of ${this.#executor.path} within ${timeoutMs} ms; it goes on running`)),
+        timeoutMs,
+      );
+    });
+    try {
+      return await Promise.race([this.#result.promise, expired]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Kills the sandboxee with everything in its sandbox; the result is EXTERNAL_KILL unless it has ended before. */
+  kill(): void {
+    this.#killed = true;
+    if (this.#final === undefined) this.#supervisor?.kill(this.#run);
+  }
+
+  /** Sets the wall-time limit anew, in milliseconds from now; 0: none from now on. */
+  setWalltimeLimitMs(milliseconds: number): void {
+    checkWalltime('Sandbox2.setWalltimeLimitMs', milliseconds);
+    this.#walltimeMs = milliseconds;
+    if (this.#final === undefined) this.#supervisor?.setWalltime(this.#run, milliseconds);
+  }
+
+  /** Kills what still runs, waits for its end and closes the comms channel. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#started !== undefined) {
+      this.kill();
+      await this.#result.promise;
+    }
+    this.#executor.ipc.close();
+  }
+
+  async #start(): Promise<boolean> {
+    const opened = openProgram(this.#executor.path);
+    if (!opened.ok) {
+      this.#executor.ipc.close();
+      return this.#finish(setupError('FAILED_SUBPROCESS', opened.message));
+    }
+    const { fd: programFd, interpreter } = opened.program;
+    this.#context = { interpreter, program: this.#executor.path, asRoot: process.geteuid?.() === 0 };
+    const { commsFd, mappings } = this.#executor.ipc.handOver();
+    const launch = placeFds(mappings, this.#executor.sandboxBeforeExec);
+    const owned = [programFd, commsFd, ...mappings.map((mapping) => mapping.fd)];
+    const nullFds = launch.nullTargets.map(() => openSync('/dev/null', constants.O_RDWR));
+    owned.push(...nullFds);
+    try {
+      this.#supervisor = supervisor();
+      const fds = [programFd, commsFd, ...nullFds, ...launch.placed.map((mapping) => mapping.fd)];
+      const targets = [
+        WireFd.COMMS_FD,
+        ...launch.nullTargets,
+        ...launch.placed.map((mapping) => mapping.remoteFd),
+      ];
+      this.#supervisor.start(this.#run, this.#request(launch.placed, targets), fds, this.#listener());
+      if (this.#killed) this.#supervisor.kill(this.#run); // asked before there was anything to kill
+      if (this.#executor.sandboxBeforeExec) {
+        await this.#supervisor.flush();
+      } else {
+        await this.#handshake(launch.byHandshake);
+      }
+    } catch (error) {
+      // The supervisor's own death reaches the listener; anything else ends here.
+      const message = error instanceof Error ? error.message : String(error);
+      if (this.#supervisor?.isUsable) this.#supervisor.kill(this.#run);
+      else this.#finish(setupError('FAILED_SUBPROCESS', message));
+    } finally {
+      for (const fd of owned) closeSync(fd);
+    }
+    await Promise.race([this.#sandboxed.promise, this.#result.promise]);
+    return this.#final === undefined || this.#isSandboxed;
+  }
+
+  /** The host's half of sandboxMeHere. A failure ends the run; its words go into the result. */
+  async #handshake(mappings: readonly FdMapping[]): Promise<void> {
+    const handshake = performHandshake(this.comms, this.#policy, this.#executor.cwd, mappings, (listener) =>
+      this.#attachListener(listener),
+    );
+    const outcome = await Promise.race([handshake, this.#result.promise.then(() => undefined)]);
+    if (outcome === undefined || outcome.ok) return;
+    this.#handshakeFailure = outcome.message;
+    this.#supervisor?.kill(this.#run);
+    await this.#result.promise;
+  }
+
+  async #attachListener(listener: number): Promise<void> {
+    try {
+      await this.#supervisor?.attachListener(this.#run, listener);
+    } finally {
+      closeSync(listener);
+    }
+    await Promise.race([this.#sandboxed.promise, this.#result.promise]);
+  }
+
+  #request(placed: readonly FdMapping[], fdTargets: readonly number[]): StartRequest {
+    const executor = this.#executor;
+    const policy = this.#policy;
+    const bytes = (text: string) => new TextEncoder().encode(text);
+    const envs = Object.entries(executor.envs).map(([name, value]) => bytes(`${name}=${value}`));
+    const named = placed.filter((mapping) => mapping.name !== '');
+    if (executor.sandboxBeforeExec) {
+      // With sandboxMeHere the names travel in the handshake.
+      if (named.length > 0) {
+        const list = named.map((mapping) => `${mapping.name},${mapping.remoteFd}`).join(',');
+        envs.push(bytes(`${WireName.FD_MAPPINGS_ENV}=${list}`));
+      }
+    } else {
+      envs.push(bytes(`${WireName.RENDEZVOUS_FD_ENV}=${WireFd.RENDEZVOUS_FD}`));
+    }
+    return {
+      run: this.#run,
+      mode: executor.sandboxBeforeExec ? LaunchMode.SANDBOXED_BEFORE_EXEC : LaunchMode.SANDBOX_ME_HERE,
+      args: executor.args.map(bytes),
+      envs,
+      cwd: bytes(executor.cwd),
+      policyBytes: executor.sandboxBeforeExec ? policy.program : new Uint8Array(),
+      allowSpeculation: policy.allowSpeculation,
+      hostname: bytes(policy.hostname),
+      unrestrictedNetworking: policy.networking === 'unrestricted',
+      rootWritable: policy.rootWritable,
+      mounts: encodeMounts(policy.mounts),
+      limits: executor.limits.values,
+      walltimeMs: BigInt(this.#walltimeMs ?? executor.limits.walltimeMs),
+      outsideUid: executor.uid,
+      outsideGid: executor.gid,
+      program: bytes(executor.path),
+      fdTargets,
+    };
+  }
+
+  #listener() {
+    return {
+      started: (event: { readonly pid?: number | undefined; readonly initPid?: number | undefined }) => {
+        this.#pid = event.pid ?? -1;
+        this.#initPid = event.initPid ?? -1;
+      },
+      sandboxed: () => {
+        this.#isSandboxed = true;
+        this.#sandboxed.resolve();
+      },
+      ended: (event: Parameters<typeof resultOfEnd>[0]) => {
+        const context = this.#context ?? { interpreter: undefined, program: this.#executor.path, asRoot: false };
+        this.#finish(
+          resultOfEnd(event, {
+            context,
+            handshakeFailure: this.#handshakeFailure,
+            awaitsHandshake: !this.#executor.sandboxBeforeExec && !this.#isSandboxed,
+          }),
+        );
+      },
+      refused: (reason: string) => {
+        this.#finish(setupError('FAILED_SUBPROCESS', `the supervisor refused the request: ${reason}`));
+      },
+      lost: (reason: string) => {
+        this.#finish(
+          new Result({
+            finalStatus: 'INTERNAL_ERROR',
+            reasonCode: ReasonCode.FAILED_MONITOR,
+            message: `the supervisor died, and the sandbox with it (${reason}); the next run starts a new one`,
+          }),
+        );
+      },
+    };
+  }
+
+  #finish(result: Result): boolean {
+    if (this.#final === undefined) {
+      this.#final = result;
+      this.#result.resolve(result);
+    }
+    return false;
+  }
+}
+
+function setupError(reason: ReasonCode, message: string): Result {
+  return new Result({ finalStatus: 'SETUP_ERROR', reasonCode: ReasonCode[reason], message });
+}
+
+/**
+ * Decides which fd gets which number at the launch, and which travel in the handshake instead. Standard input,
+ * output and error are /dev/null unless mapped: nothing of the host's comes along by itself.
+ */
+function placeFds(mappings: readonly FdMapping[], sandboxBeforeExec: boolean) {
+  const atLaunch = mappings.filter((mapping) => sandboxBeforeExec || (mapping.remoteFd >= 0 && mapping.name === ''));
+  const byHandshake = mappings.filter((mapping) => !atLaunch.includes(mapping));
+  const taken = new Set(atLaunch.map((mapping) => mapping.remoteFd));
+  let free = 3;
+  const placed = atLaunch.map((mapping) => {
+    if (mapping.remoteFd >= 0) return mapping;
+    while (taken.has(free)) free++;
+    taken.add(free);
+    return { ...mapping, remoteFd: free };
+  });
+  return { placed, byHandshake, nullTargets: [0, 1, 2].filter((fd) => !taken.has(fd)) };
+}

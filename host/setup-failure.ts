@@ -1,0 +1,139 @@
+// Words for what can fail before a program runs: which step, on what, why, and what to do.
+import { readFileSync } from 'node:fs';
+import { getSystemErrorName } from 'node:util';
+import { SetupStep } from '../protocol/messages.generated.js';
+import { ReasonCode } from './result.js';
+
+export interface SetupFailure {
+  readonly reasonCode: number;
+  readonly message: string;
+}
+
+const steps: Record<SetupStep, { readonly reason: ReasonCode; readonly tried: string }> = {
+  [SetupStep.SETUP_STEP_UNSPECIFIED]: { reason: 'FAILED_SUBPROCESS', tried: 'setting the sandbox up' },
+  [SetupStep.STEP_MEMORY]: { reason: 'FAILED_SUBPROCESS', tried: 'getting memory or file descriptors for a run' },
+  [SetupStep.STEP_FORK]: { reason: 'FAILED_SUBPROCESS', tried: 'forking' },
+  [SetupStep.STEP_OPEN_MOUNT_SOURCE]: { reason: 'FAILED_NAMESPACES', tried: 'opening what is to be mounted,' },
+  [SetupStep.STEP_NAMESPACES]: { reason: 'FAILED_NAMESPACES', tried: 'making new namespaces:' },
+  [SetupStep.STEP_ID_MAP]: { reason: 'FAILED_NAMESPACES', tried: 'mapping user ids,' },
+  [SetupStep.STEP_IDENTITY]: { reason: 'FAILED_NAMESPACES', tried: 'changing user and group of' },
+  [SetupStep.STEP_ROOT]: { reason: 'FAILED_NAMESPACES', tried: 'making the root file system,' },
+  [SetupStep.STEP_MOUNT]: { reason: 'FAILED_NAMESPACES', tried: 'mount' },
+  [SetupStep.STEP_PIVOT]: { reason: 'FAILED_NAMESPACES', tried: 'pivot_root to' },
+  [SetupStep.STEP_HOSTNAME]: { reason: 'FAILED_NAMESPACES', tried: 'sethostname' },
+  [SetupStep.STEP_LOOPBACK]: { reason: 'FAILED_NAMESPACES', tried: 'bringing the loopback interface up,' },
+  [SetupStep.STEP_INIT]: { reason: 'FAILED_NAMESPACES', tried: 'running the init process:' },
+  [SetupStep.STEP_ENTER]: { reason: 'FAILED_NAMESPACES', tried: 'entering the sandbox:' },
+  [SetupStep.STEP_SESSION]: { reason: 'FAILED_SUBPROCESS', tried: 'getting a new' },
+  [SetupStep.STEP_FDS]: { reason: 'FAILED_IPC', tried: 'arranging file descriptors:' },
+  [SetupStep.STEP_LIMITS]: { reason: 'FAILED_LIMITS', tried: 'setting the limit of' },
+  [SetupStep.STEP_CWD]: { reason: 'FAILED_CWD', tried: 'chdir, inside the sandbox, to' },
+  [SetupStep.STEP_PRIVILEGES]: { reason: 'FAILED_SUBPROCESS', tried: 'dropping' },
+  [SetupStep.STEP_FILTER]: { reason: 'FAILED_POLICY', tried: 'installing the policy:' },
+  [SetupStep.STEP_LISTENER]: { reason: 'FAILED_MONITOR', tried: 'taking the seccomp listener:' },
+  [SetupStep.STEP_EXEC]: { reason: 'FAILED_SUBPROCESS', tried: 'exec' },
+  [SetupStep.STEP_HANDSHAKE]: { reason: 'FAILED_CONNECTION', tried: 'the sandboxMeHere handshake:' },
+};
+
+/** What the hints need to know of the run. */
+export interface SetupContext {
+  /** Path in PT_INTERP of the program, if it has one. */
+  readonly interpreter: string | undefined;
+  readonly program: string;
+  readonly asRoot: boolean;
+}
+
+function errnoName(errno: number): string {
+  return errno === 0 ? '' : getSystemErrorName(-errno);
+}
+
+function readNumber(file: string): number | undefined {
+  try {
+    return Number(readFileSync(file, 'utf8'));
+  } catch {
+    return undefined; // this kernel has no such setting
+  }
+}
+
+function namespaceHint(errno: string): string {
+  if (readNumber('/proc/sys/user/max_user_namespaces') === 0) {
+    return (
+      'user namespaces are forbidden on this machine: /proc/sys/user/max_user_namespaces is 0; ' +
+      'allow them with: sysctl -w user.max_user_namespaces=15000'
+    );
+  }
+  if (readNumber('/proc/sys/kernel/unprivileged_userns_clone') === 0) {
+    return 'ordinary users may not make user namespaces here; allow it with: sysctl -w kernel.unprivileged_userns_clone=1';
+  }
+  if (readNumber('/proc/sys/kernel/apparmor_restrict_unprivileged_userns') === 1) {
+    return (
+      'AppArmor restricts user namespaces of ordinary users here; give node an AppArmor profile with "userns," or run: ' +
+      'sysctl -w kernel.apparmor_restrict_unprivileged_userns=0'
+    );
+  }
+  if (errno === 'ENOSPC' || errno === 'EUSERS') {
+    return 'the limit of some kind of namespace is reached; see /proc/sys/user/max_*_namespaces';
+  }
+  if (errno === 'EPERM' || errno === 'ENOSYS') {
+    return (
+      'something around this process forbids namespaces, as the default seccomp profile of container engines does; ' +
+      'run the container with --security-opt seccomp=unconfined, or a profile that allows clone, setns, mount and pivot_root'
+    );
+  }
+  return '';
+}
+
+function execHint(errno: string, context: SetupContext): string {
+  if (errno === 'ENOENT' && context.interpreter !== undefined) {
+    return (
+      `its dynamic loader ${context.interpreter} is not in the sandbox; ` +
+      `add it and the libraries with policy.addLibrariesForBinary(${JSON.stringify(context.program)})`
+    );
+  }
+  if (errno === 'EACCES') {
+    return context.asRoot
+      ? 'the sandboxee of a root host runs as uid 65534, which may not execute this file: chmod o+x it, or choose another uid in the Executor’s options'
+      : 'this user may not execute the file, or it lies on a noexec mount';
+  }
+  if (errno === 'ENOEXEC') return 'it is no program this machine can run';
+  return '';
+}
+
+function hint(step: SetupStep, errno: string, context: SetupContext): string {
+  switch (step) {
+    case SetupStep.STEP_NAMESPACES:
+      return namespaceHint(errno);
+    case SetupStep.STEP_EXEC:
+      return execHint(errno, context);
+    case SetupStep.STEP_ID_MAP:
+      return context.asRoot
+        ? 'the uid of sandboxees (65534, or the one named in the Executor’s options) must be mapped in the user namespace this process is in'
+        : 'only root can choose another uid or gid for a sandboxee';
+    case SetupStep.STEP_OPEN_MOUNT_SOURCE:
+      return errno === 'ENOENT' ? 'it does not exist on the host' : '';
+    case SetupStep.STEP_MOUNT:
+      return errno === 'EROFS'
+        ? 'the place it is mounted on does not exist in the read-only directory that holds it; mount it elsewhere, or make it there first'
+        : '';
+    case SetupStep.STEP_CWD:
+      return errno === 'ENOENT' ? 'the policy mounts no such directory' : '';
+    case SetupStep.STEP_FDS:
+      return 'the hard limit of open files (ulimit -Hn) must be well above 1024';
+    default:
+      return '';
+  }
+}
+
+/** Puts a failure the supervisor reported into words. */
+export function describeSetupFailure(
+  step: SetupStep,
+  errno: number,
+  detail: string,
+  context: SetupContext,
+): SetupFailure {
+  const { reason, tried } = steps[step];
+  const name = errnoName(errno);
+  const advice = hint(step, name, context);
+  const message = `${tried} ${detail}${name === '' ? '' : `: ${name}`}${advice === '' ? '' : ` (${advice})`}`;
+  return { reasonCode: ReasonCode[reason], message };
+}

@@ -1,0 +1,144 @@
+// The host's end of the control channel: starts the supervisor on first use, sends requests, hands events out.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync } from 'node:fs';
+import { addon, supervisorPath } from '../native/addon.js';
+import { SocketTransport } from '../native/socket-transport.js';
+import { Comms, decodeMessage, encodeMessage } from '../protocol/index.js';
+import type { Ended, Started, StartRequest } from '../protocol/messages.generated.js';
+
+/** What one run is told. Exactly one of ended, refused and lost comes, and comes last. */
+export interface RunListener {
+  started(event: Started): void;
+  /** The policy is in force and watched. */
+  sandboxed(): void;
+  ended(event: Ended): void;
+  /** The supervisor could not take the request. */
+  refused(reason: string): void;
+  /** The supervisor died; with it everything it had started. */
+  lost(reason: string): void;
+}
+
+/** One supervisor process and the runs it has in hand. */
+class Supervisor {
+  readonly #process: ChildProcess;
+  readonly #comms: Comms;
+  readonly #runs = new Map<bigint, RunListener>();
+  #pumping = false;
+  #failure: string | undefined;
+
+  constructor() {
+    const [hostEnd, supervisorEnd] = addon().socketPair();
+    try {
+      // In a session of its own, so that a signal to the host's process group passes it by; it ends when the control
+      // channel does. It gets no environment, no terminal and no fd but that channel.
+      this.#process = spawn(supervisorPath(), [], {
+        argv0: 'sandwire-supervisor',
+        cwd: '/',
+        env: {},
+        stdio: ['ignore', 'ignore', 'ignore', supervisorEnd],
+        detached: true,
+      });
+    } catch (error) {
+      closeSync(hostEnd);
+      throw error;
+    } finally {
+      closeSync(supervisorEnd);
+    }
+    this.#process.on('error', (error) => this.#fail(`the supervisor cannot be started: ${error.message}`));
+    this.#process.unref();
+    this.#comms = new Comms(new SocketTransport(hostEnd));
+  }
+
+  get isUsable(): boolean {
+    return this.#failure === undefined && this.#process.exitCode === null && this.#process.signalCode === null;
+  }
+
+  get pid(): number {
+    return this.#process.pid ?? -1;
+  }
+
+  start(run: bigint, request: StartRequest, fds: readonly number[], listener: RunListener): void {
+    this.#runs.set(run, listener);
+    const sent = [this.#comms.sendProtobufBytes(encodeMessage('Request', { start: request }))];
+    for (const fd of fds) sent.push(this.#comms.sendFd(fd));
+    this.#watch(sent);
+    void this.#pump();
+  }
+
+  kill(run: bigint): void {
+    this.#watch([this.#comms.sendProtobufBytes(encodeMessage('Request', { kill: { run } }))]);
+  }
+
+  setWalltime(run: bigint, walltimeMs: number): void {
+    const request = { setWalltime: { run, walltimeMs: BigInt(walltimeMs) } };
+    this.#watch([this.#comms.sendProtobufBytes(encodeMessage('Request', request))]);
+  }
+
+  attachListener(run: bigint, listener: number): Promise<void> {
+    const sent = [
+      this.#comms.sendProtobufBytes(encodeMessage('Request', { attachListener: { run } })),
+      this.#comms.sendFd(listener),
+    ];
+    return Promise.all(sent).then(() => undefined);
+  }
+
+  /** Resolves when all that was sent so far has left this process: then the fds sent may be closed. */
+  flush(): Promise<void> {
+    return this.#comms.flush();
+  }
+
+  #watch(sent: readonly Promise<void>[]): void {
+    for (const promise of sent) promise.catch((error: Error) => this.#fail(error.message));
+  }
+
+  /** Reads events while there are runs, and only then: an idle supervisor does not keep the host alive. */
+  async #pump(): Promise<void> {
+    if (this.#pumping) return;
+    this.#pumping = true;
+    try {
+      while (this.#runs.size > 0) this.#dispatch(await this.#comms.recvProtobufBytes());
+    } catch (error) {
+      this.#fail(error instanceof Error ? error.message : String(error));
+    } finally {
+      this.#pumping = false;
+    }
+  }
+
+  #dispatch(bytes: Uint8Array): void {
+    const event = decodeMessage('Event', bytes);
+    const run = event.started?.run ?? event.sandboxed?.run ?? event.ended?.run ?? event.refused?.run;
+    const listener = run === undefined ? undefined : this.#runs.get(run);
+    if (run === undefined || listener === undefined) return;
+    if (event.ended !== undefined || event.refused !== undefined) this.#runs.delete(run);
+    if (event.started !== undefined) listener.started(event.started);
+    else if (event.sandboxed !== undefined) listener.sandboxed();
+    else if (event.ended !== undefined) listener.ended(event.ended);
+    else if (event.refused !== undefined) listener.refused(new TextDecoder().decode(event.refused.reason));
+  }
+
+  #fail(reason: string): void {
+    if (this.#failure !== undefined) return;
+    this.#failure = reason;
+    this.#comms.close();
+    const runs = [...this.#runs.values()];
+    this.#runs.clear();
+    for (const listener of runs) listener.lost(reason);
+  }
+}
+
+let current: Supervisor | undefined;
+let lastRun = 0n;
+
+/** The supervisor of this Node environment; a new one if the last has died. Throws if it cannot be started. */
+export function supervisor(): Supervisor {
+  if (current === undefined || !current.isUsable) current = new Supervisor();
+  return current;
+}
+
+/** A number for a run, never used again in this environment. */
+export function nextRunNumber(): bigint {
+  lastRun += 1n;
+  return lastRun;
+}
+
+export type { Supervisor };

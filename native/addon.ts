@@ -1,0 +1,73 @@
+// Loads the native addon. The only TypeScript that knows where the build puts things.
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+
+/** A stream socket as native/addon/socket.cc offers it. */
+export interface NativeSocket {
+  readonly fd: number;
+  receive(
+    into: Uint8Array,
+    offset: number,
+    length: number,
+    fds: number[],
+    wait: boolean,
+    timeoutMs: number,
+  ): number;
+  send(bytes: Uint8Array, offset: number, length: number, fd: number, wait: boolean): number;
+  watch(readable: boolean, writable: boolean, listener?: (readable: boolean, writable: boolean) => void): void;
+  ref(keepLoopAlive: boolean): void;
+  peerCredentials(): { pid: number; uid: number; gid: number };
+  close(): void;
+  release(): number;
+}
+
+interface Addon {
+  readonly Socket: new (fd: number) => NativeSocket;
+  socketPair(): [number, number];
+  duplicate(fd: number): number;
+}
+
+/** The native part of sandwire cannot be used here; the message says what is missing and what to do. */
+export class NativeUnavailableError extends Error {
+  override readonly name = 'NativeUnavailableError';
+}
+
+// dist/native/addon.js → the package's root.
+const packageRoot = new URL('../../', import.meta.url);
+const addonPath = fileURLToPath(new URL('build/Release/sandwire.node', packageRoot));
+const supervisorFile = fileURLToPath(new URL('build/Release/sandwire-supervisor', packageRoot));
+
+function checkPlatform(): void {
+  if (process.platform !== 'linux' || (process.arch !== 'x64' && process.arch !== 'arm64')) {
+    throw new NativeUnavailableError(
+      `sandwire needs Linux on x86-64 or aarch64; this is ${process.platform} on ${process.arch}`,
+    );
+  }
+}
+
+function notBuilt(file: string, what: string): NativeUnavailableError {
+  return new NativeUnavailableError(
+    `sandwire's ${what} is not built: ${file} does not exist. ` +
+      `Build it with: npm run build (in ${fileURLToPath(packageRoot)})`,
+  );
+}
+
+let loaded: Addon | undefined;
+
+/** The addon of this Node environment. Throws NativeUnavailableError. */
+export function addon(): Addon {
+  if (loaded === undefined) {
+    checkPlatform();
+    if (!existsSync(addonPath)) throw notBuilt(addonPath, 'addon');
+    loaded = createRequire(import.meta.url)(addonPath) as Addon;
+  }
+  return loaded;
+}
+
+/** Path of the supervisor's executable. Throws NativeUnavailableError. */
+export function supervisorPath(): string {
+  checkPlatform();
+  if (!existsSync(supervisorFile)) throw notBuilt(supervisorFile, 'supervisor');
+  return supervisorFile;
+}

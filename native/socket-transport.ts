@@ -1,0 +1,65 @@
+// The transport under Comms that is a real socket.
+import { closeSync } from 'node:fs';
+import type { Transport } from '../protocol/transport.js';
+import { addon, type NativeSocket } from './addon.js';
+
+/** A connected stream socket. Owns its fd from construction on. */
+export class SocketTransport implements Transport {
+  readonly name: string;
+  #socket: NativeSocket | undefined;
+
+  /** @param fd a connected AF_UNIX stream socket; closed with the transport */
+  constructor(fd: number) {
+    this.#socket = new (addon().Socket)(fd);
+    this.name = `fd ${fd}`;
+  }
+
+  get isOpen(): boolean {
+    return this.#socket !== undefined;
+  }
+
+  get fd(): number {
+    return this.#socket?.fd ?? -1;
+  }
+
+  receive(
+    into: Uint8Array,
+    offset: number,
+    length: number,
+    fds: number[],
+    wait: boolean,
+    timeoutMs: number,
+  ): number {
+    return this.#open().receive(into, offset, length, fds, wait, timeoutMs);
+  }
+
+  send(bytes: Uint8Array, offset: number, length: number, fd: number, wait: boolean): number {
+    return this.#open().send(bytes, offset, length, fd, wait);
+  }
+
+  watch(
+    readable: boolean,
+    writable: boolean,
+    listener: (readable: boolean, writable: boolean) => void,
+  ): void {
+    this.#open().watch(readable, writable, listener);
+  }
+
+  peerCredentials(): { pid: number; uid: number; gid: number } {
+    return this.#open().peerCredentials();
+  }
+
+  closeFd(fd: number): void {
+    closeSync(fd);
+  }
+
+  close(): void {
+    this.#socket?.close();
+    this.#socket = undefined;
+  }
+
+  #open(): NativeSocket {
+    if (this.#socket === undefined) throw new Error(`${this.name} is closed`);
+    return this.#socket;
+  }
+}

@@ -1,0 +1,33 @@
+/* echo [me-here]: sends every message back as it came, fds included, until the host closes the channel. */
+#include <sandwire/sandwire.h>
+#include <string.h>
+#include <unistd.h>
+
+int main(int argc, char **argv) {
+  struct sandwire_comms *comms = sandwire_comms_default();
+  if (comms == NULL) {
+    return 2;
+  }
+  if (argc > 1 && strcmp(argv[1], "me-here") == 0 && sandwire_sandbox_me_here(comms) != SANDWIRE_OK) {
+    return 3;
+  }
+  for (;;) {
+    struct sandwire_any message;
+    enum sandwire_error error = sandwire_comms_recv_any(comms, &message);
+    if (error == SANDWIRE_ERROR_CLOSED) {
+      return 0;
+    }
+    if (error != SANDWIRE_OK) {
+      return 10 + (int)error;
+    }
+    error = message.fd >= 0 ? sandwire_comms_send_fd(comms, message.fd)
+                            : sandwire_comms_send_tlv(comms, message.tag, message.payload, message.size);
+    if (message.fd >= 0) {
+      close(message.fd);
+    }
+    sandwire_any_destroy(&message);
+    if (error != SANDWIRE_OK) {
+      return 40 + (int)error;
+    }
+  }
+}

@@ -1,0 +1,76 @@
+/* exhaust memory|stack|file|files|processes: uses something up until it is told no, and exits with that errno. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+static int exhaust_memory(void) {
+  for (;;) {
+    if (mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED) {
+      return errno;
+    }
+  }
+}
+
+static int exhaust_stack(int depth) {
+  volatile char frame[65536];
+  frame[0] = (char)depth;
+  return exhaust_stack(depth + 1) + frame[0];
+}
+
+static int exhaust_file(void) {
+  static char block[65536];
+  int fd = open("/tmp/big", O_CREAT | O_WRONLY, 0600);
+  if (fd < 0) {
+    return errno;
+  }
+  for (;;) {
+    if (write(fd, block, sizeof block) < 0) {
+      return errno;
+    }
+  }
+}
+
+static int exhaust_files(void) {
+  for (;;) {
+    if (dup(0) < 0) {
+      return errno;
+    }
+  }
+}
+
+static int exhaust_processes(void) {
+  for (;;) {
+    pid_t pid = fork();
+    if (pid < 0) {
+      return errno;
+    }
+    if (pid == 0) {
+      for (;;) {
+        pause();
+      }
+    }
+  }
+}
+
+int main(int argc, char **argv) {
+  const char *what = argc > 1 ? argv[1] : "";
+  if (strcmp(what, "memory") == 0) {
+    return exhaust_memory();
+  }
+  if (strcmp(what, "stack") == 0) {
+    return exhaust_stack(0);
+  }
+  if (strcmp(what, "file") == 0) {
+    return exhaust_file();
+  }
+  if (strcmp(what, "files") == 0) {
+    return exhaust_files();
+  }
+  if (strcmp(what, "processes") == 0) {
+    return exhaust_processes();
+  }
+  return 200;
+}

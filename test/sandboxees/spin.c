@@ -1,0 +1,11 @@
+/* spin: uses up CPU time for ever, deaf to every signal that can be ignored. */
+#include <signal.h>
+
+int main(void) {
+  for (int signal_number = 1; signal_number < 32; signal_number++) {
+    signal(signal_number, SIG_IGN);
+  }
+  for (;;) {
+    __asm__ volatile("");
+  }
+}
