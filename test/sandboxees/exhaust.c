@@ -1,6 +1,7 @@
 /* exhaust memory|stack|file|files|processes: uses something up until it is told no, and exits with that errno. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -17,7 +18,7 @@ static int exhaust_memory(void) {
 static int exhaust_stack(int depth) {
   volatile char frame[65536];
   frame[0] = (char)depth;
-  return exhaust_stack(depth + 1) + frame[0];
+  return depth == INT_MAX ? 0 : exhaust_stack(depth + 1) + frame[0];
 }
 
 static int exhaust_file(void) {
