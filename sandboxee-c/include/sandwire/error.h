@@ -5,11 +5,7 @@
 #include <stdint.h>
 
 #include "sandwire/export.h"
-
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wcomment" /* its first line names a path with a slash and a star */
 #include "sandwire/wire.generated.h"
-#pragma GCC diagnostic pop
 
 #ifdef __cplusplus
 extern "C" {

@@ -1,0 +1,139 @@
+/* The filter, in throw-away processes. The rendezvous is played by this process as the supervisor does it. */
+#include "filter.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/audit.h>
+#include <linux/seccomp.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stddef.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "check.h"
+#include "sandwire/sandwire.h"
+
+#define LOAD(field) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (__u32)offsetof(struct seccomp_data, field))
+#define RETURN(action) BPF_STMT(BPF_RET | BPF_K, (action))
+
+/* As every program of a host begins: the magic syscall, close of the rendezvous socket; then getppid is refused
+ * with ENOTTY so that a thread can see the policy, and all else is allowed. */
+static const struct sock_filter program[] = {
+    LOAD(nr),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SANDWIRE_MAGIC_SYSCALL, 0, 5),
+    LOAD(args[0]),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SANDWIRE_MAGIC_ARG_RENDEZVOUS, 0, 1),
+    RETURN(SECCOMP_RET_USER_NOTIF),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SANDWIRE_MAGIC_ARG_DETECT, 0, 3),
+    RETURN(SECCOMP_RET_ERRNO | SANDWIRE_MAGIC_SANDWIRE_ERRNO),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_getppid, 0, 1),
+    RETURN(SECCOMP_RET_ERRNO | ENOTTY),
+    RETURN(SECCOMP_RET_ALLOW),
+};
+static const size_t program_size = sizeof program / sizeof program[0];
+
+static int go;
+
+static void *other_thread(void *unused) {
+  (void)unused;
+  while (!__atomic_load_n(&go, __ATOMIC_ACQUIRE)) {
+    usleep(1000);
+  }
+  return syscall(SYS_getppid) == -1 && errno == ENOTTY ? "filtered" : NULL;
+}
+
+/* In the child. 0 if all is as it should be, else the number of the step that was not. */
+static int be_sandboxed(int rendezvous, bool allow_speculation) {
+  pthread_t thread;
+  if (dup2(rendezvous, SANDWIRE_RENDEZVOUS_FD) < 0 || pthread_create(&thread, NULL, other_thread, NULL) != 0) {
+    return 1;
+  }
+  close(rendezvous);
+  enum sandwire_filter_step step;
+  if (sandwire_filter_install_announced(SANDWIRE_RENDEZVOUS_FD, program, program_size, allow_speculation, &step)) {
+    return 2;
+  }
+  sandwire_filter_rendezvous_wait();
+  if (!sandwire_is_sandboxed()) {
+    return 3;
+  }
+  __atomic_store_n(&go, 1, __ATOMIC_RELEASE);
+  void *result = NULL;
+  if (pthread_join(thread, &result) != 0 || !result) {
+    return 4; /* the other thread is not under the policy */
+  }
+  if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1) {
+    return 5;
+  }
+  int state = prctl(PR_GET_SPECULATION_CTRL, PR_SPEC_STORE_BYPASS, 0, 0, 0);
+  if (!allow_speculation && state > 0 && (state & PR_SPEC_PRCTL) && !(state & PR_SPEC_FORCE_DISABLE)) {
+    return 6;
+  }
+  return 0;
+}
+
+static void the_rendezvous_hands_over_the_listener(bool allow_speculation) {
+  int pair[2];
+  REQUIRE(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0);
+  pid_t child = fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    close(pair[0]);
+    _exit(be_sandboxed(pair[1], allow_speculation));
+  }
+  close(pair[1]);
+  int32_t number = -1;
+  CHECK_EQUAL(sizeof number, recv(pair[0], &number, sizeof number, 0));
+  CHECK_EQUAL(0, recv(pair[0], &number, 1, 0)); /* its close() of the socket: the filter is in force */
+  int pidfd = (int)syscall(SYS_pidfd_open, child, 0);
+  int listener = (int)syscall(SYS_pidfd_getfd, pidfd, number, 0);
+  CHECK(listener >= 0);
+  struct seccomp_notif notification = {0};
+  CHECK_EQUAL(0, ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &notification));
+  CHECK_EQUAL(SANDWIRE_MAGIC_SYSCALL, notification.data.nr);
+  CHECK_EQUAL(SANDWIRE_MAGIC_ARG_RENDEZVOUS, notification.data.args[0]);
+  struct seccomp_notif_resp response = {.id = notification.id};
+  CHECK_EQUAL(0, ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &response));
+  int status = -1;
+  REQUIRE(waitpid(child, &status, 0) == child);
+  CHECK(WIFEXITED(status));
+  CHECK_EQUAL(0, WEXITSTATUS(status));
+  close(listener);
+  close(pidfd);
+  close(pair[0]);
+}
+
+static void errors_come_before_the_filter(void) {
+  enum sandwire_filter_step step = SANDWIRE_FILTER_STEP_NONE;
+  CHECK_EQUAL(-EINVAL, sandwire_filter_install_announced(SANDWIRE_RENDEZVOUS_FD, program, 0, true, &step));
+  CHECK_EQUAL(SANDWIRE_FILTER_STEP_PROGRAM, step);
+  CHECK_EQUAL(-EINVAL, sandwire_filter_install_announced(SANDWIRE_RENDEZVOUS_FD, program, 4097, true, NULL));
+  CHECK_EQUAL(-EBADF, sandwire_filter_install_announced(5, program, program_size, true, &step));
+  CHECK_EQUAL(-EBADF, sandwire_filter_install_announced(SANDWIRE_RENDEZVOUS_FD, program, program_size, true, &step));
+  CHECK_EQUAL(SANDWIRE_FILTER_STEP_ANNOUNCE, step);
+  for (int i = 0; i <= SANDWIRE_FILTER_STEP_HELPER; i++) {
+    CHECK(sandwire_filter_step_name((enum sandwire_filter_step)i));
+  }
+  /* A program the kernel refuses (it ends without a return). */
+  pid_t child = fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    static const struct sock_filter endless[] = {LOAD(nr)};
+    int result = sandwire_filter_install_plain(endless, 1, false, &step);
+    _exit(result == -EINVAL && step == SANDWIRE_FILTER_STEP_SECCOMP ? 0 : 1);
+  }
+  int status = -1;
+  REQUIRE(waitpid(child, &status, 0) == child);
+  CHECK_EQUAL(0, status);
+}
+
+int main(void) {
+  the_rendezvous_hands_over_the_listener(false);
+  the_rendezvous_hands_over_the_listener(true);
+  errors_come_before_the_filter();
+  return report_checks();
+}
