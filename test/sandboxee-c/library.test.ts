@@ -1,0 +1,58 @@
+// Builds libsandwire and runs its C tests: as they are, under AddressSanitizer and UBSan, under valgrind.
+import { join } from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { build, isInstalled, run } from './build.js';
+import { readVectors, toLine } from './vectors.js';
+
+const programs = ['buffer_test', 'comms_test', 'filter_test', 'hostile_test', 'protobuf_test', 'reader_test'];
+const test = suite('libsandwire');
+
+function checkReport(output: string): void {
+  const match = /^(\d+) passed, (\d+) failed$/m.exec(output);
+  assert.ok(match, output);
+  assert.ok(Number(match[1]) > 0, output);
+  assert.is(match[2], '0', output);
+}
+
+for (const variant of ['plain', 'sanitized'] as const) {
+  test(`builds (${variant})`, () => {
+    build(variant);
+  });
+  for (const program of programs) {
+    test(`${program} (${variant})`, () => {
+      checkReport(run(join(build(variant), program), []));
+    });
+  }
+  const vectors = readVectors();
+  if (vectors) {
+    test(`golden vectors (${variant})`, () => {
+      checkReport(run(join(build(variant), 'vectors_test'), [], `${vectors.map(toLine).join('\n')}\n`));
+    });
+  } else {
+    console.log(`skipped: golden vectors (${variant}): protocol/vectors.json is not there`);
+  }
+}
+
+if (isInstalled('valgrind')) {
+  // Not filter_test: valgrind does not know the magic syscall, nor time limits of milliseconds.
+  for (const program of ['buffer_test', 'protobuf_test', 'reader_test']) {
+    test(`${program} (valgrind)`, () => {
+      const valgrind = ['--quiet', '--error-exitcode=99', '--leak-check=full', '--track-fds=no'];
+      checkReport(run('valgrind', [...valgrind, join(build('plain'), program)]));
+    });
+  }
+} else {
+  console.log('skipped: C tests under valgrind: valgrind is not installed (apt-get install valgrind)');
+}
+
+if (isInstalled('clang')) {
+  test('the reader withstands libFuzzer for a few seconds', () => {
+    const folder = build('fuzzed');
+    run(join(folder, 'reader_fuzzer'), ['-max_total_time=5', '-max_len=4096', '-print_final_stats=0']);
+  });
+} else {
+  console.log('skipped: fuzzing the reader: clang is not installed (apt-get install clang)');
+}
+
+test.run();

@@ -1,0 +1,65 @@
+// The golden vectors as lines for sandboxee-c/test/vectors_test.c.
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { root } from './build.js';
+
+interface Vector {
+  readonly send: string;
+  readonly value: unknown;
+  readonly fds: number;
+  readonly bytes: string;
+}
+
+const headerHexDigits = 24;
+
+/** protocol/vectors.json, or undefined where that is not in the checkout. */
+export function readVectors(): Vector[] | undefined {
+  const path = join(root, 'protocol', 'vectors.json');
+  if (!existsSync(path)) return undefined;
+  return JSON.parse(readFileSync(path, 'utf8')) as Vector[];
+}
+
+/** "<kind> <argument> <bytes>". */
+export function toLine(vector: Vector): string {
+  return `${vector.send} ${argumentOf(vector)} ${vector.bytes}`;
+}
+
+function argumentOf(vector: Vector): string {
+  const { send, value, bytes } = vector;
+  const payload = bytes.slice(headerHexDigits) || '-';
+  switch (send) {
+    case 'Bool':
+      return value === true ? '1' : '0';
+    case 'String':
+      return hexOr(Buffer.from(String(value), 'utf8').toString('hex'));
+    case 'Bytes':
+      return hexOr(bytesOf(String(value)));
+    case 'Barrier':
+    case 'FD':
+    case 'Creds':
+      return '-';
+    case 'TLV': {
+      const { tag, payload: content } = value as { tag: number; payload: string };
+      return `${tag}:${hexOr(content)}`;
+    }
+    case 'Status': {
+      const { code, message } = value as { code: number; message: string };
+      return `${code}:${hexOr(Buffer.from(message, 'utf8').toString('hex'))}`;
+    }
+    case 'Proto':
+    case 'MessagePack':
+      return payload; // C hands over the serialized form
+    default:
+      return String(value);
+  }
+}
+
+function hexOr(hex: string): string {
+  return hex || '-';
+}
+
+/** Bytes are written as hex, or as "41 x 1012": one byte and how often. */
+function bytesOf(text: string): string {
+  const repeated = /^([0-9a-f]{2}) x (\d+)$/.exec(text);
+  return repeated ? (repeated[1] ?? '').repeat(Number(repeated[2])) : text;
+}
