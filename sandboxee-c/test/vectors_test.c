@@ -1,5 +1,5 @@
 /* The golden vectors, both ways: what a call sends must be these bytes, and these bytes must be received as the
- * value, in one piece and byte by byte. Lines on standard input, made from protocol/vectors.json by the test
+ * value, in one piece and in many. Lines on standard input, made from protocol/vectors.json by the test
  * runner: "<kind> <argument> <bytes>", bytes in hex, "-" for nothing. */
 #include <errno.h>
 #include <inttypes.h>
@@ -50,10 +50,12 @@ static void check_sent(const char *kind, enum sandwire_error error) {
 }
 
 static void feed(bool bytewise, int fd) {
-  size_t step = bytewise ? 1 : golden_size;
+  /* A socket holds only some hundred pieces, so large ones are cut less finely. */
+  size_t step = bytewise ? 1 + golden_size / 100 : golden_size;
   for (size_t at = 0; at < golden_size; at += step) {
+    size_t size = step < golden_size - at ? step : golden_size - at;
     /* The fd goes with the last byte here and with the first when sent whole: both are right. */
-    send_raw(peer, golden + at, step, at + step == golden_size ? fd : -1);
+    send_raw(peer, golden + at, size, at + size == golden_size ? fd : -1);
   }
 }
 
