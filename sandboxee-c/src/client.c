@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "client_private.h"
+#include "detect.h"
 
 /* Decimal digits up to end, as an fd; -1 if it is none. */
 static int parse_fd(const char *at, const char *end) {
@@ -63,6 +64,8 @@ int sandwire_client_add(struct sandwire_client *client, const char *name, size_t
 
 /* "name,fd,name,fd". 0 or an errno. */
 static int parse_mappings(struct sandwire_client *client, const char *text) {
+  /* Under a policy fcntl() may be forbidden; then the host's word must do. */
+  bool can_check = sandwire_detect_sandbox() == SANDWIRE_SANDBOX_NONE;
   const char *at = text;
   while (*at) {
     const char *name_end = end_of_item(at);
@@ -71,7 +74,7 @@ static int parse_mappings(struct sandwire_client *client, const char *text) {
     }
     const char *number = name_end + 1, *number_end = end_of_item(number);
     int fd = parse_fd(number, number_end);
-    if (fd < 0 || fcntl(fd, F_GETFD) < 0) {
+    if (fd < 0 || (can_check && fcntl(fd, F_GETFD) < 0)) {
       return EINVAL;
     }
     int error = sandwire_client_add(client, at, (size_t)(name_end - at), fd, true);

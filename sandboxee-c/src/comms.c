@@ -67,13 +67,14 @@ struct sandwire_comms *sandwire_comms_default(void) {
       return NULL;
     }
   }
-  if (sandwire_detect_sandbox() != SANDWIRE_SANDBOX_FOREIGN) {
+  enum sandwire_sandbox sandbox = sandwire_detect_sandbox();
+  if (sandbox == SANDWIRE_SANDBOX_NONE) {
     return sandwire_comms_create(fd);
   }
-  /* The policy in force may not even allow getsockopt(). */
+  /* A policy in force need not allow getsockopt(); then the host has put the socket there. */
   struct sandwire_comms *comms = create_unchecked(fd);
   if (comms) {
-    comms->uses_read_write = true;
+    comms->uses_read_write = sandbox == SANDWIRE_SANDBOX_FOREIGN;
   }
   return comms;
 }

@@ -131,7 +131,146 @@ static void errors_come_before_the_filter(void) {
   CHECK_EQUAL(0, status);
 }
 
+/* In the child: all threads end up under the policy though a helper stays out of it for a while. */
+static int be_sandboxed_with_helper(int socket) {
+  struct sandwire_comms *comms = sandwire_comms_create(socket);
+  pthread_t thread;
+  enum sandwire_filter_step step;
+  if (!comms || pthread_create(&thread, NULL, other_thread, NULL) != 0) {
+    return 1;
+  }
+  if (sandwire_filter_install_with_helper(comms, program, program_size, false, &step) != 0) {
+    return 2;
+  }
+  __atomic_store_n(&go, 1, __ATOMIC_RELEASE);
+  void *result = NULL;
+  if (pthread_join(thread, &result) != 0 || !result) {
+    return 3;
+  }
+  errno = 0;
+  if (waitpid(-1, NULL, __WALL | WNOHANG) < 0 && errno == ECHILD) {
+    return 4; /* there was no helper */
+  }
+  return sandwire_comms_send_barrier(comms) == SANDWIRE_OK ? 0 : 5;
+}
+
+static void a_helper_hands_over_the_listener(void) {
+  int pair[2];
+  make_pair(pair);
+  pid_t child = fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    close(pair[0]);
+    _exit(be_sandboxed_with_helper(pair[1]));
+  }
+  close(pair[1]);
+  struct sandwire_comms *comms = sandwire_comms_create(pair[0]);
+  REQUIRE(comms);
+  int listener = -1;
+  CHECK_EQUAL(SANDWIRE_OK, sandwire_comms_recv_fd(comms, &listener));
+  CHECK_EQUAL(SANDWIRE_OK, sandwire_comms_send_uint32(comms, SANDWIRE_LIMITS_APPLIED));
+  CHECK_EQUAL(SANDWIRE_OK, sandwire_comms_recv_barrier(comms));
+  int status = -1;
+  REQUIRE(waitpid(child, &status, 0) == child);
+  CHECK_EQUAL(0, status);
+  close(listener);
+  sandwire_comms_destroy(comms);
+}
+
+static void a_killed_caller_takes_its_helper_along(void) {
+  int pair[2];
+  make_pair(pair);
+  pid_t child = fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    close(pair[0]);
+    _exit(be_sandboxed_with_helper(pair[1]));
+  }
+  close(pair[1]);
+  struct sandwire_comms *comms = sandwire_comms_create(pair[0]);
+  int listener = -1;
+  CHECK_EQUAL(SANDWIRE_OK, sandwire_comms_recv_fd(comms, &listener));
+  REQUIRE(kill(child, SIGKILL) == 0 && waitpid(child, NULL, 0) == child);
+  uint32_t value;
+  sandwire_comms_set_timeout(comms, 5000); /* the end comes when nobody has the socket any more */
+  CHECK_EQUAL(SANDWIRE_ERROR_CLOSED, sandwire_comms_recv_uint32(comms, &value));
+  close(listener);
+  sandwire_comms_destroy(comms);
+}
+
+/* In the child: under a policy from the start, as after exec. Kills for what the library must not need there. */
+static int talk_under_policy(int socket, int magic_errno) {
+  static const int never[] = {SYS_getsockopt, SYS_fcntl, SYS_ppoll, SYS_openat};
+  static const int not_in_sandbox2[] = {SYS_sendto, SYS_sendmsg, SYS_recvfrom, SYS_recvmsg};
+  static const int not_in_ours[] = {SYS_read, SYS_write, SYS_readv, SYS_writev};
+  const int *denied = magic_errno == SANDWIRE_MAGIC_ERRNO ? not_in_sandbox2 : not_in_ours;
+  struct sock_filter rules[32];
+  size_t count = 0;
+  rules[count++] = (struct sock_filter)LOAD(nr);
+  for (size_t i = 0; i < 8; i++) {
+    int nr = i < 4 ? never[i] : denied[i - 4];
+    rules[count++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (__u32)nr, 0, 1);
+    rules[count++] = (struct sock_filter)RETURN(SECCOMP_RET_KILL_PROCESS);
+  }
+  rules[count++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SANDWIRE_MAGIC_SYSCALL, 0, 1);
+  rules[count++] = (struct sock_filter)RETURN(SECCOMP_RET_ERRNO | (__u32)magic_errno);
+  rules[count++] = (struct sock_filter)RETURN(SECCOMP_RET_ALLOW);
+  enum sandwire_filter_step step;
+  if (dup2(socket, SANDWIRE_COMMS_FD) < 0 || setenv(SANDWIRE_FD_MAPPINGS_ENV, "in,0", 1) != 0 ||
+      sandwire_filter_install_plain(rules, count, true, &step) != 0) {
+    return 1;
+  }
+  struct sandwire_comms *comms = sandwire_comms_default();
+  struct sandwire_client *client = sandwire_client_create(comms);
+  static char bytes[1 << 20];
+  size_t size;
+  if (!comms || !client || sandwire_client_mapped_fd(client, "in") != 0) {
+    return 2;
+  }
+  if (sandwire_comms_recv_bytes(comms, bytes, sizeof bytes, &size) != SANDWIRE_OK ||
+      sandwire_comms_send_bytes(comms, bytes, size) != SANDWIRE_OK) {
+    return 3;
+  }
+  return sandwire_comms_send_uint32(comms, (uint32_t)size) == SANDWIRE_OK ? 0 : 4;
+}
+
+static void comms_suits_the_sandbox_it_is_in(int magic_errno) {
+  static const size_t sizes[] = {0, 5, 1012, 1013, 100000, 1 << 20};
+  for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+    int pair[2];
+    make_pair(pair);
+    pid_t child = fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+      _exit(talk_under_policy(pair[1], magic_errno));
+    }
+    close(pair[1]);
+    struct sandwire_comms *comms = sandwire_comms_create(pair[0]);
+    char *bytes = malloc(sizes[i] + 1);
+    REQUIRE(comms && bytes);
+    memset(bytes, 'b', sizes[i] + 1);
+    void *back = NULL;
+    size_t size = 0;
+    uint32_t told = 0;
+    CHECK_EQUAL(SANDWIRE_OK, sandwire_comms_send_bytes(comms, bytes, sizes[i]));
+    CHECK_EQUAL(SANDWIRE_OK, sandwire_comms_recv_bytes_alloc(comms, &back, &size));
+    CHECK(back && size == sizes[i] && memcmp(back, bytes, size) == 0);
+    CHECK_EQUAL(SANDWIRE_OK, sandwire_comms_recv_uint32(comms, &told));
+    CHECK_EQUAL(size, told);
+    int status = -1;
+    REQUIRE(waitpid(child, &status, 0) == child);
+    CHECK_EQUAL(0, status);
+    free(back);
+    free(bytes);
+    sandwire_comms_destroy(comms);
+  }
+}
+
 int main(void) {
+  a_helper_hands_over_the_listener();
+  a_killed_caller_takes_its_helper_along();
+  comms_suits_the_sandbox_it_is_in(SANDWIRE_MAGIC_ERRNO);
+  comms_suits_the_sandbox_it_is_in(SANDWIRE_MAGIC_SANDWIRE_ERRNO);
   the_rendezvous_hands_over_the_listener(false);
   the_rendezvous_hands_over_the_listener(true);
   errors_come_before_the_filter();

@@ -14,8 +14,8 @@ struct sandwire_client;
 
 /* Takes the fds the host mapped by name from SB2_FD_MAPPINGS ("name,fd,name,fd"), which is removed from the
  * environment. comms stays the caller's and must outlive the client; NULL for a program that has none. NULL with
- * errno: EINVAL if the variable is malformed (an odd count, no number, an fd that is not open, a name twice),
- * ENOMEM. */
+ * errno: EINVAL if the variable is malformed (an odd count, no number, an fd that is not open, a name twice), or
+ * ENOMEM. Makes no syscall a policy would have to allow. */
 SANDWIRE_API struct sandwire_client *sandwire_client_create(struct sandwire_comms *comms);
 /* Mapped fds stay open. NULL is fine. */
 SANDWIRE_API void sandwire_client_destroy(struct sandwire_client *client);

@@ -38,7 +38,8 @@ struct sandwire_credentials {
 SANDWIRE_API struct sandwire_comms *sandwire_comms_create(int fd);
 
 /* Comms to the host that started this process: on the fd named by SANDBOX2_COMMS_FD (which is removed from the
- * environment) or else 1023. NULL with errno as above, or EINVAL if the variable is not a number.
+ * environment) or else 1023. NULL with errno as above, or EINVAL if the variable is not a number. Under a policy
+ * already in force the fd is not looked at, as the syscall for that may be forbidden.
  *
  * In a sandbox made by sandbox2 the channel speaks read() and write() instead of recvmsg() and sendto(), since
  * the policies there rarely allow more; only fds and credentials go by sendmsg() and recvmsg(). Then an fd can
