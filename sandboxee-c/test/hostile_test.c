@@ -59,7 +59,7 @@ static void half_a_header_then_silence(void) {
 
 static void half_a_payload_then_silence(void) {
   open_comms();
-  char buffer[100];
+  char buffer[100] = {0};
   void *bytes = NULL;
   send_header(peer, SANDWIRE_TAG_BYTES, 100, -1);
   send_raw(peer, buffer, 50, -1);
@@ -75,7 +75,7 @@ static void half_a_payload_then_silence(void) {
 static void death_in_mid_message(void) {
   uint32_t value;
   void *bytes = NULL;
-  char buffer[100];
+  char buffer[100] = {0};
   for (int with_timeout = 0; with_timeout < 2; with_timeout++) {
     open_comms();
     sandwire_comms_set_timeout(comms, with_timeout ? 1000 : -1);
@@ -131,7 +131,7 @@ static void fds_in_wrong_places(void) {
   size_t before = count_open_fds();
   uint32_t value;
   int fd = -1;
-  char buffer[100];
+  char buffer[100] = {0};
   void *bytes = NULL;
 
   open_comms();

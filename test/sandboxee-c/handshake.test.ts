@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { build, root } from './build.js';
+import { build, root, type Variant } from './build.js';
 
 interface Message {
   readonly from: 'host' | 'sandboxee';
@@ -19,8 +19,6 @@ interface Conversation {
 }
 
 const test = suite('SandboxMeHere in C');
-const folder = build('plain');
-const client = join(folder, 'crc4_client');
 const conversations = JSON.parse(
   readFileSync(join(root, 'test', 'data', 'handshake.json'), 'utf8'),
 ) as Conversation[];
@@ -31,18 +29,12 @@ interface Replay {
   readonly errors: string;
 }
 
-function replay(
-  lines: string[],
-  clientArgs: string[] = [],
-  hostArgs: string[] = [],
-  program = client,
-): Replay {
-  const result = spawnSync(join(folder, 'replay_host'), [...hostArgs, program, ...clientArgs], {
-    input: `${lines.join('\n')}\n`,
-    encoding: 'utf8',
-    timeout: 60_000,
-    env: {},
-  });
+function replayIn(folder: string, lines: string[], clientArgs: string[], hostArgs: string[]): Replay {
+  const result = spawnSync(
+    join(folder, 'replay_host'),
+    [...hostArgs, join(folder, 'crc4_client'), ...clientArgs],
+    { input: `${lines.join('\n')}\n`, encoding: 'utf8', timeout: 60_000, env: {} },
+  );
   const lastLine = result.stdout.trimEnd().split('\n').at(-1) ?? '';
   return { end: lastLine, output: result.stdout, errors: result.stderr };
 }
@@ -142,6 +134,10 @@ function toLines(messages: Message[], changes: Record<string, string> = {}): str
 // The recorded policies are x86-64 programs.
 const isRecordedArchitecture = process.arch === 'x64';
 if (isRecordedArchitecture) {
+  // Not under the sanitizers, whose own syscalls these policies do not know.
+  const folder = build('plain');
+  const replay = (lines: string[], clientArgs: string[] = []): Replay =>
+    replayIn(folder, lines, clientArgs, []);
   for (const name of [
     'executor, versioned handshake',
     'sandboxee, versioned handshake, ptrace go',
@@ -178,204 +174,212 @@ if (isRecordedArchitecture) {
   console.log(`skipped: recorded handshakes: their policies are for x86-64, this is ${process.arch}`);
 }
 
-// ---- A host of ours ----
+function addTests(variant: Variant): void {
+  const folder = build(variant);
+  const replay = (lines: string[], clientArgs: string[] = [], hostArgs: string[] = []): Replay =>
+    replayIn(folder, lines, clientArgs, hostArgs);
 
-test('a host of ours takes the listener at the rendezvous', () => {
-  for (const bit of [0, speculationBit]) {
+  // ---- A host of ours ----
+
+  test(`${variant}: a host of ours takes the listener at the rendezvous`, () => {
+    for (const bit of [0, speculationBit]) {
+      const lines = [
+        `sandboxee ${ownVersion}`,
+        `host ${plainVersion}`,
+        `host ${config('/', ownPolicy)}`,
+        `host ${noUpgrade}`,
+        `sandboxee ${ready}`,
+        `host ${uint32(0x0a0b0c03 + bit)}`,
+        'rendezvous',
+        ...exchange,
+      ];
+      assert.is(replay(lines, [], ['--rendezvous']).end, 'exit 0');
+    }
+  });
+
+  // ---- Fds and the working directory ----
+
+  const openWith = (configuration: string, ...afterwards: string[]): string[] => [
+    `sandboxee ${plainVersion}`,
+    `host ${plainVersion}`,
+    `host ${configuration}`,
+    ...afterwards,
+  ];
+  const finishWith = (go: string): string[] => [`host ${noUpgrade}`, `sandboxee ${ready}`, `host ${go}`];
+
+  test(`${variant}: fds are mapped by number and by name`, () => {
+    const mappings = [
+      { requestedFd: -1, name: 'any' },
+      { requestedFd: 77, name: 'fixed' },
+      { requestedFd: 4, name: 'in the way of any' },
+      { requestedFd: 3, name: '' },
+      { requestedFd: 5, name: 'five' },
+    ];
+    const lines = openWith(config('/tmp', allowAll, mappings), ...mappings.map(() => `host-fd ${fdHeader}`));
+    const { output, end } = replay(
+      [...lines, ...finishWith(goPtrace)],
+      ['report', 'any', 'fixed', 'in the way of any', 'five', 'none'],
+    );
+    assert.is(end, 'exit 0');
+    assert.match(output, /^cwd=\/tmp comms=1023 any=\d+ fixed=77 in the way of any=4 five=5 none=-1$/m);
+  });
+
+  test(`${variant}: comms makes way for an fd mapped on its number`, () => {
+    const lines = openWith(config('/', allowAll, [{ requestedFd: 1023, name: 'x' }]), `host-fd ${fdHeader}`);
+    const { output } = replay([...lines, ...finishWith(goPtrace)], ['report', 'x']);
+    assert.match(output, /^cwd=\/ comms=\d{1,2} x=1023$/m);
+  });
+
+  test(`${variant}: fds are mapped in the legacy form`, () => {
     const lines = [
-      `sandboxee ${ownVersion}`,
-      `host ${plainVersion}`,
-      `host ${config('/', ownPolicy)}`,
+      `sandboxee ${plainVersion}`,
+      `host ${uint32(2)}`,
+      `host ${int32(-1)}`,
+      `host-fd ${fdHeader}`,
+      `host ${string('a')}`,
+      `host ${int32(40)}`,
+      `host-fd ${fdHeader}`,
+      `host ${string('b')}`,
+      `host ${string('/usr')}`,
       `host ${noUpgrade}`,
+      `host ${message(0x80000101, allowAll)}`,
       `sandboxee ${ready}`,
-      `host ${uint32(0x0a0b0c03 + bit)}`,
-      'rendezvous',
+      `host ${goPtrace}`,
+    ];
+    const { output, errors } = replay(lines, ['report', 'a', 'b']);
+    assert.match(output, /^cwd=\/usr comms=1023 a=\d+ b=40$/m, errors);
+  });
+
+  test(`${variant}: a working directory that is not there`, () => {
+    const lines = [...openWith(config('/nowhere', allowAll)), ...finishWith(goPtrace)];
+    assert.match(replay(lines, ['report'], ['--cwd', '/usr']).output, /^cwd=\/ /m);
+    const own = [`sandboxee ${ownVersion}`, `host ${plainVersion}`, `host ${config('/nowhere', ownPolicy)}`];
+    const { end, errors } = replay(own, [], ['--rendezvous']);
+    assert.is(end, 'exit 11');
+    assert.match(errors, /working directory/);
+  });
+
+  // ---- Hosts that do it wrong ----
+
+  const wrongs: [name: string, lines: string[], end: string, words: RegExp][] = [
+    ['hangs up at once', ['hang-up'], 'exit 11', /CLOSED/],
+    ['a malformed version', [`host ${version('Vabc')}`], 'exit 11', /INVALID_VALUE.*version/],
+    ['version 0', [`host ${version('V0')}`], 'exit 11', /INVALID_VALUE.*version/],
+    ['an endless version', [`host ${version(`V${'1'.repeat(200)}`)}`], 'exit 11', /TOO_LARGE/],
+    ['another message first', [`host ${string('hello')}`], 'exit 11', /expected|TAG_MISMATCH/],
+    ['a length bomb', [`host ${littleEndian32(0x80000104)}${'00'.repeat(7)}80`], 'exit 11', /TOO_LARGE/],
+    ['half a config', ['half'], 'exit 11', /TRUNCATED/],
+    [
+      'a malformed config',
+      openWith(message(0x80000102, 'ff')).slice(1),
+      'exit 11',
+      /configuration is malformed/,
+    ],
+    ['no policy', [...openWith(config('/', '')).slice(1), `host ${noUpgrade}`], 'exit 11', /no policy/],
+    ['half an instruction', openWith(config('/', '06000000')).slice(1), 'exit 11', /BAD_LENGTH.*policy/],
+    ['too long a policy', openWith(config('/', allow.repeat(4097))).slice(1), 'exit 11', /TOO_LARGE.*policy/],
+    [
+      'a name twice',
+      openWith(
+        config('/', allow, [{ name: 'a' }, { name: 'a' }]),
+        `host-fd ${fdHeader}`,
+        `host-fd ${fdHeader}`,
+      ).slice(1),
+      'exit 11',
+      /INVALID_VALUE.*mapping/,
+    ],
+    [
+      'a number twice',
+      openWith(
+        config('/', allow, [
+          { requestedFd: 50, name: 'a' },
+          { requestedFd: 50, name: 'b' },
+        ]),
+        `host-fd ${fdHeader}`,
+        `host-fd ${fdHeader}`,
+      ).slice(1),
+      'exit 11',
+      /INVALID_VALUE.*one number/,
+    ],
+    [
+      'a mapping without its fd',
+      [...openWith(config('/', allow, [{ name: 'a' }])).slice(1), `host ${fdHeader}`],
+      'exit 11',
+      /NO_FD/,
+    ],
+    [
+      'comms in shared memory',
+      [...openWith(config('/', allow)).slice(1), `host-fd ${message(0x80000203, '')}`],
+      'exit 11',
+      /UNSUPPORTED.*shared memory/,
+    ],
+    [
+      // Past the point of no return: the process ends by itself, not by an error it could overlook.
+      'hangs up instead of go',
+      [...openWith(config('/', allow)).slice(1), `host ${noUpgrade}`, `sandboxee ${ready}`, 'hang-up'],
+      'exit 1',
+      /^$/,
+    ],
+    [
+      'an unknown go',
+      [...openWith(config('/', allow)).slice(1), ...finishWith(uint32(0x0a0b0c05))],
+      'exit 1',
+      /^$/,
+    ],
+    [
+      'a policy the kernel refuses',
+      [...openWith(config('/', load(0))).slice(1), ...finishWith(goPtrace)],
+      'exit 1',
+      /^$/,
+    ],
+    [
+      'not the word that limits are applied',
+      [
+        ...openWith(config('/', allow)).slice(1),
+        ...finishWith(goUnotify),
+        `sandboxee ${fdHeader} 1`,
+        `host ${uint32(7)}`,
+      ],
+      'exit 1',
+      /^$/,
+    ],
+    [
+      'hangs up instead of that word',
+      [
+        ...openWith(config('/', allow)).slice(1),
+        ...finishWith(goUnotify),
+        `sandboxee ${fdHeader} 1`,
+        'hang-up',
+      ],
+      'exit 1',
+      /^$/,
+    ],
+  ];
+
+  for (const [name, afterVersion, end, words] of wrongs) {
+    test(`${variant}: a host that sends ${name}`, () => {
+      const lines =
+        name === 'half a config'
+          ? [`host ${plainVersion}`, `host ${config('/', allow).slice(0, 30)}`, 'hang-up']
+          : afterVersion;
+      const result = replay([`sandboxee ${plainVersion}`, ...lines]);
+      assert.is(result.end, end, result.errors);
+      assert.match(result.errors, words);
+    });
+  }
+
+  test(`${variant}: the unotify way works without a policy that hinders it`, () => {
+    const lines = [
+      ...openWith(config('/', allow)),
+      ...finishWith(goUnotify),
+      `sandboxee ${fdHeader} 1`,
+      `host ${limitsApplied}`,
       ...exchange,
     ];
-    assert.is(replay(lines, [], ['--rendezvous']).end, 'exit 0');
-  }
-});
-
-// ---- Fds and the working directory ----
-
-const openWith = (configuration: string, ...afterwards: string[]): string[] => [
-  `sandboxee ${plainVersion}`,
-  `host ${plainVersion}`,
-  `host ${configuration}`,
-  ...afterwards,
-];
-const finishWith = (go: string): string[] => [`host ${noUpgrade}`, `sandboxee ${ready}`, `host ${go}`];
-
-test('fds are mapped by number and by name', () => {
-  const mappings = [
-    { requestedFd: -1, name: 'any' },
-    { requestedFd: 77, name: 'fixed' },
-    { requestedFd: 4, name: 'in the way of any' },
-    { requestedFd: 3, name: '' },
-    { requestedFd: 5, name: 'five' },
-  ];
-  const lines = openWith(config('/tmp', allowAll, mappings), ...mappings.map(() => `host-fd ${fdHeader}`));
-  const { output, end } = replay(
-    [...lines, ...finishWith(goPtrace)],
-    ['report', 'any', 'fixed', 'in the way of any', 'five', 'none'],
-  );
-  assert.is(end, 'exit 0');
-  assert.match(output, /^cwd=\/tmp comms=1023 any=\d+ fixed=77 in the way of any=4 five=5 none=-1$/m);
-});
-
-test('comms makes way for an fd mapped on its number', () => {
-  const lines = openWith(config('/', allowAll, [{ requestedFd: 1023, name: 'x' }]), `host-fd ${fdHeader}`);
-  const { output } = replay([...lines, ...finishWith(goPtrace)], ['report', 'x']);
-  assert.match(output, /^cwd=\/ comms=\d{1,2} x=1023$/m);
-});
-
-test('fds are mapped in the legacy form', () => {
-  const lines = [
-    `sandboxee ${plainVersion}`,
-    `host ${uint32(2)}`,
-    `host ${int32(-1)}`,
-    `host-fd ${fdHeader}`,
-    `host ${string('a')}`,
-    `host ${int32(40)}`,
-    `host-fd ${fdHeader}`,
-    `host ${string('b')}`,
-    `host ${string('/usr')}`,
-    `host ${noUpgrade}`,
-    `host ${message(0x80000101, allowAll)}`,
-    `sandboxee ${ready}`,
-    `host ${goPtrace}`,
-  ];
-  const { output, errors } = replay(lines, ['report', 'a', 'b']);
-  assert.match(output, /^cwd=\/usr comms=1023 a=\d+ b=40$/m, errors);
-});
-
-test('a working directory that is not there', () => {
-  const lines = [...openWith(config('/nowhere', allowAll)), ...finishWith(goPtrace)];
-  assert.match(replay(lines, ['report'], ['--cwd', '/usr']).output, /^cwd=\/ /m);
-  const own = [`sandboxee ${ownVersion}`, `host ${plainVersion}`, `host ${config('/nowhere', ownPolicy)}`];
-  const { end, errors } = replay(own, [], ['--rendezvous']);
-  assert.is(end, 'exit 11');
-  assert.match(errors, /working directory/);
-});
-
-// ---- Hosts that do it wrong ----
-
-const wrongs: [name: string, lines: string[], end: string, words: RegExp][] = [
-  ['hangs up at once', ['hang-up'], 'exit 11', /CLOSED/],
-  ['a malformed version', [`host ${version('Vabc')}`], 'exit 11', /INVALID_VALUE.*version/],
-  ['version 0', [`host ${version('V0')}`], 'exit 11', /INVALID_VALUE.*version/],
-  ['an endless version', [`host ${version(`V${'1'.repeat(200)}`)}`], 'exit 11', /TOO_LARGE/],
-  ['another message first', [`host ${string('hello')}`], 'exit 11', /expected|TAG_MISMATCH/],
-  ['a length bomb', [`host ${littleEndian32(0x80000104)}${'00'.repeat(7)}80`], 'exit 11', /TOO_LARGE/],
-  ['half a config', ['half'], 'exit 11', /TRUNCATED/],
-  [
-    'a malformed config',
-    openWith(message(0x80000102, 'ff')).slice(1),
-    'exit 11',
-    /configuration is malformed/,
-  ],
-  ['no policy', [...openWith(config('/', '')).slice(1), `host ${noUpgrade}`], 'exit 11', /no policy/],
-  ['half an instruction', openWith(config('/', '06000000')).slice(1), 'exit 11', /BAD_LENGTH.*policy/],
-  ['too long a policy', openWith(config('/', allow.repeat(4097))).slice(1), 'exit 11', /TOO_LARGE.*policy/],
-  [
-    'a name twice',
-    openWith(
-      config('/', allow, [{ name: 'a' }, { name: 'a' }]),
-      `host-fd ${fdHeader}`,
-      `host-fd ${fdHeader}`,
-    ).slice(1),
-    'exit 11',
-    /INVALID_VALUE.*mapping/,
-  ],
-  [
-    'a number twice',
-    openWith(
-      config('/', allow, [
-        { requestedFd: 50, name: 'a' },
-        { requestedFd: 50, name: 'b' },
-      ]),
-      `host-fd ${fdHeader}`,
-      `host-fd ${fdHeader}`,
-    ).slice(1),
-    'exit 11',
-    /INVALID_VALUE.*one number/,
-  ],
-  [
-    'a mapping without its fd',
-    [...openWith(config('/', allow, [{ name: 'a' }])).slice(1), `host ${fdHeader}`],
-    'exit 11',
-    /NO_FD/,
-  ],
-  [
-    'comms in shared memory',
-    [...openWith(config('/', allow)).slice(1), `host-fd ${message(0x80000203, '')}`],
-    'exit 11',
-    /UNSUPPORTED.*shared memory/,
-  ],
-  [
-    // Past the point of no return: the process ends by itself, not by an error it could overlook.
-    'hangs up instead of go',
-    [...openWith(config('/', allow)).slice(1), `host ${noUpgrade}`, `sandboxee ${ready}`, 'hang-up'],
-    'exit 1',
-    /^$/,
-  ],
-  [
-    'an unknown go',
-    [...openWith(config('/', allow)).slice(1), ...finishWith(uint32(0x0a0b0c05))],
-    'exit 1',
-    /^$/,
-  ],
-  [
-    'a policy the kernel refuses',
-    [...openWith(config('/', load(0))).slice(1), ...finishWith(goPtrace)],
-    'exit 1',
-    /^$/,
-  ],
-  [
-    'not the word that limits are applied',
-    [
-      ...openWith(config('/', allow)).slice(1),
-      ...finishWith(goUnotify),
-      `sandboxee ${fdHeader} 1`,
-      `host ${uint32(7)}`,
-    ],
-    'exit 1',
-    /^$/,
-  ],
-  [
-    'hangs up instead of that word',
-    [
-      ...openWith(config('/', allow)).slice(1),
-      ...finishWith(goUnotify),
-      `sandboxee ${fdHeader} 1`,
-      'hang-up',
-    ],
-    'exit 1',
-    /^$/,
-  ],
-];
-
-for (const [name, afterVersion, end, words] of wrongs) {
-  test(`a host that sends ${name}`, () => {
-    const lines =
-      name === 'half a config'
-        ? [`host ${plainVersion}`, `host ${config('/', allow).slice(0, 30)}`, 'hang-up']
-        : afterVersion;
-    const result = replay([`sandboxee ${plainVersion}`, ...lines]);
-    assert.is(result.end, end, result.errors);
-    assert.match(result.errors, words);
+    assert.is(replay(lines).end, 'exit 0');
   });
 }
 
-test('the unotify way works without a policy that hinders it', () => {
-  const lines = [
-    ...openWith(config('/', allow)),
-    ...finishWith(goUnotify),
-    `sandboxee ${fdHeader} 1`,
-    `host ${limitsApplied}`,
-    ...exchange,
-  ];
-  assert.is(replay(lines).end, 'exit 0');
-});
-
+addTests('plain');
+addTests('sanitized');
 test.run();

@@ -35,8 +35,8 @@ for (const variant of ['plain', 'sanitized'] as const) {
 }
 
 if (isInstalled('valgrind')) {
-  // Not filter_test: valgrind does not know the magic syscall, nor time limits of milliseconds.
-  for (const program of ['buffer_test', 'protobuf_test', 'reader_test']) {
+  // Not filter_test: valgrind does not know the magic syscall, and makes syscalls of its own.
+  for (const program of ['buffer_test', 'comms_test', 'hostile_test', 'protobuf_test', 'reader_test']) {
     test(`${program} (valgrind)`, () => {
       const valgrind = ['--quiet', '--error-exitcode=99', '--leak-check=full', '--track-fds=no'];
       checkReport(run('valgrind', [...valgrind, join(build('plain'), program)]));

@@ -19,9 +19,18 @@ export function readVectors(): Vector[] | undefined {
   return JSON.parse(readFileSync(path, 'utf8')) as Vector[];
 }
 
-/** "<kind> <argument> <bytes>". */
+const kindsOfC = new Set(
+  (
+    'Bool Int8 Uint8 Int16 Uint16 Int32 Uint32 Int64 Uint64 String Bytes Barrier FD Creds TLV Status Proto ' +
+    'MessagePack'
+  ).split(' '),
+);
+
+/** "<kind> <argument> <bytes>". What C has no call of its own for is checked as a TLV. */
 export function toLine(vector: Vector): string {
-  return `${vector.send} ${argumentOf(vector)} ${vector.bytes}`;
+  if (kindsOfC.has(vector.send)) return `${vector.send} ${argumentOf(vector)} ${vector.bytes}`;
+  const tag = Buffer.from(vector.bytes.slice(0, 8), 'hex').readUInt32LE();
+  return `TLV ${tag}:${hexOr(vector.bytes.slice(headerHexDigits))} ${vector.bytes}`;
 }
 
 function argumentOf(vector: Vector): string {
