@@ -92,20 +92,33 @@ static int parse_mappings(struct sandwire_client *client, const char *text) {
   return 0;
 }
 
+/* Of the process, not of one client: the host gives one rendezvous socket, whichever client then uses it. */
+static int process_rendezvous_fd = -1;
+static bool process_is_sandboxed;
+
 /* The rendezvous socket of a host of ours, kept from programs this one may start. 0 or an errno. */
 static int take_rendezvous(struct sandwire_client *client) {
-  client->rendezvous_fd = -1;
   const char *text = getenv(SANDWIRE_RENDEZVOUS_FD_ENV);
-  if (!text) {
-    return 0;
+  if (text) {
+    int fd = parse_fd(text, text + strlen(text));
+    if (fd != SANDWIRE_RENDEZVOUS_FD || fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) {
+      return EINVAL;
+    }
+    if (unsetenv(SANDWIRE_RENDEZVOUS_FD_ENV) != 0) {
+      return errno;
+    }
+    process_rendezvous_fd = fd;
   }
-  int fd = parse_fd(text, text + strlen(text));
-  if (fd != SANDWIRE_RENDEZVOUS_FD || fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) {
-    return EINVAL;
-  }
-  client->rendezvous_fd = fd;
-  return unsetenv(SANDWIRE_RENDEZVOUS_FD_ENV) == 0 ? 0 : errno;
+  client->rendezvous_fd = process_rendezvous_fd;
+  return 0;
 }
+
+void sandwire_client_note_sandboxed(struct sandwire_client *client) {
+  client->rendezvous_fd = process_rendezvous_fd = -1;
+  process_is_sandboxed = true;
+}
+
+bool sandwire_client_is_process_sandboxed(void) { return process_is_sandboxed; }
 
 struct sandwire_client *sandwire_client_create(struct sandwire_comms *comms) {
   struct sandwire_client *client = calloc(1, sizeof *client);

@@ -19,7 +19,6 @@ struct sandwire_client {
   struct sandwire_mapped_fd *mapped;
   size_t mapped_count;
   int rendezvous_fd; /* -1: the host is not ours */
-  bool is_sandboxed;
 };
 
 const struct sandwire_mapped_fd *sandwire_client_find(const struct sandwire_client *client, const char *name,
@@ -27,5 +26,9 @@ const struct sandwire_mapped_fd *sandwire_client_find(const struct sandwire_clie
 
 /* 0, EINVAL for a name twice, or ENOMEM. */
 int sandwire_client_add(struct sandwire_client *client, const char *name, size_t size, int fd, bool is_fixed);
+
+/* A process takes its policy once, through whichever client. */
+void sandwire_client_note_sandboxed(struct sandwire_client *client);
+bool sandwire_client_is_process_sandboxed(void);
 
 #endif

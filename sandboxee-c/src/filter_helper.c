@@ -58,6 +58,10 @@ static enum outcome hand_over(struct helper *helper) {
 static int run_helper(void *argument) {
   struct helper *helper = argument;
   enum outcome outcome = OUTCOME_FAILED;
+  /* The caller's signal handlers are not for it: they would run twice, in the same memory. */
+  sigset_t all;
+  (void)sigfillset(&all);
+  (void)sigprocmask(SIG_SETMASK, &all, NULL); /* cannot fail */
   /* It must not be left behind when the caller is killed, this instant included. */
   if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == 0 && getppid() == helper->caller) {
     outcome = hand_over(helper);

@@ -337,7 +337,6 @@ static void install_or_die(struct sandwire_client *client, const struct policy *
                                                 allow_speculation, &step);
     if (failure == 0) {
       sandwire_filter_rendezvous_wait();
-      client->rendezvous_fd = -1;
     }
   } else if ((go & SANDWIRE_GO_MASK) == SANDWIRE_GO_UNOTIFY) {
     failure = sandwire_filter_install_with_helper(client->comms, policy->program, policy->count,
@@ -376,7 +375,7 @@ static enum sandwire_error become_sandboxed(struct sandwire_client *client, cons
     sandwire_filter_die();
   }
   install_or_die(client, policy, go);
-  client->is_sandboxed = true;
+  sandwire_client_note_sandboxed(client);
   return SANDWIRE_OK;
 }
 
@@ -384,7 +383,7 @@ enum sandwire_error sandwire_client_sandbox_me_here(struct sandwire_client *clie
   if (!client->comms) {
     return SANDWIRE_ERROR_INVALID_VALUE;
   }
-  if (client->is_sandboxed) {
+  if (sandwire_client_is_process_sandboxed()) {
     return fail(client, SANDWIRE_ERROR_UNSUPPORTED, "this process has its policy already");
   }
   struct policy policy;

@@ -1,7 +1,8 @@
 /* A sandboxee: asks for its policy, then answers Bytes with their crc4 as a Uint32, once. Exit codes: 10 no comms,
  * 11 no policy (the reason on standard error), 12 the exchange failed, 13 a forbidden syscall was let through.
  *
- * Arguments: "violate" makes a syscall that no recorded policy allows. "report NAME…" prints, instead of the
+ * Arguments: "violate" makes a syscall that no recorded policy allows. "second-client" asks
+ * by another client than the first. "report NAME…" prints, instead of the
  * exchange, the working directory, the comms fd and where each NAME is mapped (needs a policy that allows it).
  *
  * It leaves with _exit(), since policies know little more. */
@@ -36,7 +37,12 @@ int main(int argc, char **argv) {
     perror("client");
     _exit(11);
   }
-  if (sandwire_client_sandbox_me_here(client) != SANDWIRE_OK) {
+  if (argc > 1 && strcmp(argv[1], "second-client") == 0) {
+    sandwire_client_destroy(client); /* the host's variables are gone, but not what they said about the host */
+    if (sandwire_sandbox_me_here(comms) != SANDWIRE_OK || sandwire_sandbox_me_here(comms) == SANDWIRE_OK) {
+      _exit(11);
+    }
+  } else if (sandwire_client_sandbox_me_here(client) != SANDWIRE_OK) {
     dprintf(STDERR_FILENO, "%s\n", sandwire_comms_error_text(comms));
     _exit(11);
   }

@@ -194,6 +194,7 @@ function addTests(variant: Variant): void {
         ...exchange,
       ];
       assert.is(replay(lines, [], ['--rendezvous']).end, 'exit 0');
+      assert.is(replay(lines, ['second-client'], ['--rendezvous']).end, 'exit 0');
     }
   });
 
