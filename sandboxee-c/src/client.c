@@ -41,7 +41,8 @@ const struct sandwire_mapped_fd *sandwire_client_find(const struct sandwire_clie
   return NULL;
 }
 
-int sandwire_client_add(struct sandwire_client *client, const char *name, size_t size, int fd, bool is_fixed) {
+int sandwire_client_add(struct sandwire_client *client, const char *name, size_t size, int fd,
+                        bool is_fixed) {
   if (sandwire_client_find(client, name, size)) {
     return EINVAL;
   }

@@ -19,7 +19,8 @@ static const char *name_tag(uint32_t tag, char buffer[16]) {
 }
 
 /* Waits for the next header; anything but tag stays unread. */
-static enum sandwire_error expect(struct sandwire_comms *comms, uint32_t tag, bool ancillary, size_t *length) {
+static enum sandwire_error expect(struct sandwire_comms *comms, uint32_t tag, bool ancillary,
+                                  size_t *length) {
   uint32_t met = 0;
   enum sandwire_error error = sandwire_transport_await_header(comms, ancillary, &met, length);
   if (error == SANDWIRE_OK && met != tag) {
@@ -31,8 +32,8 @@ static enum sandwire_error expect(struct sandwire_comms *comms, uint32_t tag, bo
   return error;
 }
 
-static enum sandwire_error fail_length(struct sandwire_comms *comms, enum sandwire_error error, size_t expected,
-                                       size_t met) {
+static enum sandwire_error fail_length(struct sandwire_comms *comms, enum sandwire_error error,
+                                       size_t expected, size_t met) {
   char detail[80];
   (void)snprintf(detail, sizeof detail, "%s %zu bytes, met %zu",
                  error == SANDWIRE_ERROR_TOO_LARGE ? "the buffer has" : "expected", expected, met);
@@ -103,9 +104,9 @@ static enum sandwire_error receive_fixed(struct sandwire_comms *comms, const cha
   return error;
 }
 
-#define DEFINE_RECEIVE(name, type, tag, text)                                                         \
-  enum sandwire_error sandwire_comms_recv_##name(struct sandwire_comms *comms, type *value) {         \
-    return receive_fixed(comms, "recv " text, tag, value, sizeof *value);                             \
+#define DEFINE_RECEIVE(name, type, tag, text)                                                 \
+  enum sandwire_error sandwire_comms_recv_##name(struct sandwire_comms *comms, type *value) { \
+    return receive_fixed(comms, "recv " text, tag, value, sizeof *value);                     \
   }
 
 DEFINE_RECEIVE(int8, int8_t, SANDWIRE_TAG_INT8, "Int8")
@@ -165,7 +166,8 @@ static enum sandwire_error receive_sized(struct sandwire_comms *comms, const cha
 }
 
 /* Memory that grows as the payload arrives, with a NUL behind it. The header is there. */
-static enum sandwire_error take_payload_alloc(struct sandwire_comms *comms, size_t length, uint8_t **payload) {
+static enum sandwire_error take_payload_alloc(struct sandwire_comms *comms, size_t length,
+                                              uint8_t **payload) {
   struct sandwire_reader *reader = &comms->reader;
   if (comms->deadline_ms >= 0) {
     enum sandwire_error error = sandwire_transport_await_message(comms);
@@ -232,7 +234,8 @@ enum sandwire_error sandwire_comms_recv_string(struct sandwire_comms *comms, cha
   return receive_sized(comms, "recv String", SANDWIRE_TAG_STRING, buffer, capacity, size, true);
 }
 
-enum sandwire_error sandwire_comms_recv_string_alloc(struct sandwire_comms *comms, char **string, size_t *size) {
+enum sandwire_error sandwire_comms_recv_string_alloc(struct sandwire_comms *comms, char **string,
+                                                     size_t *size) {
   uint8_t *payload = NULL;
   enum sandwire_error error = receive_alloc(comms, "recv String", SANDWIRE_TAG_STRING, &payload, size);
   if (error == SANDWIRE_OK) {
@@ -241,19 +244,19 @@ enum sandwire_error sandwire_comms_recv_string_alloc(struct sandwire_comms *comm
   return error;
 }
 
-#define DEFINE_RECEIVE_SIZED(name, tag, text)                                                               \
-  enum sandwire_error sandwire_comms_recv_##name(struct sandwire_comms *comms, void *buffer,                \
-                                                 size_t capacity, size_t *size) {                           \
-    return receive_sized(comms, "recv " text, tag, buffer, capacity, size, false);                          \
-  }                                                                                                         \
-  enum sandwire_error sandwire_comms_recv_##name##_alloc(struct sandwire_comms *comms, void **bytes,        \
-                                                         size_t *size) {                                    \
-    uint8_t *payload = NULL;                                                                                \
-    enum sandwire_error error = receive_alloc(comms, "recv " text, tag, &payload, size);                    \
-    if (error == SANDWIRE_OK) {                                                                             \
-      *bytes = payload;                                                                                     \
-    }                                                                                                       \
-    return error;                                                                                           \
+#define DEFINE_RECEIVE_SIZED(name, tag, text)                                                        \
+  enum sandwire_error sandwire_comms_recv_##name(struct sandwire_comms *comms, void *buffer,         \
+                                                 size_t capacity, size_t *size) {                    \
+    return receive_sized(comms, "recv " text, tag, buffer, capacity, size, false);                   \
+  }                                                                                                  \
+  enum sandwire_error sandwire_comms_recv_##name##_alloc(struct sandwire_comms *comms, void **bytes, \
+                                                         size_t *size) {                             \
+    uint8_t *payload = NULL;                                                                         \
+    enum sandwire_error error = receive_alloc(comms, "recv " text, tag, &payload, size);             \
+    if (error == SANDWIRE_OK) {                                                                      \
+      *bytes = payload;                                                                              \
+    }                                                                                                \
+    return error;                                                                                    \
   }
 
 DEFINE_RECEIVE_SIZED(bytes, SANDWIRE_TAG_BYTES, "Bytes")
@@ -297,7 +300,9 @@ enum sandwire_error sandwire_comms_recv_fd(struct sandwire_comms *comms, int *fd
   return error;
 }
 
-static bool are_known(const struct sandwire_credentials *credentials) { return credentials->uid != (uid_t)-1; }
+static bool are_known(const struct sandwire_credentials *credentials) {
+  return credentials->uid != (uid_t)-1;
+}
 
 enum sandwire_error sandwire_comms_recv_credentials(struct sandwire_comms *comms,
                                                     struct sandwire_credentials *credentials) {
@@ -306,8 +311,8 @@ enum sandwire_error sandwire_comms_recv_credentials(struct sandwire_comms *comms
   if (error) {
     return error;
   }
-  /* The reader is filled only when it lacks a part of the next message, so its newest chunk, whose writer these
-   * credentials name, holds the end of this one. */
+  /* The reader is filled only when it lacks a part of the next message, so its newest chunk, whose writer
+   * these credentials name, holds the end of this one. */
   if (!are_known(&comms->reader.credentials)) {
     return sandwire_transport_fail(comms, SANDWIRE_ERROR_NO_CREDENTIALS, NULL);
   }
@@ -358,8 +363,11 @@ enum sandwire_error sandwire_comms_recv_any(struct sandwire_comms *comms, struct
       return error;
     }
   }
-  *any = (struct sandwire_any){
-      .tag = tag, .payload = payload, .size = length, .fd = fd, .credentials = {.pid = 0, .uid = (uid_t)-1, .gid = (gid_t)-1}};
+  *any = (struct sandwire_any){.tag = tag,
+                               .payload = payload,
+                               .size = length,
+                               .fd = fd,
+                               .credentials = {.pid = 0, .uid = (uid_t)-1, .gid = (gid_t)-1}};
   if (tag == SANDWIRE_TAG_CREDS) {
     any->credentials = comms->reader.credentials;
   }

@@ -3,10 +3,10 @@
 #include "sandwire/comms.h"
 #include "transport.h"
 
-#define DEFINE_SEND(name, type, tag, text)                                                          \
-  enum sandwire_error sandwire_comms_send_##name(struct sandwire_comms *comms, type value) {        \
-    sandwire_transport_begin(comms, "send " text);                                                  \
-    return sandwire_transport_send(comms, tag, &value, sizeof value, -1);                           \
+#define DEFINE_SEND(name, type, tag, text)                                                   \
+  enum sandwire_error sandwire_comms_send_##name(struct sandwire_comms *comms, type value) { \
+    sandwire_transport_begin(comms, "send " text);                                           \
+    return sandwire_transport_send(comms, tag, &value, sizeof value, -1);                    \
   }
 
 DEFINE_SEND(int8, int8_t, SANDWIRE_TAG_INT8, "Int8")
@@ -39,7 +39,8 @@ enum sandwire_error sandwire_comms_send_bytes(struct sandwire_comms *comms, cons
   return sandwire_transport_send(comms, SANDWIRE_TAG_BYTES, bytes, size, -1);
 }
 
-enum sandwire_error sandwire_comms_send_protobuf(struct sandwire_comms *comms, const void *bytes, size_t size) {
+enum sandwire_error sandwire_comms_send_protobuf(struct sandwire_comms *comms, const void *bytes,
+                                                 size_t size) {
   sandwire_transport_begin(comms, "send Proto2");
   return sandwire_transport_send(comms, SANDWIRE_TAG_PROTO2, bytes, size, -1);
 }

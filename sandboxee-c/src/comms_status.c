@@ -30,7 +30,8 @@ enum sandwire_error sandwire_comms_send_status(struct sandwire_comms *comms,
     sandwire_protobuf_put_varint(&writer, SANDWIRE_STATUS_PROTO_CODE, (uint64_t)(int64_t)status->code);
   }
   if (status->message_size > 0) {
-    sandwire_protobuf_put_bytes(&writer, SANDWIRE_STATUS_PROTO_MESSAGE, status->message, status->message_size);
+    sandwire_protobuf_put_bytes(&writer, SANDWIRE_STATUS_PROTO_MESSAGE, status->message,
+                                status->message_size);
   }
   for (size_t i = 0; i < status->payload_count; i++) {
     const struct sandwire_status_payload *payload = &status->payloads[i];
@@ -46,7 +47,8 @@ enum sandwire_error sandwire_comms_send_status(struct sandwire_comms *comms,
 }
 
 /* One payload out of its map entry; absent fields are empty. */
-static bool parse_entry(const struct sandwire_protobuf_field *entry, struct sandwire_status_payload *payload) {
+static bool parse_entry(const struct sandwire_protobuf_field *entry,
+                        struct sandwire_status_payload *payload) {
   *payload = (struct sandwire_status_payload){.type_url = "", .bytes = ""};
   struct sandwire_protobuf_reader reader;
   struct sandwire_protobuf_field field;
@@ -96,9 +98,10 @@ static bool parse_status(const uint8_t *bytes, size_t size, struct sandwire_stat
   return !reader.malformed;
 }
 
-/* One block: the status, its payload list, a copy of the serialized message they point into, and a copy of the
- * text with its NUL. */
-static struct sandwire_status *build_status(const struct sandwire_status *parsed, const uint8_t *bytes, size_t size) {
+/* One block: the status, its payload list, a copy of the serialized message they point into, and a copy of
+ * the text with its NUL. */
+static struct sandwire_status *build_status(const struct sandwire_status *parsed, const uint8_t *bytes,
+                                            size_t size) {
   size_t list_size = parsed->payload_count * sizeof(struct sandwire_status_payload);
   char *block = malloc(sizeof(struct sandwire_status) + list_size + size + parsed->message_size + 1);
   if (!block) {
@@ -120,7 +123,8 @@ static struct sandwire_status *build_status(const struct sandwire_status *parsed
   return status;
 }
 
-enum sandwire_error sandwire_comms_recv_status(struct sandwire_comms *comms, struct sandwire_status **status) {
+enum sandwire_error sandwire_comms_recv_status(struct sandwire_comms *comms,
+                                               struct sandwire_status **status) {
   uint32_t tag;
   enum sandwire_error error = sandwire_comms_peek_tag(comms, &tag);
   if (error) {

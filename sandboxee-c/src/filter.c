@@ -62,9 +62,9 @@ int sandwire_filter_prepare(bool allow_speculation, enum sandwire_filter_step *s
         is_missing_mitigation(errno)) {
       continue;
     }
-    /* EPERM also where the state is fixed for the whole machine (spectre_v2_user=on or off, a virtual machine whose
-     * CPU offers no control): the kernel then reports a state without PR_SPEC_PRCTL, and there is nothing to switch
-     * (Documentation/userspace-api/spec_ctrl.rst). */
+    /* EPERM also where the state is fixed for the whole machine (spectre_v2_user=on or off, a virtual machine
+     * whose CPU offers no control): the kernel then reports a state without PR_SPEC_PRCTL, and there is
+     * nothing to switch (Documentation/userspace-api/spec_ctrl.rst). */
     int error = errno;
     int state = prctl(PR_GET_SPECULATION_CTRL, mitigations[i], 0, 0, 0);
     if (error != EPERM || state < 0 || (state & PR_SPEC_PRCTL)) {
@@ -81,9 +81,10 @@ long sandwire_filter_seccomp(unsigned long flags, bool allow_speculation, const 
                              .filter = (struct sock_filter *)(uintptr_t)program};
   flags |= allow_speculation ? SECCOMP_FILTER_FLAG_SPEC_ALLOW : 0;
   if (flags & SECCOMP_FILTER_FLAG_NEW_LISTENER) {
-    /* Signals must not make a stopped syscall start again while the monitor reads it. EINVAL: kernel < 5.19. */
-    long listener = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
-                            flags | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, &fprog);
+    /* Signals must not make a stopped syscall start again while the monitor reads it. EINVAL: kernel < 5.19.
+     */
+    long listener =
+        syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, &fprog);
     if (listener >= 0 || errno != EINVAL) {
       return listener;
     }
@@ -105,7 +106,8 @@ int sandwire_filter_install_announced(int rendezvous_fd, const struct sock_filte
   if (error) {
     return error;
   }
-  /* The kernel gives out the lowest free number, so a duplicate made and closed shows where the listener lands. */
+  /* The kernel gives out the lowest free number, so a duplicate made and closed shows where the listener
+   * lands. */
   int listener_number = fcntl(rendezvous_fd, F_DUPFD_CLOEXEC, 0);
   if (listener_number < 0 || close(listener_number) != 0) {
     return fail_step(step, SANDWIRE_FILTER_STEP_ANNOUNCE, errno);
@@ -117,14 +119,14 @@ int sandwire_filter_install_announced(int rendezvous_fd, const struct sock_filte
     return fail_step(step, SANDWIRE_FILTER_STEP_ANNOUNCE, sent < 0 ? (int)-sent : EPIPE);
   }
 
-  long listener = sandwire_filter_seccomp(SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_TSYNC |
-                                              SECCOMP_FILTER_FLAG_TSYNC_ESRCH,
-                                          allow_speculation, program, count);
+  long listener = sandwire_filter_seccomp(
+      SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_TSYNC_ESRCH,
+      allow_speculation, program, count);
   if (listener < 0) {
     return fail_step(step, SANDWIRE_FILTER_STEP_SECCOMP, errno);
   }
-  /* In force: from here on there is no way back. Another thread took the number in between: the supervisor would
-   * look in the wrong place. */
+  /* In force: from here on there is no way back. Another thread took the number in between: the supervisor
+   * would look in the wrong place. */
   if (listener != listener_number || close(rendezvous_fd) != 0) {
     sandwire_filter_die();
   }

@@ -35,24 +35,25 @@ const char *sandwire_filter_step_name(enum sandwire_filter_step step);
  * mitigation to switch. 0, or -errno with *step. */
 int sandwire_filter_prepare(bool allow_speculation, enum sandwire_filter_step *step);
 
-/* The way of a sandwire host. Prepares, announces on rendezvous_fd (which must be SANDWIRE_RENDEZVOUS_FD, the one
- * number every policy lets be closed) where the listener will land, installs the program for all threads, and
- * closes the rendezvous socket, which tells the supervisor to take the listener. What follows must be
- * the magic execveat or sandwire_filter_rendezvous_wait(): there the supervisor finds this process waiting.
+/* The way of a sandwire host. Prepares, announces on rendezvous_fd (which must be SANDWIRE_RENDEZVOUS_FD, the
+ * one number every policy lets be closed) where the listener will land, installs the program for all threads,
+ * and closes the rendezvous socket, which tells the supervisor to take the listener. What follows must be the
+ * magic execveat or sandwire_filter_rendezvous_wait(): there the supervisor finds this process waiting.
  *
- * 0, or -errno with *step (may be NULL) while nothing is in force yet. Once the program is in force a failure ends
- * the process. */
+ * 0, or -errno with *step (may be NULL) while nothing is in force yet. Once the program is in force a failure
+ * ends the process. */
 int sandwire_filter_install_announced(int rendezvous_fd, const struct sock_filter *program, size_t count,
                                       bool allow_speculation, enum sandwire_filter_step *step);
 
 /* Waits in the magic syscall until the supervisor watches this process. Returns only then. */
 void sandwire_filter_rendezvous_wait(void);
 
-/* The way of a sandbox2 host with the unotify monitor: a helper process sends the listener on comms and waits for
- * the host's word that limits are applied. 0, or -errno with *step while nothing is in force; later a failure ends
- * the process. */
+/* The way of a sandbox2 host with the unotify monitor: a helper process sends the listener on comms and waits
+ * for the host's word that limits are applied. 0, or -errno with *step while nothing is in force; later a
+ * failure ends the process. */
 int sandwire_filter_install_with_helper(struct sandwire_comms *comms, const struct sock_filter *program,
-                                        size_t count, bool allow_speculation, enum sandwire_filter_step *step);
+                                        size_t count, bool allow_speculation,
+                                        enum sandwire_filter_step *step);
 
 /* The way of a sandbox2 host with the ptrace monitor: nobody needs a listener. 0, or -errno with *step. */
 int sandwire_filter_install_plain(const struct sock_filter *program, size_t count, bool allow_speculation,
@@ -61,7 +62,8 @@ int sandwire_filter_install_plain(const struct sock_filter *program, size_t coun
 /* Ends the process where nothing can be undone any more, whatever a policy in force may say to that. */
 __attribute__((noreturn)) void sandwire_filter_die(void);
 
-/* seccomp(SECCOMP_SET_MODE_FILTER) with flags, and those of the wish list the kernel knows. Returns as seccomp. */
+/* seccomp(SECCOMP_SET_MODE_FILTER) with flags, and those of the wish list the kernel knows. Returns as
+ * seccomp. */
 long sandwire_filter_seccomp(unsigned long flags, bool allow_speculation, const struct sock_filter *program,
                              size_t count);
 

@@ -1,10 +1,11 @@
-/* The unotify way of sandbox2. Its host wants the seccomp listener in an Fd message, but once the policy is in
- * force the process that has the listener may not make a single syscall: each could be a notification, and nobody
- * can answer before the host has the listener. So an unfiltered helper sends it.
+/* The unotify way of sandbox2. Its host wants the seccomp listener in an Fd message, but once the policy is
+ * in force the process that has the listener may not make a single syscall: each could be a notification, and
+ * nobody can answer before the host has the listener. So an unfiltered helper sends it.
  *
- * The helper is a process of its own that shares memory and fds (not a thread: the policy is installed for all
- * threads of this process at once, TSYNC, and the helper must stay out). It exists only until the host has said
- * that limits are applied, and the process goes on only when the kernel says that the helper is gone. */
+ * The helper is a process of its own that shares memory and fds (not a thread: the policy is installed for
+ * all threads of this process at once, TSYNC, and the helper must stay out). It exists only until the host
+ * has said that limits are applied, and the process goes on only when the kernel says that the helper is
+ * gone. */
 #include <errno.h>
 #include <linux/seccomp.h>
 #include <sched.h>
@@ -35,7 +36,8 @@ struct helper {
   _Atomic pid_t alive;
 };
 
-/* A process is put under a policy once, so one stack is enough; static, as nothing could unmap it afterwards. */
+/* A process is put under a policy once, so one stack is enough; static, as nothing could unmap it afterwards.
+ */
 static _Alignas(16) uint8_t helper_stack[STACK_SIZE];
 
 static enum outcome hand_over(struct helper *helper) {
@@ -71,8 +73,8 @@ static int run_helper(void *argument) {
   __builtin_trap();
 }
 
-/* Waits without a syscall. Nothing better is to be had under a policy that allows none, and only a foreign host
- * makes it necessary: with a host of ours the process waits inside the magic syscall. */
+/* Waits without a syscall. Nothing better is to be had under a policy that allows none, and only a foreign
+ * host makes it necessary: with a host of ours the process waits inside the magic syscall. */
 static void spin_until_helper_is_gone(struct helper *helper) {
   while (atomic_load(&helper->alive) != 0) {
 #if defined(__x86_64__)
@@ -84,7 +86,8 @@ static void spin_until_helper_is_gone(struct helper *helper) {
 }
 
 int sandwire_filter_install_with_helper(struct sandwire_comms *comms, const struct sock_filter *program,
-                                        size_t count, bool allow_speculation, enum sandwire_filter_step *step) {
+                                        size_t count, bool allow_speculation,
+                                        enum sandwire_filter_step *step) {
   if (count == 0 || count > SANDWIRE_FILTER_MAX_INSTRUCTIONS) {
     *step = SANDWIRE_FILTER_STEP_PROGRAM;
     return -EINVAL;
@@ -100,16 +103,16 @@ int sandwire_filter_install_with_helper(struct sandwire_comms *comms, const stru
   atomic_store(&helper.outcome, OUTCOME_PENDING);
   atomic_store(&helper.alive, -1);
   /* No exit signal: the caller's SIGCHLD handling and wait() do not see the helper. */
-  int pid = clone(run_helper, helper_stack + STACK_SIZE,
-                  CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_CHILD_CLEARTID, &helper, NULL, NULL,
-                  &helper.alive);
+  int pid =
+      clone(run_helper, helper_stack + STACK_SIZE, CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_CHILD_CLEARTID,
+            &helper, NULL, NULL, &helper.alive);
   if (pid < 0) {
     *step = SANDWIRE_FILTER_STEP_HELPER;
     return -errno;
   }
-  long listener = sandwire_filter_seccomp(SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_TSYNC |
-                                              SECCOMP_FILTER_FLAG_TSYNC_ESRCH,
-                                          allow_speculation, program, count);
+  long listener = sandwire_filter_seccomp(
+      SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_TSYNC_ESRCH,
+      allow_speculation, program, count);
   int seccomp_errno = errno;
   atomic_store(&helper.listener, listener < 0 ? LISTENER_FAILED : (int)listener);
   spin_until_helper_is_gone(&helper);

@@ -1,5 +1,6 @@
 /* sandwire_client_sandbox_me_here(): the conversation with the host, in both of its forms, versioned (from
- * V20260702 on one protobuf message holds the configuration) and legacy. The order of messages is sandbox2's. */
+ * V20260702 on one protobuf message holds the configuration) and legacy. The order of messages is sandbox2's.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -22,19 +23,21 @@ enum { MAX_MAPPINGS = 1024, MAX_VERSION_SIZE = 128, IDENTITY_SIZE = 64, ANY_NUMB
 static const char plain_version[] = VERSION_TEXT(SANDWIRE_VERSION);
 static const char own_version[] = SANDWIRE_VERSION_IDENTITY VERSION_TEXT(SANDWIRE_VERSION);
 
-/* The policy on its way from the host to the kernel; on the stack, so that nothing is to be freed afterwards. */
+/* The policy on its way from the host to the kernel; on the stack, so that nothing is to be freed afterwards.
+ */
 struct policy {
   struct sock_filter program[SANDWIRE_FILTER_MAX_INSTRUCTIONS];
   size_t count;
 };
 
-static enum sandwire_error fail(struct sandwire_client *client, enum sandwire_error error, const char *detail) {
+static enum sandwire_error fail(struct sandwire_client *client, enum sandwire_error error,
+                                const char *detail) {
   client->comms->operation = "sandbox me here";
   return sandwire_transport_fail(client->comms, error, detail);
 }
 
-static enum sandwire_error store_policy(struct sandwire_client *client, struct policy *policy, const void *bytes,
-                                        size_t size) {
+static enum sandwire_error store_policy(struct sandwire_client *client, struct policy *policy,
+                                        const void *bytes, size_t size) {
   if (size == 0 || size % sizeof policy->program[0] != 0) {
     return fail(client, SANDWIRE_ERROR_BAD_LENGTH, "the policy is not a list of BPF instructions");
   }
@@ -80,12 +83,14 @@ static enum sandwire_error make_way(struct sandwire_client *client, int wanted) 
   return SANDWIRE_OK;
 }
 
-/* Takes over fd in every case. A number the host chose survives execve, as one given before the start would. */
+/* Takes over fd in every case. A number the host chose survives execve, as one given before the start would.
+ */
 static enum sandwire_error map_fd(struct sandwire_client *client, int fd, int32_t requested, const char *name,
                                   size_t name_size) {
   enum sandwire_error error = SANDWIRE_OK;
   if (requested < ANY_NUMBER || (name_size > 0 && sandwire_client_find(client, name, name_size))) {
-    error = fail(client, SANDWIRE_ERROR_INVALID_VALUE, "an fd mapping with a negative number or a name twice");
+    error =
+        fail(client, SANDWIRE_ERROR_INVALID_VALUE, "an fd mapping with a negative number or a name twice");
   } else if (requested == fd) {
     if (fcntl(fd, F_SETFD, 0) != 0) {
       error = fail(client, SANDWIRE_ERROR_SYSTEM, "mapping an fd");
@@ -100,7 +105,8 @@ static enum sandwire_error map_fd(struct sandwire_client *client, int fd, int32_
       fd = requested;
     }
   }
-  if (error == SANDWIRE_OK && sandwire_client_add(client, name, name_size, fd, requested != ANY_NUMBER) != 0) {
+  if (error == SANDWIRE_OK &&
+      sandwire_client_add(client, name, name_size, fd, requested != ANY_NUMBER) != 0) {
     error = fail(client, SANDWIRE_ERROR_SYSTEM, "no memory for an fd mapping");
   }
   if (error) {
@@ -113,8 +119,8 @@ static enum sandwire_error map_fd(struct sandwire_client *client, int fd, int32_
 
 static enum sandwire_error set_cwd(struct sandwire_client *client, const char *requested) {
   char current[PATH_MAX];
-  /* The syscall, as it says "(unreachable)/…" where the directory inherited lies outside our root. From such a
-   * one everything outside could be reached by a relative path. */
+  /* The syscall, as it says "(unreachable)/…" where the directory inherited lies outside our root. From such
+   * a one everything outside could be reached by a relative path. */
   long size = syscall(SYS_getcwd, current, sizeof current);
   if ((size <= 0 || current[0] != '/') && chdir("/") != 0) {
     return fail(client, SANDWIRE_ERROR_SYSTEM, "leaving a working directory outside the sandbox");
@@ -314,7 +320,8 @@ static enum sandwire_error refuse_upgrade(struct sandwire_client *client) {
     return fail(client, SANDWIRE_ERROR_UNSUPPORTED, "the host wants comms in shared memory");
   }
   size_t size;
-  return error ? error : sandwire_comms_recv_tlv(client->comms, SANDWIRE_TAG_COMMS_NO_UPGRADE, NULL, 0, &size);
+  return error ? error
+               : sandwire_comms_recv_tlv(client->comms, SANDWIRE_TAG_COMMS_NO_UPGRADE, NULL, 0, &size);
 }
 
 /* ---- Becoming sandboxed ---- */

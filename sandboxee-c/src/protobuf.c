@@ -48,12 +48,9 @@ static bool take_field(struct sandwire_protobuf_reader *reader, struct sandwire_
   }
   *field = (struct sandwire_protobuf_field){.number = (uint32_t)(key >> 3), .wire_type = (uint32_t)(key & 7)};
   switch (field->wire_type) {
-    case VARINT:
-      return take_varint(reader, &field->value);
-    case FIXED_64:
-      return take_fixed(reader, 8, &field->value);
-    case FIXED_32:
-      return take_fixed(reader, 4, &field->value);
+    case VARINT: return take_varint(reader, &field->value);
+    case FIXED_64: return take_fixed(reader, 8, &field->value);
+    case FIXED_32: return take_fixed(reader, 4, &field->value);
     case LENGTH_DELIMITED: {
       uint64_t size;
       if (!take_varint(reader, &size) || size > (uint64_t)(reader->end - reader->at)) {
@@ -64,8 +61,7 @@ static bool take_field(struct sandwire_protobuf_reader *reader, struct sandwire_
       reader->at += size;
       return true;
     }
-    default:
-      return false; /* groups: no message of ours or of sandbox2's has any */
+    default: return false; /* groups: no message of ours or of sandbox2's has any */
   }
 }
 
@@ -95,8 +91,8 @@ static size_t encode_varint(uint8_t *bytes, uint64_t value) {
 }
 
 /* A field is written whole or not at all, so that what is in the buffer always parses. */
-static void put(struct sandwire_protobuf_writer *writer, const uint8_t *head, size_t head_size, const void *bytes,
-                size_t size) {
+static void put(struct sandwire_protobuf_writer *writer, const uint8_t *head, size_t head_size,
+                const void *bytes, size_t size) {
   size_t room = writer->capacity - writer->size;
   if (writer->overflow || head_size > room || size > room - head_size) {
     writer->overflow = true;

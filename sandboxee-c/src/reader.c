@@ -163,14 +163,13 @@ int sandwire_reader_fill(struct sandwire_reader *reader, int socket, int flags) 
   return sandwire_reader_accept(reader, (size_t)received, fd);
 }
 
-static bool carries_fd(uint32_t tag) {
-  return tag == SANDWIRE_TAG_FD || tag == SANDWIRE_TAG_COMMS_UPGRADE;
-}
+static bool carries_fd(uint32_t tag) { return tag == SANDWIRE_TAG_FD || tag == SANDWIRE_TAG_COMMS_UPGRADE; }
 
 bool sandwire_reader_has_stray_fd(const struct sandwire_reader *reader) {
   uint32_t tag = 0;
   uint64_t length = 0;
-  return sandwire_reader_peek_header(reader, &tag, &length) > 0 && !carries_fd(tag) && reader->pending_fd >= 0 &&
+  return sandwire_reader_peek_header(reader, &tag, &length) > 0 && !carries_fd(tag) &&
+         reader->pending_fd >= 0 &&
          reader->pending_end <= reader->start + SANDWIRE_HEADER_SIZE + (size_t)length;
 }
 

@@ -15,7 +15,8 @@ union control_buffer {
   struct cmsghdr alignment;
 };
 
-/* Walks the control messages. Returns how many fds came; the first stays open in *first_fd, others are closed. */
+/* Walks the control messages. Returns how many fds came; the first stays open in *first_fd, others are
+ * closed. */
 static size_t take_control(struct msghdr *message, int *first_fd, struct sandwire_credentials *credentials) {
   size_t fds = 0;
   for (struct cmsghdr *control = CMSG_FIRSTHDR(message); control; control = CMSG_NXTHDR(message, control)) {
@@ -42,12 +43,14 @@ static size_t take_control(struct msghdr *message, int *first_fd, struct sandwir
   return fds;
 }
 
-ssize_t sandwire_socket_receive_credentials(int socket, void *buffer, size_t size, int flags, int *received_fd,
-                                            struct sandwire_credentials *credentials) {
+ssize_t sandwire_socket_receive_credentials(int socket, void *buffer, size_t size, int flags,
+                                            int *received_fd, struct sandwire_credentials *credentials) {
   union control_buffer control;
   struct iovec part = {.iov_base = buffer, .iov_len = size};
-  struct msghdr message = {
-      .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
+  struct msghdr message = {.msg_iov = &part,
+                           .msg_iovlen = 1,
+                           .msg_control = control.bytes,
+                           .msg_controllen = sizeof control.bytes};
   *received_fd = -1;
   if (credentials) {
     *credentials = (struct sandwire_credentials){.pid = 0, .uid = (uid_t)-1, .gid = (gid_t)-1};

@@ -24,8 +24,8 @@ ssize_t sandwire_socket_receive(int socket, void *buffer, size_t size, int flags
 
 /* The same; *credentials are those the kernel attached (the socket has SO_PASSCRED), else uid and gid -1 and
  * pid 0. The kernel ends a read where the writer changes, so they hold for every byte received. */
-ssize_t sandwire_socket_receive_credentials(int socket, void *buffer, size_t size, int flags, int *received_fd,
-                                            struct sandwire_credentials *credentials);
+ssize_t sandwire_socket_receive_credentials(int socket, void *buffer, size_t size, int flags,
+                                            int *received_fd, struct sandwire_credentials *credentials);
 
 /* Sends what it can of parts, with MSG_NOSIGNAL; flags: 0 or MSG_DONTWAIT. fd_to_send -1: none; else it goes
  * with the first byte and stays the caller's. Returns the bytes taken (may be fewer than asked) or -errno. */

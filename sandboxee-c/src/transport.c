@@ -178,10 +178,12 @@ enum sandwire_error sandwire_transport_send(struct sandwire_comms *comms, uint32
 
 static enum sandwire_error fail_at_end(struct sandwire_comms *comms) {
   bool is_cut = sandwire_reader_is_mid_message(&comms->reader);
-  return sandwire_transport_fail_receive(comms, is_cut ? SANDWIRE_ERROR_TRUNCATED : SANDWIRE_ERROR_CLOSED, NULL);
+  return sandwire_transport_fail_receive(comms, is_cut ? SANDWIRE_ERROR_TRUNCATED : SANDWIRE_ERROR_CLOSED,
+                                         NULL);
 }
 
-/* One read() of no more than the next header or payload still lacks, so that no fd can come with a part of it. */
+/* One read() of no more than the next header or payload still lacks, so that no fd can come with a part of
+ * it. */
 static enum sandwire_error fill_by_read(struct sandwire_comms *comms, bool ancillary) {
   struct sandwire_reader *reader = &comms->reader;
   enum sandwire_error error = comms->deadline_ms >= 0 ? wait_until_ready(comms, POLLIN) : SANDWIRE_OK;
@@ -242,8 +244,8 @@ static enum sandwire_error fill(struct sandwire_comms *comms, bool ancillary) {
   }
 }
 
-enum sandwire_error sandwire_transport_await_header(struct sandwire_comms *comms, bool ancillary, uint32_t *tag,
-                                                    size_t *length) {
+enum sandwire_error sandwire_transport_await_header(struct sandwire_comms *comms, bool ancillary,
+                                                    uint32_t *tag, size_t *length) {
   if (comms->receive_failure) {
     return sandwire_transport_fail(comms, comms->receive_failure, NULL);
   }
@@ -255,8 +257,9 @@ enum sandwire_error sandwire_transport_await_header(struct sandwire_comms *comms
       return SANDWIRE_OK;
     }
     if (peeked < 0) {
-      const char *detail = peeked == -SANDWIRE_ERROR_TOO_LARGE ? "the peer promises more than the limit" : NULL;
-      return sandwire_transport_fail_receive(comms, (enum sandwire_error)-peeked, detail);
+      const char *detail =
+          peeked == -SANDWIRE_ERROR_TOO_LARGE ? "the peer promises more than the limit" : NULL;
+      return sandwire_transport_fail_receive(comms, (enum sandwire_error) - peeked, detail);
     }
     enum sandwire_error error = fill(comms, ancillary);
     if (error) {
@@ -284,12 +287,12 @@ enum sandwire_error sandwire_transport_take(struct sandwire_comms *comms, struct
     return SANDWIRE_OK;
   }
   /* 0 cannot be: the caller has awaited the whole message. */
-  enum sandwire_error error = taken < 0 ? (enum sandwire_error)-taken : SANDWIRE_ERROR_BAD_LENGTH;
+  enum sandwire_error error = taken < 0 ? (enum sandwire_error) - taken : SANDWIRE_ERROR_BAD_LENGTH;
   return sandwire_transport_fail_receive(comms, error, NULL);
 }
 
-enum sandwire_error sandwire_transport_receive_directly(struct sandwire_comms *comms, void *buffer, size_t size,
-                                                        size_t *received) {
+enum sandwire_error sandwire_transport_receive_directly(struct sandwire_comms *comms, void *buffer,
+                                                        size_t size, size_t *received) {
   for (;;) {
     int fd = -1;
     ssize_t got;

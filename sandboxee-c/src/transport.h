@@ -1,4 +1,5 @@
-/* Below the typed calls: whole messages out, bytes into the reader, deadlines, and what went wrong in words. */
+/* Below the typed calls: whole messages out, bytes into the reader, deadlines, and what went wrong in words.
+ */
 #ifndef SANDWIRE_TRANSPORT_H
 #define SANDWIRE_TRANSPORT_H
 
@@ -38,10 +39,10 @@ enum sandwire_error sandwire_transport_fail_receive(struct sandwire_comms *comms
 enum sandwire_error sandwire_transport_send(struct sandwire_comms *comms, uint32_t tag, const void *payload,
                                             size_t size, int fd);
 
-/* Waits until the reader holds the next header. ancillary: an fd or credentials are wanted, which only matters
- * where plain data goes by read(). */
-enum sandwire_error sandwire_transport_await_header(struct sandwire_comms *comms, bool ancillary, uint32_t *tag,
-                                                    size_t *length);
+/* Waits until the reader holds the next header. ancillary: an fd or credentials are wanted, which only
+ * matters where plain data goes by read(). */
+enum sandwire_error sandwire_transport_await_header(struct sandwire_comms *comms, bool ancillary,
+                                                    uint32_t *tag, size_t *length);
 
 /* Waits until the reader holds the whole next message, whose header is there already. */
 enum sandwire_error sandwire_transport_await_message(struct sandwire_comms *comms);
@@ -49,9 +50,9 @@ enum sandwire_error sandwire_transport_await_message(struct sandwire_comms *comm
 /* Takes the next message off the reader, which holds all of it. */
 enum sandwire_error sandwire_transport_take(struct sandwire_comms *comms, struct sandwire_message *message);
 
-/* Receives up to size bytes of a payload past the reader, which must be empty. At least one, or an error, which
- * is final since the message is half read by then. No deadline is kept. */
-enum sandwire_error sandwire_transport_receive_directly(struct sandwire_comms *comms, void *buffer, size_t size,
-                                                        size_t *received);
+/* Receives up to size bytes of a payload past the reader, which must be empty. At least one, or an error,
+ * which is final since the message is half read by then. No deadline is kept. */
+enum sandwire_error sandwire_transport_receive_directly(struct sandwire_comms *comms, void *buffer,
+                                                        size_t size, size_t *received);
 
 #endif

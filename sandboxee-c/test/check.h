@@ -10,26 +10,26 @@
 
 static unsigned checks_passed, checks_failed;
 
-#define CHECK(condition)                                                          \
-  do {                                                                            \
-    if (condition) {                                                              \
-      checks_passed++;                                                            \
-    } else {                                                                      \
-      checks_failed++;                                                            \
-      fprintf(stderr, "%s:%d: failed: %s\n", __FILE__, __LINE__, #condition);     \
-    }                                                                             \
+#define CHECK(condition)                                                      \
+  do {                                                                        \
+    if (condition) {                                                          \
+      checks_passed++;                                                        \
+    } else {                                                                  \
+      checks_failed++;                                                        \
+      fprintf(stderr, "%s:%d: failed: %s\n", __FILE__, __LINE__, #condition); \
+    }                                                                         \
   } while (0)
 
-#define CHECK_EQUAL(expected, met)                                                                     \
-  do {                                                                                                 \
-    long long check_expected = (long long)(expected), check_met = (long long)(met);                    \
-    if (check_expected == check_met) {                                                                 \
-      checks_passed++;                                                                                 \
-    } else {                                                                                           \
-      checks_failed++;                                                                                 \
-      fprintf(stderr, "%s:%d: failed: %s is %lld, expected %lld\n", __FILE__, __LINE__, #met,          \
-              check_met, check_expected);                                                              \
-    }                                                                                                  \
+#define CHECK_EQUAL(expected, met)                                                                       \
+  do {                                                                                                   \
+    long long check_expected = (long long)(expected), check_met = (long long)(met);                      \
+    if (check_expected == check_met) {                                                                   \
+      checks_passed++;                                                                                   \
+    } else {                                                                                             \
+      checks_failed++;                                                                                   \
+      fprintf(stderr, "%s:%d: failed: %s is %lld, expected %lld\n", __FILE__, __LINE__, #met, check_met, \
+              check_expected);                                                                           \
+    }                                                                                                    \
   } while (0)
 
 static inline int report_checks(void) {
@@ -38,12 +38,12 @@ static inline int report_checks(void) {
 }
 
 /* What the test itself cannot do without. */
-#define REQUIRE(condition)                                                         \
-  do {                                                                             \
-    if (!(condition)) {                                                            \
+#define REQUIRE(condition)                                                          \
+  do {                                                                              \
+    if (!(condition)) {                                                             \
       fprintf(stderr, "%s:%d: cannot go on: %s\n", __FILE__, __LINE__, #condition); \
-      exit(2);                                                                     \
-    }                                                                              \
+      exit(2);                                                                      \
+    }                                                                               \
   } while (0)
 
 static inline void make_pair(int pair[2]) {

@@ -23,12 +23,12 @@ static void close_both(void) {
   left = right = NULL;
 }
 
-#define CHECK_ROUND_TRIP(name, type, sent)                                     \
-  do {                                                                         \
-    type round_trip_value = 0;                                                 \
-    CHECK_EQUAL(SANDWIRE_OK, sandwire_comms_send_##name(left, sent));          \
+#define CHECK_ROUND_TRIP(name, type, sent)                                          \
+  do {                                                                              \
+    type round_trip_value = 0;                                                      \
+    CHECK_EQUAL(SANDWIRE_OK, sandwire_comms_send_##name(left, sent));               \
     CHECK_EQUAL(SANDWIRE_OK, sandwire_comms_recv_##name(right, &round_trip_value)); \
-    CHECK(round_trip_value == (sent));                                         \
+    CHECK(round_trip_value == (sent));                                              \
   } while (0)
 
 static void values_come_back(void) {
@@ -204,8 +204,8 @@ static void a_status_keeps_its_payloads(void) {
       {.type_url = "c", .type_url_size = 1, .bytes = large, .size = sizeof large},
       {.type_url = "", .type_url_size = 0, .bytes = NULL, .size = 0},
   };
-  const struct sandwire_status sent = {.code = -7, .message = "no", .message_size = 2, .payloads = payloads,
-                                       .payload_count = 3};
+  const struct sandwire_status sent = {
+      .code = -7, .message = "no", .message_size = 2, .payloads = payloads, .payload_count = 3};
   struct sandwire_status *met = NULL;
   CHECK_EQUAL(SANDWIRE_OK, sandwire_comms_send_status(left, &sent));
   CHECK_EQUAL(SANDWIRE_OK, sandwire_comms_recv_status(right, &met));
@@ -231,7 +231,8 @@ static void any_message_can_be_taken(void) {
   CHECK_EQUAL(SANDWIRE_OK, sandwire_comms_send_string(left, "abc"));
   CHECK_EQUAL(SANDWIRE_OK, sandwire_comms_send_fd(left, 0));
   CHECK_EQUAL(SANDWIRE_OK, sandwire_comms_recv_any(right, &any));
-  CHECK(any.tag == SANDWIRE_TAG_STRING && any.size == 3 && strcmp((char *)any.payload, "abc") == 0 && any.fd == -1);
+  CHECK(any.tag == SANDWIRE_TAG_STRING && any.size == 3 && strcmp((char *)any.payload, "abc") == 0 &&
+        any.fd == -1);
   sandwire_any_destroy(&any);
   CHECK_EQUAL(SANDWIRE_OK, sandwire_comms_recv_any(right, &any));
   CHECK(any.tag == SANDWIRE_TAG_FD && any.size == 0 && any.fd > 2);
@@ -328,7 +329,8 @@ static void mappings_are_parsed_strictly(void) {
   CHECK(sandwire_client_has_mapped_fd(client, "log") && !sandwire_client_has_mapped_fd(client, ""));
   CHECK_EQUAL(SANDWIRE_ERROR_INVALID_VALUE, sandwire_client_sandbox_me_here(client));
   sandwire_client_destroy(client);
-  static const char *const bad[] = {"log", "log,", "log,x", "log,1,", ",1", "log,-1", "log,987", "a,1,a,0", "a,1,,0"};
+  static const char *const bad[] = {"log",    "log,",    "log,x",   "log,1,", ",1",
+                                    "log,-1", "log,987", "a,1,a,0", "a,1,,0"};
   for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
     REQUIRE(setenv(SANDWIRE_FD_MAPPINGS_ENV, bad[i], 1) == 0);
     CHECK(!sandwire_client_create(NULL) && errno == EINVAL);

@@ -1,9 +1,11 @@
-/* A sandboxee: asks for its policy, then answers Bytes with their crc4 as a Uint32, once. Exit codes: 10 no comms,
- * 11 no policy (the reason on standard error), 12 the exchange failed, 13 a forbidden syscall was let through.
+/* A sandboxee: asks for its policy, then answers Bytes with their crc4 as a Uint32, once. Exit codes: 10 no
+ * comms, 11 no policy (the reason on standard error), 12 the exchange failed, 13 a forbidden syscall was let
+ * through.
  *
  * Arguments: "violate" makes a syscall that no recorded policy allows. "second-client" asks
  * by another client than the first. "report NAME…" prints, instead of the
- * exchange, the working directory, the comms fd and where each NAME is mapped (needs a policy that allows it).
+ * exchange, the working directory, the comms fd and where each NAME is mapped (needs a policy that allows
+ * it).
  *
  * It leaves with _exit(), since policies know little more. */
 #include <errno.h>
@@ -38,7 +40,8 @@ int main(int argc, char **argv) {
     _exit(11);
   }
   if (argc > 1 && strcmp(argv[1], "second-client") == 0) {
-    sandwire_client_destroy(client); /* the host's variables are gone, but not what they said about the host */
+    sandwire_client_destroy(
+        client); /* the host's variables are gone, but not what they said about the host */
     if (sandwire_sandbox_me_here(comms) != SANDWIRE_OK || sandwire_sandbox_me_here(comms) == SANDWIRE_OK) {
       _exit(11);
     }

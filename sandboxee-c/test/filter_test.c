@@ -20,8 +20,8 @@
 #define LOAD(field) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (__u32)offsetof(struct seccomp_data, field))
 #define RETURN(action) BPF_STMT(BPF_RET | BPF_K, (action))
 
-/* As every program of a host begins: the magic syscall, close of the rendezvous socket; then getppid is refused
- * with ENOTTY so that a thread can see the policy, and all else is allowed. */
+/* As every program of a host begins: the magic syscall, close of the rendezvous socket; then getppid is
+ * refused with ENOTTY so that a thread can see the policy, and all else is allowed. */
 static const struct sock_filter program[] = {
     LOAD(nr),
     BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SANDWIRE_MAGIC_SYSCALL, 0, 5),
@@ -49,12 +49,14 @@ static void *other_thread(void *unused) {
 /* In the child. 0 if all is as it should be, else the number of the step that was not. */
 static int be_sandboxed(int rendezvous, bool allow_speculation) {
   pthread_t thread;
-  if (dup2(rendezvous, SANDWIRE_RENDEZVOUS_FD) < 0 || pthread_create(&thread, NULL, other_thread, NULL) != 0) {
+  if (dup2(rendezvous, SANDWIRE_RENDEZVOUS_FD) < 0 ||
+      pthread_create(&thread, NULL, other_thread, NULL) != 0) {
     return 1;
   }
   close(rendezvous);
   enum sandwire_filter_step step;
-  if (sandwire_filter_install_announced(SANDWIRE_RENDEZVOUS_FD, program, program_size, allow_speculation, &step)) {
+  if (sandwire_filter_install_announced(SANDWIRE_RENDEZVOUS_FD, program, program_size, allow_speculation,
+                                        &step)) {
     return 2;
   }
   sandwire_filter_rendezvous_wait();
@@ -113,7 +115,8 @@ static void errors_come_before_the_filter(void) {
   CHECK_EQUAL(SANDWIRE_FILTER_STEP_PROGRAM, step);
   CHECK_EQUAL(-EINVAL, sandwire_filter_install_announced(SANDWIRE_RENDEZVOUS_FD, program, 4097, true, NULL));
   CHECK_EQUAL(-EBADF, sandwire_filter_install_announced(5, program, program_size, true, &step));
-  CHECK_EQUAL(-EBADF, sandwire_filter_install_announced(SANDWIRE_RENDEZVOUS_FD, program, program_size, true, &step));
+  CHECK_EQUAL(-EBADF,
+              sandwire_filter_install_announced(SANDWIRE_RENDEZVOUS_FD, program, program_size, true, &step));
   CHECK_EQUAL(SANDWIRE_FILTER_STEP_ANNOUNCE, step);
   for (int i = 0; i <= SANDWIRE_FILTER_STEP_HELPER; i++) {
     CHECK(sandwire_filter_step_name((enum sandwire_filter_step)i));
@@ -198,7 +201,8 @@ static void a_killed_caller_takes_its_helper_along(void) {
   sandwire_comms_destroy(comms);
 }
 
-/* In the child: under a policy from the start, as after exec. Kills for what the library must not need there. */
+/* In the child: under a policy from the start, as after exec. Kills for what the library must not need there.
+ */
 static int talk_under_policy(int socket, int magic_errno) {
   static const int never[] = {SYS_getsockopt, SYS_fcntl, SYS_ppoll, SYS_openat};
   static const int not_in_sandbox2[] = {SYS_sendto, SYS_sendmsg, SYS_recvfrom, SYS_recvmsg};

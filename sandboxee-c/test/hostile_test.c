@@ -29,7 +29,8 @@ static void hang_up(void) {
 }
 
 static void length_bomb(void) {
-  static const uint64_t lengths[] = {UINT64_C(1) << 63, UINT64_MAX, UINT64_C(1) << 31, SANDWIRE_DEFAULT_PAYLOAD_LIMIT + 1};
+  static const uint64_t lengths[] = {UINT64_C(1) << 63, UINT64_MAX, UINT64_C(1) << 31,
+                                     SANDWIRE_DEFAULT_PAYLOAD_LIMIT + 1};
   for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
     open_comms();
     void *bytes = NULL;

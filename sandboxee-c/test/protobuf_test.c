@@ -53,17 +53,17 @@ static void refuses_what_is_malformed(void) {
     uint8_t bytes[12];
     size_t size;
   } cases[] = {
-      {{0x80}, 1},                                                                /* key cut short */
-      {{0x08}, 1},                                                                /* value missing */
-      {{0x0a, 5, 'a'}, 3},                                                        /* longer than the buffer */
-      {{0x0a, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01}, 11},   /* 2^64-1 bytes */
-      {{0x08, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02}, 11},   /* more than 64 bits */
+      {{0x80}, 1},                                                              /* key cut short */
+      {{0x08}, 1},                                                              /* value missing */
+      {{0x0a, 5, 'a'}, 3},                                                      /* longer than the buffer */
+      {{0x0a, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01}, 11}, /* 2^64-1 bytes */
+      {{0x08, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02}, 11}, /* more than 64 bits */
       {{0x08, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0}, 12}, /* eleven bytes */
-      {{0x00, 1}, 2},                                                             /* field 0 */
-      {{0x0b}, 1},                                                                /* group */
-      {{0x0f}, 1},                                                                /* wire type 7 */
-      {{0x09, 1, 2}, 3},                                                          /* fixed 64 cut short */
-      {{0x0d, 1, 2}, 3},                                                          /* fixed 32 cut short */
+      {{0x00, 1}, 2},                                                              /* field 0 */
+      {{0x0b}, 1},                                                                 /* group */
+      {{0x0f}, 1},                                                                 /* wire type 7 */
+      {{0x09, 1, 2}, 3},                                                           /* fixed 64 cut short */
+      {{0x0d, 1, 2}, 3},                                                           /* fixed 32 cut short */
   };
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     struct sandwire_protobuf_reader reader;

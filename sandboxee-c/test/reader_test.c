@@ -89,7 +89,8 @@ static void memory_follows_what_arrived(void) {
       ssize_t some = sandwire_socket_send(pair[0], &part, 1, MSG_DONTWAIT, -1);
       sent += some > 0 ? (size_t)some : 0;
     }
-    CHECK(reader.capacity <= 64 * 1024 || reader.capacity <= 2 * (reader.end - reader.start) + SANDWIRE_HEADER_SIZE);
+    CHECK(reader.capacity <= 64 * 1024 ||
+          reader.capacity <= 2 * (reader.end - reader.start) + SANDWIRE_HEADER_SIZE);
     REQUIRE(sandwire_reader_fill(&reader, pair[1], 0) == SANDWIRE_OK);
     int taken = sandwire_reader_next(&reader, &message);
     REQUIRE(taken >= 0);
@@ -264,7 +265,9 @@ static void a_flood_of_fds_is_closed(void) {
       struct cmsghdr alignment;
     } control = {{0}};
     struct iovec part = {.iov_base = header, .iov_len = sizeof header};
-    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes,
+    struct msghdr message = {.msg_iov = &part,
+                             .msg_iovlen = 1,
+                             .msg_control = control.bytes,
                              .msg_controllen = CMSG_SPACE(counts[i] * sizeof(int))};
     struct cmsghdr *rights = CMSG_FIRSTHDR(&message);
     rights->cmsg_level = SOL_SOCKET;

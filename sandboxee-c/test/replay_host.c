@@ -1,5 +1,5 @@
-/* Plays the host of a conversation. Runs the program given after the options with comms on fd 1023 and follows
- * the lines on standard input:
+/* Plays the host of a conversation. Runs the program given after the options with comms on fd 1023 and
+ * follows the lines on standard input:
  *
  *   sandboxee HEX [FDS]   these bytes, with so many fds, must come next
  *   host HEX              send these

@@ -1,5 +1,5 @@
-/* The golden vectors, both ways: what a call sends must be these bytes, and these bytes must be received as the
- * value, in one piece and in many. Lines on standard input, made from protocol/vectors.json by the test
+/* The golden vectors, both ways: what a call sends must be these bytes, and these bytes must be received as
+ * the value, in one piece and in many. Lines on standard input, made from protocol/vectors.json by the test
  * runner: "<kind> <argument> <bytes>", bytes in hex, "-" for nothing. */
 #include <errno.h>
 #include <inttypes.h>
@@ -59,29 +59,29 @@ static void feed(bool bytewise, int fd) {
   }
 }
 
-#define VECTOR_NUMBER(text, name, type, format)                              \
-  if (strcmp(kind, text) == 0) {                                             \
-    type number, received = 0;                                               \
-    REQUIRE(sscanf(argument, "%" format, &number) == 1);                     \
-    check_sent(kind, sandwire_comms_send_##name(comms, number));             \
-    for (int bytewise = 0; bytewise < 2; bytewise++) {                       \
-      feed(bytewise, -1);                                                    \
+#define VECTOR_NUMBER(text, name, type, format)                               \
+  if (strcmp(kind, text) == 0) {                                              \
+    type number, received = 0;                                                \
+    REQUIRE(sscanf(argument, "%" format, &number) == 1);                      \
+    check_sent(kind, sandwire_comms_send_##name(comms, number));              \
+    for (int bytewise = 0; bytewise < 2; bytewise++) {                        \
+      feed(bytewise, -1);                                                     \
       CHECK_EQUAL(SANDWIRE_OK, sandwire_comms_recv_##name(comms, &received)); \
-      CHECK(received == number);                                             \
-    }                                                                        \
-    return true;                                                             \
+      CHECK(received == number);                                              \
+    }                                                                         \
+    return true;                                                              \
   }
 
-#define VECTOR_SIZED(text, send, receive)                                                   \
-  if (strcmp(kind, text) == 0) {                                                            \
-    check_sent(kind, send);                                                                 \
-    for (int bytewise = 0; bytewise < 2; bytewise++) {                                      \
-      size_t size = 0;                                                                      \
-      feed(bytewise, -1);                                                                   \
-      CHECK_EQUAL(SANDWIRE_OK, receive);                                                    \
-      CHECK(size == value_size && memcmp(met, value, size) == 0);                           \
-    }                                                                                       \
-    return true;                                                                            \
+#define VECTOR_SIZED(text, send, receive)                         \
+  if (strcmp(kind, text) == 0) {                                  \
+    check_sent(kind, send);                                       \
+    for (int bytewise = 0; bytewise < 2; bytewise++) {            \
+      size_t size = 0;                                            \
+      feed(bytewise, -1);                                         \
+      CHECK_EQUAL(SANDWIRE_OK, receive);                          \
+      CHECK(size == value_size && memcmp(met, value, size) == 0); \
+    }                                                             \
+    return true;                                                  \
   }
 
 static bool check_vector(const char *kind, const char *argument) {

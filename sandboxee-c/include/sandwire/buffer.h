@@ -1,6 +1,6 @@
 /* Memory shared between host and sandboxee: a memfd, passed by sandwire_comms_send_fd(). It is sealed against
- * shrinking, so that reading it never ends in SIGBUS. The other side may write to it at any time: copy what must
- * not change before looking at it. */
+ * shrinking, so that reading it never ends in SIGBUS. The other side may write to it at any time: copy what
+ * must not change before looking at it. */
 #ifndef SANDWIRE_BUFFER_H
 #define SANDWIRE_BUFFER_H
 
@@ -18,9 +18,9 @@ struct sandwire_buffer;
 
 /* A new buffer of size bytes, zeroed. NULL with errno; EINVAL for size 0 or above what off_t holds. */
 SANDWIRE_API struct sandwire_buffer *sandwire_buffer_create(size_t size);
-/* The buffer behind an fd that was received, with all of its size at this moment. Owns fd from now on. NULL with
- * errno, and the fd stays the caller's: EPERM if it is not sealed against shrinking, EINVAL if it is no memfd or
- * empty. */
+/* The buffer behind an fd that was received, with all of its size at this moment. Owns fd from now on. NULL
+ * with errno, and the fd stays the caller's: EPERM if it is not sealed against shrinking, EINVAL if it is no
+ * memfd or empty. */
 SANDWIRE_API struct sandwire_buffer *sandwire_buffer_from_fd(int fd);
 /* Unmaps the memory and closes the fd. NULL is fine. */
 SANDWIRE_API void sandwire_buffer_destroy(struct sandwire_buffer *buffer);

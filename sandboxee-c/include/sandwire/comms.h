@@ -1,8 +1,8 @@
 /* The typed channel between a sandboxee and its host: tag, length and value on a Unix stream socket.
  *
- * Calls wait until they are done, or for the time set by sandwire_comms_set_timeout(). They return SANDWIRE_OK
- * or an enum sandwire_error, never print, abort or raise SIGPIPE (one exception: see sandwire_comms_default).
- * An object serves one thread at a time.
+ * Calls wait until they are done, or for the time set by sandwire_comms_set_timeout(). They return
+ * SANDWIRE_OK or an enum sandwire_error, never print, abort or raise SIGPIPE (one exception: see
+ * sandwire_comms_default). An object serves one thread at a time.
  *
  * A typed receive that meets another tag, a value of the wrong size or one larger than the caller's buffer
  * returns TAG_MISMATCH, BAD_LENGTH or TOO_LARGE and leaves the message unread: peek at its tag and receive it
@@ -33,17 +33,18 @@ struct sandwire_credentials {
 
 /* ---- The object ---------------------------------------------------------------------------------------- */
 
-/* Comms on a connected Unix stream socket, which the object owns from now on. NULL with errno: EBADF, ENOTSOCK
- * or ENOMEM; the fd stays the caller's then. */
+/* Comms on a connected Unix stream socket, which the object owns from now on. NULL with errno: EBADF,
+ * ENOTSOCK or ENOMEM; the fd stays the caller's then. */
 SANDWIRE_API struct sandwire_comms *sandwire_comms_create(int fd);
 
-/* Comms to the host that started this process: on the fd named by SANDBOX2_COMMS_FD (which is removed from the
- * environment) or else 1023. NULL with errno as above, or EINVAL if the variable is not a number. Under a policy
- * already in force the fd is not looked at, as the syscall for that may be forbidden.
+/* Comms to the host that started this process: on the fd named by SANDBOX2_COMMS_FD (which is removed from
+ * the environment) or else 1023. NULL with errno as above, or EINVAL if the variable is not a number. Under a
+ * policy already in force the fd is not looked at, as the syscall for that may be forbidden.
  *
- * In a sandbox made by sandbox2 the channel speaks read() and write() instead of recvmsg() and sendto(), since
- * the policies there rarely allow more; only fds and credentials go by sendmsg() and recvmsg(). Then an fd can
- * only be received by sandwire_comms_recv_fd() without peeking before, and a dead host means SIGPIPE. */
+ * In a sandbox made by sandbox2 the channel speaks read() and write() instead of recvmsg() and sendto(),
+ * since the policies there rarely allow more; only fds and credentials go by sendmsg() and recvmsg(). Then an
+ * fd can only be received by sandwire_comms_recv_fd() without peeking before, and a dead host means SIGPIPE.
+ */
 SANDWIRE_API struct sandwire_comms *sandwire_comms_default(void);
 
 /* Closes the fd and frees the object. NULL is fine. */
@@ -60,8 +61,8 @@ SANDWIRE_API bool sandwire_comms_has_message(const struct sandwire_comms *comms)
 SANDWIRE_API void sandwire_comms_set_payload_limit(struct sandwire_comms *comms, uint64_t bytes);
 
 /* Milliseconds each later call may take; -1 (the default): no limit. Needs poll() and clock_gettime(). After
- * TIMEOUT a receive can be repeated; a send can be too unless part of the message was gone already, which makes
- * TRUNCATED the answer to every later send. */
+ * TIMEOUT a receive can be repeated; a send can be too unless part of the message was gone already, which
+ * makes TRUNCATED the answer to every later send. */
 SANDWIRE_API void sandwire_comms_set_timeout(struct sandwire_comms *comms, int milliseconds);
 
 /* The last call that failed, in words: operation, tag expected and tag met by name, errno. "" if none did.
@@ -133,8 +134,8 @@ SANDWIRE_API enum sandwire_error sandwire_comms_recv_string_alloc(struct sandwir
                                                                   size_t *size);
 SANDWIRE_API enum sandwire_error sandwire_comms_recv_bytes_alloc(struct sandwire_comms *comms, void **bytes,
                                                                  size_t *size);
-SANDWIRE_API enum sandwire_error sandwire_comms_recv_protobuf_alloc(struct sandwire_comms *comms, void **bytes,
-                                                                    size_t *size);
+SANDWIRE_API enum sandwire_error sandwire_comms_recv_protobuf_alloc(struct sandwire_comms *comms,
+                                                                    void **bytes, size_t *size);
 SANDWIRE_API enum sandwire_error sandwire_comms_recv_message_pack_alloc(struct sandwire_comms *comms,
                                                                         void **bytes, size_t *size);
 SANDWIRE_API enum sandwire_error sandwire_comms_recv_tlv_alloc(struct sandwire_comms *comms, uint32_t tag,
@@ -158,9 +159,9 @@ SANDWIRE_API enum sandwire_error sandwire_comms_peer_credentials(struct sandwire
 
 struct sandwire_any {
   uint32_t tag;
-  uint8_t *payload; /* from malloc(), with a NUL behind it */
-  size_t size;      /* bytes */
-  int fd;           /* of an Fd message, else -1 */
+  uint8_t *payload;                        /* from malloc(), with a NUL behind it */
+  size_t size;                             /* bytes */
+  int fd;                                  /* of an Fd message, else -1 */
   struct sandwire_credentials credentials; /* of a Creds message */
 };
 
