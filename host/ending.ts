@@ -1,5 +1,10 @@
 // From the supervisor's last word on a run to its Result.
-import { EndKind, type Ended, type ResourceUsage as UsageMessage, SetupStep } from '../protocol/messages.generated.js';
+import {
+  type Ended,
+  EndKind,
+  SetupStep,
+  type ResourceUsage as UsageMessage,
+} from '../protocol/messages.generated.js';
 import { ReasonCode, type ResourceUsage, Result } from './result.js';
 import { describeSetupFailure, type SetupContext } from './setup-failure.js';
 import { describeViolation, isForeignArch } from './violation.js';
@@ -35,7 +40,8 @@ function unfinishedHandshake(event: Ended, end: EndContext): string | undefined 
       : event.kind === EndKind.SIGNALED
         ? `the program was ended by signal ${event.signal ?? 0} before it called sandboxMeHere()`
         : undefined;
-  if (end.handshakeFailure !== undefined) return `${end.handshakeFailure}${how === undefined ? '' : `; ${how}`}`;
+  if (end.handshakeFailure !== undefined)
+    return `${end.handshakeFailure}${how === undefined ? '' : `; ${how}`}`;
   return end.awaitsHandshake ? how : undefined;
 }
 
@@ -44,7 +50,12 @@ export function resultOfEnd(event: Ended, end: EndContext): Result {
   const unfinished = unfinishedHandshake(event, end);
   if (unfinished !== undefined && event.kind !== EndKind.TIMED_OUT && event.kind !== EndKind.SETUP_FAILED) {
     const message = `the sandboxMeHere handshake failed: ${unfinished}`;
-    return new Result({ finalStatus: 'SETUP_ERROR', reasonCode: ReasonCode.FAILED_CONNECTION, message, rusage });
+    return new Result({
+      finalStatus: 'SETUP_ERROR',
+      reasonCode: ReasonCode.FAILED_CONNECTION,
+      message,
+      rusage,
+    });
   }
   switch (event.kind) {
     case EndKind.EXITED:

@@ -17,7 +17,8 @@ export interface ExecutorOptions {
 
 function checkText(what: string, text: string): void {
   if (typeof text !== 'string') throw new TypeError(`Executor: ${what} must be a string`);
-  if (text.includes('\0')) throw new TypeError(`Executor: ${what} must not hold a NUL: ${JSON.stringify(text)}`);
+  if (text.includes('\0'))
+    throw new TypeError(`Executor: ${what} must not hold a NUL: ${JSON.stringify(text)}`);
 }
 
 function checkId(what: string, id: number | undefined): void {
@@ -61,14 +62,17 @@ export class Executor {
     }
     for (const arg of args) checkText('an argument', arg);
     for (const name of Object.keys(options)) {
-      if (!knownOptions.has(name)) throw new TypeError(`Executor: there is no option ${JSON.stringify(name)}`);
+      if (!knownOptions.has(name))
+        throw new TypeError(`Executor: there is no option ${JSON.stringify(name)}`);
     }
     const envs = options.envs ?? {};
     for (const [name, value] of Object.entries(envs)) {
       checkText('an environment variable', name);
       checkText(`the environment variable ${name}`, value);
       if (name === '' || name.includes('=')) {
-        throw new TypeError(`Executor: ${JSON.stringify(name)} cannot be the name of an environment variable`);
+        throw new TypeError(
+          `Executor: ${JSON.stringify(name)} cannot be the name of an environment variable`,
+        );
       }
     }
     checkId('uid', options.uid);
@@ -84,7 +88,8 @@ export class Executor {
 
   /** Whether the policy is in force before exec (the default) or from sandboxMeHere() on. */
   setEnableSandboxBeforeExec(enable: boolean): this {
-    if (typeof enable !== 'boolean') throw new TypeError('Executor.setEnableSandboxBeforeExec: true or false');
+    if (typeof enable !== 'boolean')
+      throw new TypeError('Executor.setEnableSandboxBeforeExec: true or false');
     this.#sandboxBeforeExec = enable;
     return this;
   }
@@ -92,7 +97,8 @@ export class Executor {
   /** Working directory inside the sandbox; it is an error of the set-up if it is not there. */
   setCwd(cwd: string): this {
     checkText('cwd', cwd);
-    if (!cwd.startsWith('/')) throw new TypeError(`Executor.setCwd: an absolute path is needed, not ${JSON.stringify(cwd)}`);
+    if (!cwd.startsWith('/'))
+      throw new TypeError(`Executor.setCwd: an absolute path is needed, not ${JSON.stringify(cwd)}`);
     this.#cwd = cwd;
     return this;
   }

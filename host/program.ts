@@ -32,7 +32,8 @@ function readStart(path: string): Buffer {
 
 /** PT_INTERP of a 64-bit little-endian ELF file, as far as its first page tells. */
 function interpreterOf(start: Buffer): string | undefined {
-  if (start.length < 64 || start.readUInt32BE(0) !== 0x7f454c46 || start[4] !== 2 || start[5] !== 1) return undefined;
+  if (start.length < 64 || start.readUInt32BE(0) !== 0x7f454c46 || start[4] !== 2 || start[5] !== 1)
+    return undefined;
   const headers = Number(start.readBigUInt64LE(32));
   const size = start.readUInt16LE(54);
   const count = start.readUInt16LE(56);
@@ -59,8 +60,16 @@ export function openProgram(path: string): ProgramOpening {
     fd = openSync(path, O_PATH);
   } catch (error) {
     const code = errorCode(error);
-    const why = code === 'ENOENT' ? 'there is no such file' : code === 'EACCES' ? 'a directory on the way may not be passed' : code;
-    return { ok: false, message: `cannot open the program ${path}: ${code === why ? code : `${code} (${why})`}` };
+    const why =
+      code === 'ENOENT'
+        ? 'there is no such file'
+        : code === 'EACCES'
+          ? 'a directory on the way may not be passed'
+          : code;
+    return {
+      ok: false,
+      message: `cannot open the program ${path}: ${code === why ? code : `${code} (${why})`}`,
+    };
   }
   const refuse = (message: string): ProgramOpening => {
     closeSync(fd);
@@ -73,7 +82,9 @@ export function openProgram(path: string): ProgramOpening {
   const start = readStart(path);
   if (start.length >= 2 && start[0] === 0x23 && start[1] === 0x21) {
     const line = start.toString('utf8', 2, start.indexOf(10) < 0 ? 64 : start.indexOf(10)).trim();
-    return refuse(`it is a script; run its interpreter (${line}) with the script among the arguments and in the policy`);
+    return refuse(
+      `it is a script; run its interpreter (${line}) with the script among the arguments and in the policy`,
+    );
   }
   return { ok: true, program: { fd, interpreter: interpreterOf(start) } };
 }

@@ -78,8 +78,16 @@ export interface ResultFields {
   readonly rusage?: ResourceUsage | undefined;
 }
 
-const signalNames = new Map(Object.entries(constants.signals).map(([name, number]) => [number, name]));
-const reasonNames = new Map(Object.entries(ReasonCode).map(([name, number]) => [number, name as ReasonCode]));
+/** Node lists aliases too (SIGIOT after SIGABRT, SIGPOLL before SIGIO); the usual name is the one POSIX has. */
+const aliases = new Set(['SIGIOT', 'SIGPOLL', 'SIGUNUSED', 'SIGCLD']);
+const signalNames = new Map<number, string>(
+  Object.entries(constants.signals)
+    .filter(([name]) => !aliases.has(name))
+    .map(([name, number]) => [number, name]),
+);
+const reasonNames = new Map<number, ReasonCode>(
+  Object.entries(ReasonCode).map(([name, number]) => [number, name as ReasonCode]),
+);
 
 /** The final status of a run, why, and what it used. Plain data: JSON.stringify() keeps all of it. */
 export class Result implements ResultFields {
@@ -144,7 +152,11 @@ export class Result implements ResultFields {
     }
   }
 
-  toJSON(): ResultFields & { readonly reason?: ReasonCode; readonly exitCode?: number; readonly signal?: string } {
+  toJSON(): ResultFields & {
+    readonly reason?: ReasonCode;
+    readonly exitCode?: number;
+    readonly signal?: string;
+  } {
     return {
       finalStatus: this.finalStatus,
       reasonCode: this.reasonCode,

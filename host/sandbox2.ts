@@ -96,7 +96,12 @@ export class Sandbox2 {
     let timer: NodeJS.Timeout | undefined;
     const expired = new Promise<never>((_, reject) => {
       timer = setTimeout(
-        () => reject(new AwaitTimeoutError(`no result of ${this.#executor.path} within ${timeoutMs} ms; it goes on running`)),
+        () =>
+          reject(
+            new AwaitTimeoutError(
+              `no result of ${this.#executor.path} within ${timeoutMs} ms; it goes on running`,
+            ),
+          ),
         timeoutMs,
       );
     });
@@ -139,31 +144,30 @@ export class Sandbox2 {
     this.#context = { interpreter, program: this.#executor.path, asRoot: process.geteuid?.() === 0 };
     const { commsFd, mappings } = this.#executor.ipc.handOver();
     const launch = placeFds(mappings, this.#executor.sandboxBeforeExec);
-    const owned = [programFd, commsFd, ...mappings.map((mapping) => mapping.fd)];
     const nullFds = launch.nullTargets.map(() => openSync('/dev/null', constants.O_RDWR));
-    owned.push(...nullFds);
+    const launchFds = [programFd, commsFd, ...nullFds, ...launch.placed.map((mapping) => mapping.fd)];
+    const handshakeFds = launch.byHandshake.map((mapping) => mapping.fd);
     try {
       this.#supervisor = supervisor();
-      const fds = [programFd, commsFd, ...nullFds, ...launch.placed.map((mapping) => mapping.fd)];
       const targets = [
         WireFd.COMMS_FD,
         ...launch.nullTargets,
         ...launch.placed.map((mapping) => mapping.remoteFd),
       ];
-      this.#supervisor.start(this.#run, this.#request(launch.placed, targets), fds, this.#listener());
+      this.#supervisor.start(this.#run, this.#request(launch.placed, targets), launchFds, this.#listener());
       if (this.#killed) this.#supervisor.kill(this.#run); // asked before there was anything to kill
-      if (this.#executor.sandboxBeforeExec) {
-        await this.#supervisor.flush();
-      } else {
-        await this.#handshake(launch.byHandshake);
-      }
+      await this.#supervisor.flush();
+      // Now, not later: as long as we hold the sandboxee's end of comms, its closing that end goes unseen.
+      closeAll(launchFds);
+      if (!this.#executor.sandboxBeforeExec) await this.#handshake(launch.byHandshake);
     } catch (error) {
       // The supervisor's own death reaches the listener; anything else ends here.
       const message = error instanceof Error ? error.message : String(error);
       if (this.#supervisor?.isUsable) this.#supervisor.kill(this.#run);
       else this.#finish(setupError('FAILED_SUBPROCESS', message));
     } finally {
-      for (const fd of owned) closeSync(fd);
+      closeAll(launchFds);
+      closeAll(handshakeFds);
     }
     await Promise.race([this.#sandboxed.promise, this.#result.promise]);
     return this.#final === undefined || this.#isSandboxed;
@@ -237,7 +241,11 @@ export class Sandbox2 {
         this.#sandboxed.resolve();
       },
       ended: (event: Parameters<typeof resultOfEnd>[0]) => {
-        const context = this.#context ?? { interpreter: undefined, program: this.#executor.path, asRoot: false };
+        const context = this.#context ?? {
+          interpreter: undefined,
+          program: this.#executor.path,
+          asRoot: false,
+        };
         this.#finish(
           resultOfEnd(event, {
             context,
@@ -270,6 +278,11 @@ export class Sandbox2 {
   }
 }
 
+/** Closes them and forgets them, so that a second call does nothing. */
+function closeAll(fds: number[]): void {
+  for (const fd of fds.splice(0)) closeSync(fd);
+}
+
 function setupError(reason: ReasonCode, message: string): Result {
   return new Result({ finalStatus: 'SETUP_ERROR', reasonCode: ReasonCode[reason], message });
 }
@@ -279,7 +292,9 @@ function setupError(reason: ReasonCode, message: string): Result {
  * output and error are /dev/null unless mapped: nothing of the host's comes along by itself.
  */
 function placeFds(mappings: readonly FdMapping[], sandboxBeforeExec: boolean) {
-  const atLaunch = mappings.filter((mapping) => sandboxBeforeExec || (mapping.remoteFd >= 0 && mapping.name === ''));
+  const atLaunch = mappings.filter(
+    (mapping) => sandboxBeforeExec || (mapping.remoteFd >= 0 && mapping.name === ''),
+  );
   const byHandshake = mappings.filter((mapping) => !atLaunch.includes(mapping));
   const taken = new Set(atLaunch.map((mapping) => mapping.remoteFd));
   let free = 3;

@@ -1,6 +1,6 @@
 // Words for what can fail before a program runs: which step, on what, why, and what to do.
 import { readFileSync } from 'node:fs';
-import { getSystemErrorName } from 'node:util';
+import { constants } from 'node:os';
 import { SetupStep } from '../protocol/messages.generated.js';
 import { ReasonCode } from './result.js';
 
@@ -11,9 +11,15 @@ export interface SetupFailure {
 
 const steps: Record<SetupStep, { readonly reason: ReasonCode; readonly tried: string }> = {
   [SetupStep.SETUP_STEP_UNSPECIFIED]: { reason: 'FAILED_SUBPROCESS', tried: 'setting the sandbox up' },
-  [SetupStep.STEP_MEMORY]: { reason: 'FAILED_SUBPROCESS', tried: 'getting memory or file descriptors for a run' },
+  [SetupStep.STEP_MEMORY]: {
+    reason: 'FAILED_SUBPROCESS',
+    tried: 'getting memory or file descriptors for a run',
+  },
   [SetupStep.STEP_FORK]: { reason: 'FAILED_SUBPROCESS', tried: 'forking' },
-  [SetupStep.STEP_OPEN_MOUNT_SOURCE]: { reason: 'FAILED_NAMESPACES', tried: 'opening what is to be mounted,' },
+  [SetupStep.STEP_OPEN_MOUNT_SOURCE]: {
+    reason: 'FAILED_NAMESPACES',
+    tried: 'opening what is to be mounted,',
+  },
   [SetupStep.STEP_NAMESPACES]: { reason: 'FAILED_NAMESPACES', tried: 'making new namespaces:' },
   [SetupStep.STEP_ID_MAP]: { reason: 'FAILED_NAMESPACES', tried: 'mapping user ids,' },
   [SetupStep.STEP_IDENTITY]: { reason: 'FAILED_NAMESPACES', tried: 'changing user and group of' },
@@ -43,8 +49,11 @@ export interface SetupContext {
   readonly asRoot: boolean;
 }
 
+// Not util.getSystemErrorName(): it knows libuv's selection only, and ENOEXEC is not among them.
+const errnoNames = new Map(Object.entries(constants.errno).map(([name, number]) => [number, name]));
+
 function errnoName(errno: number): string {
-  return errno === 0 ? '' : getSystemErrorName(-errno);
+  return errno === 0 ? '' : (errnoNames.get(errno) ?? `errno ${errno}`);
 }
 
 function readNumber(file: string): number | undefined {

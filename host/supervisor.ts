@@ -50,7 +50,9 @@ class Supervisor {
   }
 
   get isUsable(): boolean {
-    return this.#failure === undefined && this.#process.exitCode === null && this.#process.signalCode === null;
+    return (
+      this.#failure === undefined && this.#process.exitCode === null && this.#process.signalCode === null
+    );
   }
 
   get pid(): number {

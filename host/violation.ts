@@ -25,10 +25,14 @@ function hexadecimal(value: bigint): string {
 export function describeViolation(message: ViolationMessage): Violation {
   const number = Number(message.syscall ?? -1n);
   const isX32 = message.arch === 0xc000003e && number >= x32Bit;
-  const arch = isX32 ? 'X32' : (archNames.get(message.arch ?? 0) ?? `UNKNOWN[${hexadecimal(BigInt(message.arch ?? 0))}]`);
+  const arch = isX32
+    ? 'X32'
+    : (archNames.get(message.arch ?? 0) ?? `UNKNOWN[${hexadecimal(BigInt(message.arch ?? 0))}]`);
   const args = [...(message.args ?? [])];
   while (args.length < 6) args.push(0n);
-  const memory = new Map((message.memory ?? []).map((entry) => [entry.argument ?? 0, entry.bytes ?? new Uint8Array()]));
+  const memory = new Map(
+    (message.memory ?? []).map((entry) => [entry.argument ?? 0, entry.bytes ?? new Uint8Array()]),
+  );
   const described = describeSyscall(number, args, arch, memory);
   const instructionPointer = hexadecimal(message.instructionPointer ?? 0n);
   const program = new TextDecoder().decode(message.program);
@@ -37,7 +41,10 @@ export function describeViolation(message: ViolationMessage): Violation {
   return {
     syscall: described.name,
     number,
-    args: args.map((value, index) => ({ value: hexadecimal(value), text: described.args[index]?.text ?? hexadecimal(value) })),
+    args: args.map((value, index) => ({
+      value: hexadecimal(value),
+      text: described.args[index]?.text ?? hexadecimal(value),
+    })),
     arch,
     instructionPointer,
     pid,

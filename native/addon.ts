@@ -15,7 +15,11 @@ export interface NativeSocket {
     timeoutMs: number,
   ): number;
   send(bytes: Uint8Array, offset: number, length: number, fd: number, wait: boolean): number;
-  watch(readable: boolean, writable: boolean, listener?: (readable: boolean, writable: boolean) => void): void;
+  watch(
+    readable: boolean,
+    writable: boolean,
+    listener?: (readable: boolean, writable: boolean) => void,
+  ): void;
   ref(keepLoopAlive: boolean): void;
   peerCredentials(): { pid: number; uid: number; gid: number };
   close(): void;

@@ -23,7 +23,8 @@ export function checkSystem() {
     fail(`an x86-64 or aarch64 CPU is needed; this is ${process.arch}`);
   }
   const [major, minor] = process.versions.node.split('.').map(Number);
-  if (major < 20 || (major === 20 && minor < 17)) fail(`Node.js 20.17 or newer is needed; this is ${process.version}`);
+  if (major < 20 || (major === 20 && minor < 17))
+    fail(`Node.js 20.17 or newer is needed; this is ${process.version}`);
   const missing = tools.filter((tool) => !tool.names.some(isThere));
   if (missing.length > 0) {
     const packages = (kind) => missing.map((tool) => tool[kind]).join(' ');

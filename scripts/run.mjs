@@ -26,7 +26,9 @@ function runOrExit(command, args, options) {
 function runQuietly(title, command, args) {
   const result = spawnSync(command, args, { encoding: 'utf8', maxBuffer: 64 << 20 });
   if (result.status === 0) return;
-  process.stderr.write(`${title} failed: ${command} ${args.join(' ')}\n${result.stdout ?? ''}${result.stderr ?? ''}`);
+  process.stderr.write(
+    `${title} failed: ${command} ${args.join(' ')}\n${result.stdout ?? ''}${result.stderr ?? ''}`,
+  );
   if (result.error) process.stderr.write(`${result.error.message}\n`);
   process.exit(result.status || 1);
 }
@@ -52,7 +54,11 @@ function buildNative() {
   if (!existsSync('build/Makefile') || !existsSync(stamp) || readFileSync(stamp, 'utf8') !== wanted) {
     console.error('configuring the native build …');
     runQuietly('configuring', process.execPath, [
-      'node_modules/cmake-js/bin/cmake-js', 'configure', '--prefer-make', '--log-level', 'warn',
+      'node_modules/cmake-js/bin/cmake-js',
+      'configure',
+      '--prefer-make',
+      '--log-level',
+      'warn',
       `--CDSANDWIRE_NODE_INCLUDE=${nodeIncludeDirectory()}`,
     ]);
     mkdirSync('build', { recursive: true });
@@ -80,7 +86,9 @@ switch (task) {
     break;
   case 'demo':
     build();
-    process.exit(run(process.execPath, ['dist/examples/crc4/host.js', ...(rest.length > 0 ? rest : ['README.md'])]));
+    process.exit(
+      run(process.execPath, ['dist/examples/crc4/host.js', ...(rest.length > 0 ? rest : ['README.md'])]),
+    );
     break;
   case 'test':
     build();
@@ -95,6 +103,8 @@ switch (task) {
     process.exit(run(process.execPath, ['scripts/generate.mjs', ...rest]));
     break;
   default:
-    console.error('usage: node scripts/run.mjs build | demo [FILE] [--violate] | test [NAME …] | bench | generate');
+    console.error(
+      'usage: node scripts/run.mjs build | demo [FILE] [--violate] | test [NAME …] | bench | generate',
+    );
     process.exit(2);
 }

@@ -21,8 +21,12 @@ function runFile(file) {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     let output = '';
-    child.stdout.on('data', (chunk) => { output += chunk; });
-    child.stderr.on('data', (chunk) => { output += chunk; });
+    child.stdout.on('data', (chunk) => {
+      output += chunk;
+    });
+    child.stderr.on('data', (chunk) => {
+      output += chunk;
+    });
     const timer = setTimeout(() => {
       output += `\nkilled after ${limitMs} ms\n`;
       child.kill('SIGKILL');
@@ -50,13 +54,18 @@ for (const file of files) {
   total.passed += passed - notices.length;
   total.failed += failed;
   total.skipped += notices.length;
-  console.log(`${failed > 0 ? 'FAIL' : 'ok  '} ${file.replace(/\.js$/, '')}  ${passed} passed  ${result.ms} ms`);
+  console.log(
+    `${failed > 0 ? 'FAIL' : 'ok  '} ${file.replace(/\.js$/, '')}  ${passed} passed  ${result.ms} ms`,
+  );
   for (const notice of notices) console.log(`     ${notice}`);
-  if (failed > 0) console.log(result.output, empty ? 'the file ran no test' : `exit ${result.code ?? result.signal}`);
+  if (failed > 0)
+    console.log(result.output, empty ? 'the file ran no test' : `exit ${result.code ?? result.signal}`);
 }
 if (files.length === 0) {
   console.log(`no test file matches ${wanted.join(' ')}`);
   total.failed += 1;
 }
-console.log(`${total.passed} passed, ${total.failed} failed${total.skipped > 0 ? `, ${total.skipped} skipped` : ''}`);
+console.log(
+  `${total.passed} passed, ${total.failed} failed${total.skipped > 0 ? `, ${total.skipped} skipped` : ''}`,
+);
 process.exit(total.failed > 0 ? 1 : 0);

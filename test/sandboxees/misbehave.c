@@ -27,7 +27,10 @@ static void send_fds(size_t count) {
   for (size_t i = 0; i < count; i++) {
     fds[i] = 0;
   }
-  struct iovec part = {"x", 1};
+  unsigned char barrier[SANDWIRE_HEADER_SIZE] = {0};
+  const uint32_t tag = SANDWIRE_TAG_BARRIER; /* a message that carries none */
+  memcpy(barrier, &tag, sizeof tag);
+  struct iovec part = {barrier, sizeof barrier};
   struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control,
                            .msg_controllen = CMSG_SPACE(count * sizeof(int))};
   struct cmsghdr *header = CMSG_FIRSTHDR(&message);
@@ -35,7 +38,7 @@ static void send_fds(size_t count) {
   header->cmsg_type = SCM_RIGHTS;
   header->cmsg_len = CMSG_LEN(count * sizeof(int));
   memcpy(CMSG_DATA(header), fds, count * sizeof(int));
-  if (sendmsg(SANDWIRE_COMMS_FD, &message, 0) != 1) {
+  if (sendmsg(SANDWIRE_COMMS_FD, &message, 0) != (ssize_t)sizeof barrier) {
     _exit(91);
   }
 }

@@ -1,0 +1,29 @@
+// Runs the plain C programs of bench/floors.
+import { execFileSync, spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+
+const directory = fileURLToPath(new URL('../../build/bench/', import.meta.url));
+
+export const nothing = `${directory}nothing`;
+
+function samplesOf(program: string, args: readonly string[]): number[] {
+  const output = execFileSync(`${directory}${program}`, args, { encoding: 'utf8' });
+  return output
+    .trim()
+    .split('\n')
+    .map((line) => Number(line) / 1000);
+}
+
+/** Microseconds of posix_spawn and wait, from C. */
+export function spawnFloor(count: number, command: readonly string[]): number[] {
+  return samplesOf('spawn_floor', [String(count), ...command]);
+}
+
+/** Microseconds of a round trip between two C processes. */
+export function roundTripFloor(count: number): number[] {
+  return samplesOf('round_trip_floor', [String(count)]);
+}
+
+export function isInstalled(command: string): boolean {
+  return spawnSync(command, ['--version'], { stdio: 'ignore' }).status === 0;
+}

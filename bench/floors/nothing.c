@@ -1,0 +1,4 @@
+/* What the starting benchmarks run. */
+int main(void) {
+  return 0;
+}

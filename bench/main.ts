@@ -1,0 +1,48 @@
+// npm run bench [-- --json FILE] [-- NAME …]: prints the tables; no figure fails it.
+import { spawnSync } from 'node:child_process';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { benchRoundTrip } from './round-trip.js';
+import { benchStarting } from './starting.js';
+import { printSection, type Section } from './table.js';
+
+const { values, positionals } = parseArgs({
+  options: { json: { type: 'string' }, pinned: { type: 'boolean', default: false } },
+  allowPositionals: true,
+});
+
+/** Again, in a process that may only use one core, as has all it starts. */
+function pinned(name: string): readonly Section[] {
+  const file = path.join(tmpdir(), `sandwire-bench-${process.pid}.json`);
+  const self = fileURLToPath(import.meta.url);
+  const run = spawnSync('taskset', ['-c', '0', process.execPath, self, '--pinned', '--json', file, name], {
+    stdio: 'inherit',
+  });
+  if (run.error) {
+    process.stdout.write(`(not pinned to one core: taskset: ${run.error.message})\n`);
+    return [];
+  }
+  const sections = JSON.parse(readFileSync(file, 'utf8')) as Section[];
+  rmSync(file);
+  return sections;
+}
+
+const benches: Record<string, () => Promise<readonly Section[]>> = {
+  starting: async () => [await benchStarting()],
+  'round-trip': async () =>
+    values.pinned
+      ? [await benchRoundTrip('both processes on one core')]
+      : [await benchRoundTrip('processes where the scheduler puts them'), ...pinned('round-trip')],
+};
+
+const sections: Section[] = [];
+for (const [name, bench] of Object.entries(benches)) {
+  if (positionals.length > 0 && !positionals.includes(name)) continue;
+  const made = await bench();
+  for (const section of made) if (values.pinned || section === made[0]) printSection(section);
+  sections.push(...made);
+}
+if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(sections, null, 2)}\n`);

@@ -1,0 +1,167 @@
+// The guide's names for pieces of BPF: ARG, JEQ, ALLOW, …
+import { constants } from 'node:os';
+import { DataOffset, type Instruction, instruction, Opcode, ReturnAction } from './instructions.js';
+
+/** A jump to a label, or the label itself; resolved when the policy is built. Jumps go forward only. */
+export interface LabelReference {
+  readonly kind: 'jump' | 'label';
+  readonly name: string;
+}
+
+/** One instruction, or what stands for several. */
+export type Bpf = Instruction | LabelReference | readonly Bpf[];
+
+/** What a condition does when it holds: one instruction. */
+export type BpfAction = Instruction | LabelReference;
+
+/** Lets the syscall happen. */
+export const ALLOW: Instruction = instruction(Opcode.RETURN, ReturnAction.ALLOW);
+/** A violation: the syscall does not happen, and the sandbox ends. */
+export const KILL: Instruction = instruction(Opcode.RETURN, ReturnAction.KILL_THREAD);
+export const DENY: Instruction = KILL;
+
+/** An errno by number or name. Throws RangeError. */
+export function errnoNumber(errno: number | string): number {
+  const number = typeof errno === 'number' ? errno : (constants.errno as Record<string, number>)[errno];
+  if (number === undefined || !Number.isInteger(number) || number < 0 || number > 4095) {
+    throw new RangeError(`${JSON.stringify(errno)} is no errno`);
+  }
+  return number;
+}
+
+/** The syscall fails with this errno, by number or name. */
+export const ERRNO = (errno: number | string): Instruction =>
+  instruction(Opcode.RETURN, ReturnAction.ERRNO | errnoNumber(errno));
+/** SIGSYS with this in si_errno. */
+export const TRAP = (data: number): Instruction =>
+  instruction(Opcode.RETURN, ReturnAction.TRAP | (data & 0xffff));
+
+export const LOAD_SYSCALL_NR: Instruction = instruction(Opcode.LOAD, DataOffset.nr);
+export const LOAD_ARCH: Instruction = instruction(Opcode.LOAD, DataOffset.arch);
+
+function checkArgument(index: number): void {
+  if (!Number.isInteger(index) || index < 0 || index > 5)
+    throw new RangeError(`a syscall has no argument ${index}`);
+}
+
+/** Takes the low 32 bits of an argument: for the …32 conditions. */
+export function ARG_32(index: number): Bpf {
+  checkArgument(index);
+  return instruction(Opcode.LOAD, DataOffset.argumentLow(index));
+}
+
+/** Takes an argument: for the conditions without 32. */
+export function ARG(index: number): Bpf {
+  checkArgument(index);
+  return [
+    instruction(Opcode.LOAD, DataOffset.argumentLow(index)),
+    instruction(Opcode.STORE, 0),
+    instruction(Opcode.LOAD, DataOffset.argumentHigh(index)),
+    instruction(Opcode.STORE, 1),
+  ];
+}
+
+function word(value: number): number {
+  if (!Number.isInteger(value) || value < -0x80000000 || value > 0xffffffff) {
+    throw new RangeError(`${value} is no 32-bit number; take ARG() and a condition without 32`);
+  }
+  return value >>> 0;
+}
+
+/** Does the action if the jump's condition holds, or, negated, if it does not. */
+function condition32(code: number, value: number, action: BpfAction, negated = false): Bpf {
+  return [negated ? instruction(code, word(value), 1, 0) : instruction(code, word(value), 0, 1), action];
+}
+
+export const JEQ32 = (value: number, action: BpfAction): Bpf =>
+  condition32(Opcode.JUMP_IF_EQUAL, value, action);
+export const JNE32 = (value: number, action: BpfAction): Bpf =>
+  condition32(Opcode.JUMP_IF_EQUAL, value, action, true);
+export const JGT32 = (value: number, action: BpfAction): Bpf =>
+  condition32(Opcode.JUMP_IF_GREATER, value, action);
+export const JGE32 = (value: number, action: BpfAction): Bpf =>
+  condition32(Opcode.JUMP_IF_GREATER_OR_EQUAL, value, action);
+export const JLT32 = (value: number, action: BpfAction): Bpf =>
+  condition32(Opcode.JUMP_IF_GREATER_OR_EQUAL, value, action, true);
+export const JLE32 = (value: number, action: BpfAction): Bpf =>
+  condition32(Opcode.JUMP_IF_GREATER, value, action, true);
+/** Any of these bits. */
+export const JA32 = (value: number, action: BpfAction): Bpf =>
+  condition32(Opcode.JUMP_IF_ANY_BIT, value, action);
+/** If the syscall's number, just loaded, is this one. */
+export const SYSCALL = (number: number, action: BpfAction): Bpf => JEQ32(number, action);
+
+const high = (value: number | bigint): number =>
+  Number((BigInt.asUintN(64, BigInt(value)) >> 32n) & 0xffffffffn);
+const low = (value: number | bigint): number => Number(BigInt.asUintN(32, BigInt(value)));
+const loadLow = instruction(Opcode.LOAD_MEMORY, 0);
+const loadHigh = instruction(Opcode.LOAD_MEMORY, 1);
+
+// 64-bit conditions, after ARG(). A holds the high word on the way in, in the action and on the way out; the numbers
+// are how many of the instructions that follow are jumped over.
+
+export const JEQ = (value: number | bigint, action: BpfAction): Bpf => [
+  instruction(Opcode.JUMP_IF_EQUAL, high(value), 0, 4),
+  loadLow,
+  instruction(Opcode.JUMP_IF_EQUAL, low(value), 0, 2),
+  loadHigh,
+  action,
+  loadHigh,
+];
+
+export const JNE = (value: number | bigint, action: BpfAction): Bpf => [
+  instruction(Opcode.JUMP_IF_EQUAL, high(value), 0, 2),
+  loadLow,
+  instruction(Opcode.JUMP_IF_EQUAL, low(value), 2, 0),
+  loadHigh,
+  action,
+  loadHigh,
+];
+
+function greater(code: number, value: number | bigint, action: BpfAction): Bpf {
+  return [
+    instruction(Opcode.JUMP_IF_GREATER, high(value), 3, 0),
+    instruction(Opcode.JUMP_IF_EQUAL, high(value), 0, 4),
+    loadLow,
+    instruction(code, low(value), 0, 2),
+    loadHigh,
+    action,
+    loadHigh,
+  ];
+}
+
+function less(code: number, value: number | bigint, action: BpfAction): Bpf {
+  return [
+    instruction(Opcode.JUMP_IF_GREATER, high(value), 5, 0),
+    instruction(Opcode.JUMP_IF_EQUAL, high(value), 0, 2),
+    loadLow,
+    instruction(code, low(value), 2, 0),
+    loadHigh,
+    action,
+    loadHigh,
+  ];
+}
+
+/** Unsigned. */
+export const JGT = (value: number | bigint, action: BpfAction): Bpf =>
+  greater(Opcode.JUMP_IF_GREATER, value, action);
+export const JGE = (value: number | bigint, action: BpfAction): Bpf =>
+  greater(Opcode.JUMP_IF_GREATER_OR_EQUAL, value, action);
+export const JLT = (value: number | bigint, action: BpfAction): Bpf =>
+  less(Opcode.JUMP_IF_GREATER_OR_EQUAL, value, action);
+export const JLE = (value: number | bigint, action: BpfAction): Bpf =>
+  less(Opcode.JUMP_IF_GREATER, value, action);
+
+/** Any of these bits. */
+export const JA = (value: number | bigint, action: BpfAction): Bpf => [
+  instruction(Opcode.JUMP_IF_ANY_BIT, high(value), 2, 0),
+  loadLow,
+  instruction(Opcode.JUMP_IF_ANY_BIT, low(value), 0, 2),
+  loadHigh,
+  action,
+  loadHigh,
+];
+
+/** Goes on at LABEL(name), which must come later in the same piece. */
+export const JUMP = (name: string): LabelReference => ({ kind: 'jump', name });
+export const LABEL = (name: string): LabelReference => ({ kind: 'label', name });

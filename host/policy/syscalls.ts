@@ -1,0 +1,41 @@
+// Syscalls by name for the machine at hand, and the machine's names.
+import { syscallsAarch64 } from './tables/syscalls-aarch64.generated.js';
+import { syscallsX8664 } from './tables/syscalls-x86-64.generated.js';
+
+export type Arch = 'x86-64' | 'aarch64';
+
+/** The architecture of this process. */
+export const nativeArch: Arch = process.arch === 'arm64' ? 'aarch64' : 'x86-64';
+
+const tables: Record<Arch, Readonly<Record<string, number>>> = {
+  'x86-64': syscallsX8664,
+  aarch64: syscallsAarch64,
+};
+
+const names: Record<Arch, ReadonlyMap<number, string>> = {
+  'x86-64': new Map(Object.entries(syscallsX8664).map(([name, number]) => [number, name])),
+  aarch64: new Map(Object.entries(syscallsAarch64).map(([name, number]) => [number, name])),
+};
+
+/** AUDIT_ARCH_* of linux/audit.h. */
+export const auditArch: Record<Arch, number> = { 'x86-64': 0xc000003e, aarch64: 0xc00000b7 };
+
+/** Numbers of the x32 interface begin here (__X32_SYSCALL_BIT). */
+export const foreignFrom: Record<Arch, number | undefined> = { 'x86-64': 0x40000000, aarch64: undefined };
+
+/** undefined: this architecture has no such syscall. */
+export function syscallNumber(name: string, arch: Arch = nativeArch): number | undefined {
+  return tables[arch][name];
+}
+
+/** Whether any architecture has it: a name that is nowhere is a slip. */
+export function isSyscallName(name: string): boolean {
+  return Object.values(tables).some((table) => table[name] !== undefined);
+}
+
+export function syscallName(number: number, arch: Arch = nativeArch): string | undefined {
+  return names[arch].get(number);
+}
+
+/** Syscall numbers of this machine by name: SYS['read']. */
+export const SYS: Readonly<Record<string, number>> = tables[nativeArch];

@@ -1,0 +1,412 @@
+// Messages over a transport: queues, waiting, errors. Knows tags and payloads, but no value types; see comms.ts.
+import { CommsError, type CommsErrorCode, tagName } from './errors.js';
+import { Inbox, type InboxMessage } from './inbox.js';
+import { Outbox } from './outbox.js';
+import type { Transport } from './transport.js';
+import { Tag, WireLimit } from './wire.generated.js';
+
+export interface ReceiveOptions {
+  /** Gives up with TIMEOUT after so many milliseconds; the message, when it comes, is the next call's. */
+  readonly timeoutMs?: number | undefined;
+  /** Gives up with ABORTED. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Makes a value of a payload, which is only valid during the call; throws a string to say what is wrong with it. */
+type Decode<T> = (message: InboxMessage) => T;
+
+interface Receiver {
+  readonly operation: string;
+  /** undefined: any. */
+  readonly expectedTag: number | undefined;
+  /** undefined: only looks. */
+  readonly decode: Decode<unknown> | undefined;
+  readonly resolve: (value: never) => void;
+  readonly reject: (error: Error) => void;
+  cleanUp: (() => void) | undefined;
+}
+
+const failureTexts: Record<string, string> = {
+  BAD_LENGTH: 'a file descriptor message with a payload arrived',
+  NO_FD: 'a file descriptor message without a descriptor arrived',
+  SURPLUS_FD: 'file descriptors arrived that no message announced; they were closed',
+};
+
+/** A payload that does not make the value asked for; the message is used up. */
+export class BadPayload extends Error {
+  constructor(
+    readonly code: CommsErrorCode,
+    why: string,
+  ) {
+    super(why);
+  }
+}
+
+export class Channel {
+  readonly #transport: Transport;
+  readonly #inbox = new Inbox();
+  readonly #outbox = new Outbox();
+  readonly #receivers: Receiver[] = [];
+  readonly #message: InboxMessage = { tag: 0, payload: new Uint8Array(), fd: -1 };
+  readonly #fds: number[] = [];
+  readonly #onReady = (readable: boolean, writable: boolean) => this.#ready(readable, writable);
+  #failure: { code: CommsErrorCode; why: string; cause?: unknown } | undefined;
+  #atEnd = false;
+  #sendingEnded = false;
+  #flushScheduled = false;
+  #watchedReadable = false;
+  #watchedWritable = false;
+
+  constructor(transport: Transport) {
+    this.#transport = transport;
+  }
+
+  get transport(): Transport {
+    return this.#transport;
+  }
+
+  get isConnected(): boolean {
+    return this.#failure === undefined && !this.#atEnd && this.#transport.isOpen;
+  }
+
+  get payloadLimit(): number {
+    return this.#inbox.payloadLimit;
+  }
+
+  set payloadLimit(bytes: number) {
+    if (!Number.isInteger(bytes) || bytes < 0 || bytes > WireLimit.MAX_PAYLOAD) {
+      throw new RangeError(`payloadLimit: 0 to ${WireLimit.MAX_PAYLOAD} bytes, not ${bytes}`);
+    }
+    this.#inbox.payloadLimit = bytes;
+  }
+
+  get pendingBytes(): number {
+    return this.#outbox.pending;
+  }
+
+  // --- sending -----------------------------------------------------------------------------------------------
+
+  send(operation: string, tag: number, payload: Uint8Array, fd = -1): Promise<void> {
+    const refusal = this.#refusal(operation, payload);
+    if (refusal !== undefined) return Promise.reject(refusal);
+    return new Promise((resolve, reject) => {
+      this.#outbox.add(tag, payload, fd, { resolve, reject });
+      if (this.#flushScheduled || this.#watchedWritable) return;
+      this.#flushScheduled = true;
+      // After all that this tick still adds, and before the event loop waits.
+      queueMicrotask(() => {
+        this.#flushScheduled = false;
+        this.#flush(false);
+      });
+    });
+  }
+
+  sendSync(operation: string, tag: number, payload: Uint8Array, fd = -1): void {
+    const refusal = this.#refusal(operation, payload);
+    if (refusal !== undefined) throw refusal;
+    let failure: Error | undefined;
+    const waiting = {
+      resolve: () => {},
+      reject: (error: Error) => {
+        failure = error;
+      },
+    };
+    this.#outbox.add(tag, payload, fd, waiting);
+    this.#flush(true);
+    if (failure !== undefined) throw failure;
+  }
+
+  /** Resolves when the kernel has taken everything sent so far. */
+  flush(): Promise<void> {
+    return new Promise((resolve, reject) => this.#outbox.whenSent({ resolve, reject }));
+  }
+
+  #refusal(operation: string, payload: Uint8Array): CommsError | undefined {
+    if (this.#failure !== undefined || this.#sendingEnded) return this.#errorOf(operation);
+    if (payload.length > WireLimit.MAX_PAYLOAD) {
+      return this.#error(
+        'TOO_LARGE',
+        operation,
+        `${payload.length} bytes are more than ${WireLimit.MAX_PAYLOAD}`,
+      );
+    }
+    return undefined;
+  }
+
+  #flush(wait: boolean): void {
+    try {
+      let segment = this.#outbox.first;
+      while (segment !== undefined) {
+        const { bytes, start, end, fd } = segment;
+        const count = this.#transport.send(bytes, start, end - start, fd, wait);
+        if (count < 0) break;
+        this.#outbox.sent(count);
+        segment = this.#outbox.first;
+      }
+    } catch (error) {
+      this.#failSending(error);
+      return;
+    }
+    this.#updateWatch();
+  }
+
+  /** The other end takes nothing any more; what it has sent before can still be received. */
+  #failSending(error: unknown): void {
+    const code = systemCode(error);
+    if (code !== 'EPIPE' && code !== 'ECONNRESET') {
+      this.#failSystem(error);
+      return;
+    }
+    this.#sendingEnded = true;
+    this.#outbox.fail(this.#error('CLOSED', 'send', 'the other end has closed', error));
+    this.#updateWatch();
+  }
+
+  // --- receiving ---------------------------------------------------------------------------------------------
+
+  /** decode undefined: resolves with the tag of the next message and leaves it there. */
+  receive<T>(
+    operation: string,
+    expectedTag: number | undefined,
+    decode: Decode<T> | undefined,
+    options: ReceiveOptions | undefined,
+  ): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      const receiver: Receiver = { operation, expectedTag, decode, resolve, reject, cleanUp: undefined };
+      if (options !== undefined && this.#arm(receiver, options)) return;
+      this.#receivers.push(receiver);
+      if (this.#receivers.length === 1) this.#serve();
+      this.#updateWatch();
+    });
+  }
+
+  /** Starts timeout and signal; true if it was over before it began. */
+  #arm(receiver: Receiver, { timeoutMs, signal }: ReceiveOptions): boolean {
+    const { operation } = receiver;
+    if (signal?.aborted) {
+      receiver.reject(this.#error('ABORTED', operation, 'aborted by the caller', signal.reason));
+      return true;
+    }
+    const giveUp = (error: CommsError) => {
+      const place = this.#receivers.indexOf(receiver);
+      if (place < 0) return;
+      this.#receivers.splice(place, 1);
+      receiver.cleanUp?.();
+      receiver.reject(error);
+      this.#serve();
+      this.#updateWatch();
+    };
+    const onAbort = () => giveUp(this.#error('ABORTED', operation, 'aborted by the caller', signal?.reason));
+    signal?.addEventListener('abort', onAbort, { once: true });
+    const timer =
+      timeoutMs === undefined
+        ? undefined
+        : setTimeout(
+            () => giveUp(this.#error('TIMEOUT', operation, `nothing came within ${timeoutMs} ms`)),
+            timeoutMs,
+          );
+    receiver.cleanUp = () => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', onAbort);
+    };
+    return false;
+  }
+
+  receiveSync<T>(
+    operation: string,
+    expectedTag: number | undefined,
+    decode: Decode<T> | undefined,
+    timeoutMs: number,
+  ): T {
+    if (this.#receivers.length > 0) {
+      throw this.#error(
+        'BUSY',
+        operation,
+        'asynchronous receives are pending; a synchronous one would overtake them',
+      );
+    }
+    const deadline = timeoutMs < 0 ? 0 : performance.now() + timeoutMs;
+    for (;;) {
+      const ready = decode === undefined ? this.#inbox.hasHeader && this.#peekable() : this.#hasMessage();
+      if (ready) return this.#takeFor(operation, expectedTag, decode);
+      if (this.#failure !== undefined || this.#atEnd) throw this.#errorOf(operation);
+      const left = timeoutMs < 0 ? -1 : Math.max(0, Math.ceil(deadline - performance.now()));
+      if (!this.#fill(true, left) && this.#failure === undefined && !this.#atEnd) {
+        throw this.#error('TIMEOUT', operation, `nothing came within ${timeoutMs} ms`);
+      }
+    }
+  }
+
+  #peekable(): boolean {
+    const state = this.#inbox.state();
+    return state === 'message' || state === 'more' || this.#broken(state);
+  }
+
+  /** Whether a whole message is there; a stream that has lost its sense fails here. */
+  #hasMessage(): boolean {
+    const state = this.#inbox.state();
+    return state === 'message' || (state !== 'more' && this.#broken(state));
+  }
+
+  #broken(state: string): false {
+    const why =
+      state === 'TOO_LARGE'
+        ? `a ${tagName(this.#inbox.tag())} message longer than ${this.#inbox.payloadLimit} bytes was announced`
+        : (failureTexts[state] ?? state);
+    this.#fail(state as CommsErrorCode, why);
+    return false;
+  }
+
+  /** Takes the message that is there, if it is the right one. Throws CommsError. */
+  #takeFor<T>(operation: string, expectedTag: number | undefined, decode: Decode<T> | undefined): T {
+    const tag = this.#inbox.tag();
+    if (decode === undefined) return tag as T;
+    if (expectedTag !== undefined && tag !== expectedTag) {
+      throw new CommsError(
+        'TAG_MISMATCH',
+        `expected ${tagName(expectedTag)}, met ${tagName(tag)}; the message is still there`,
+        { operation, peer: this.#transport.name, expectedTag, metTag: tag },
+      );
+    }
+    this.#inbox.take(this.#message);
+    try {
+      return decode(this.#message);
+    } catch (error) {
+      if (error instanceof BadPayload) throw this.#error(error.code, operation, error.message);
+      throw error;
+    }
+  }
+
+  /** One receive from the transport; false if nothing came. */
+  #fill(wait: boolean, timeoutMs: number): boolean {
+    const offset = this.#inbox.prepare();
+    const { buffer } = this.#inbox;
+    try {
+      const count = this.#transport.receive(
+        buffer,
+        offset,
+        buffer.length - offset,
+        this.#fds,
+        wait,
+        timeoutMs,
+      );
+      const fd = this.#fds.pop() ?? -1;
+      if (count < 0) return false;
+      if (count === 0) {
+        this.#atEnd = true;
+        if (this.#inbox.size > 0) this.#fail('TRUNCATED', 'the other end closed in the middle of a message');
+        return true;
+      }
+      if (!this.#inbox.arrived(count, fd)) {
+        this.#transport.closeFd(fd);
+        this.#fail('SURPLUS_FD', failureTexts['SURPLUS_FD'] ?? '');
+      }
+      return true;
+    } catch (error) {
+      this.#failSystem(error);
+      return true;
+    }
+  }
+
+  /** Gives the waiting what has come. */
+  #serve(): void {
+    for (;;) {
+      const receiver = this.#receivers[0];
+      if (receiver === undefined) return;
+      const ready =
+        receiver.decode === undefined ? this.#inbox.hasHeader && this.#peekable() : this.#hasMessage();
+      if (!ready) {
+        if (this.#failure === undefined && !this.#atEnd) return;
+        this.#receivers.shift();
+        receiver.cleanUp?.();
+        receiver.reject(this.#errorOf(receiver.operation));
+        continue;
+      }
+      this.#receivers.shift();
+      receiver.cleanUp?.();
+      try {
+        receiver.resolve(this.#takeFor(receiver.operation, receiver.expectedTag, receiver.decode) as never);
+      } catch (error) {
+        receiver.reject(error as Error);
+      }
+    }
+  }
+
+  #ready(readable: boolean, writable: boolean): void {
+    if (writable) this.#flush(false);
+    if (readable && this.#receivers.length > 0 && this.#failure === undefined) {
+      this.#fill(false, -1);
+      this.#serve();
+    }
+    this.#updateWatch();
+  }
+
+  /** Watches for what somebody waits for, and for nothing else: an idle channel does not keep the process alive. */
+  #updateWatch(): void {
+    if (!this.#transport.isOpen) return;
+    const alive = this.#failure === undefined;
+    const readable = alive && !this.#atEnd && this.#receivers.length > 0;
+    const writable = alive && this.#outbox.pending > 0 && !this.#flushScheduled;
+    if (readable === this.#watchedReadable && writable === this.#watchedWritable) return;
+    this.#watchedReadable = readable;
+    this.#watchedWritable = writable;
+    this.#transport.watch(readable, writable, this.#onReady);
+  }
+
+  // --- ending ------------------------------------------------------------------------------------------------
+
+  #error(code: CommsErrorCode, operation: string, why: string, cause?: unknown): CommsError {
+    return new CommsError(code, why, { operation, peer: this.#transport.name, cause });
+  }
+
+  #errorOf(operation: string): CommsError {
+    const { code, why, cause } = this.#failure ?? {
+      code: 'CLOSED' as const,
+      why: 'the other end has closed',
+      cause: undefined,
+    };
+    return this.#error(code, operation, why, cause);
+  }
+
+  #failSystem(error: unknown): void {
+    const code = systemCode(error);
+    const why = error instanceof Error ? error.message : String(error);
+    if (code === 'ECONNRESET') this.#fail('CLOSED', 'the other end has closed', error);
+    else this.#fail(code === 'SURPLUS_FD' ? 'SURPLUS_FD' : 'SYSTEM', why, error);
+  }
+
+  /** The channel is of no more use: everybody waiting learns it, and so does whoever comes later. */
+  #fail(code: CommsErrorCode, why: string, cause?: unknown): void {
+    if (this.#failure !== undefined) return;
+    this.#failure = { code, why, cause };
+    this.#dropFds();
+    this.#outbox.fail(this.#errorOf('send'));
+    this.#updateWatch();
+    this.#serve();
+  }
+
+  #dropFds(): void {
+    const fd = this.#inbox.dropFd();
+    if (fd >= 0) this.#transport.closeFd(fd);
+  }
+
+  close(): void {
+    this.#fail('CLOSED', 'the channel was closed here');
+    this.#transport.close();
+  }
+
+  closeFd(fd: number): void {
+    this.#transport.closeFd(fd);
+  }
+}
+
+function systemCode(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error ? String(error.code) : undefined;
+}
+
+/** Tags users may send with sendTlv: below the reserved ones. */
+export function checkUserTag(tag: number): void {
+  if (!Number.isInteger(tag) || tag < 0 || tag >= WireLimit.FIRST_RESERVED_TAG || tag === Tag.MessagePack) {
+    throw new RangeError(`a tag from 0 to 0x7fffffff is needed (0x5357xxxx are sandwire's own), not ${tag}`);
+  }
+}

@@ -1,0 +1,103 @@
+// TLV framing and the fixed-size values, as pure functions: bytes in, bytes out. Everything is little-endian, as both
+// supported CPUs are.
+import { Tag, WireLimit } from './wire.generated.js';
+
+export interface Header {
+  readonly tag: number;
+  /** Bytes that follow the header; may be more than can ever be taken. */
+  readonly length: bigint;
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+/** Header and payload in one piece. */
+export function encodeMessageBytes(tag: number, payload: Uint8Array): Uint8Array {
+  const message = new Uint8Array(WireLimit.HEADER_SIZE + payload.length);
+  writeHeader(message, 0, tag, payload.length);
+  message.set(payload, WireLimit.HEADER_SIZE);
+  return message;
+}
+
+/** Writes the 12 bytes of a header. length: below 2^53. */
+export function writeHeader(into: Uint8Array, offset: number, tag: number, length: number): void {
+  into[offset] = tag;
+  into[offset + 1] = tag >>> 8;
+  into[offset + 2] = tag >>> 16;
+  into[offset + 3] = tag >>> 24;
+  const high = Math.floor(length / 0x1_0000_0000);
+  into[offset + 4] = length;
+  into[offset + 5] = length >>> 8;
+  into[offset + 6] = length >>> 16;
+  into[offset + 7] = length >>> 24;
+  into[offset + 8] = high;
+  into[offset + 9] = high >>> 8;
+  into[offset + 10] = high >>> 16;
+  into[offset + 11] = high >>> 24;
+}
+
+/** undefined: fewer than 12 bytes. */
+export function decodeHeader(bytes: Uint8Array): Header | undefined {
+  if (bytes.length < WireLimit.HEADER_SIZE) return undefined;
+  const view = viewOf(bytes);
+  return { tag: view.getUint32(0, true), length: view.getBigUint64(4, true) };
+}
+
+export function readUint32(bytes: Uint8Array, offset: number): number {
+  return (
+    ((bytes[offset] ?? 0) |
+      ((bytes[offset + 1] ?? 0) << 8) |
+      ((bytes[offset + 2] ?? 0) << 16) |
+      ((bytes[offset + 3] ?? 0) << 24)) >>>
+    0
+  );
+}
+
+/** The integer types: tag, size in bytes, range. */
+export const integerTypes = {
+  Int8: { tag: Tag.Int8, size: 1, signed: true },
+  Uint8: { tag: Tag.Uint8, size: 1, signed: false },
+  Int16: { tag: Tag.Int16, size: 2, signed: true },
+  Uint16: { tag: Tag.Uint16, size: 2, signed: false },
+  Int32: { tag: Tag.Int32, size: 4, signed: true },
+  Uint32: { tag: Tag.Uint32, size: 4, signed: false },
+  Int64: { tag: Tag.Int64, size: 8, signed: true },
+  Uint64: { tag: Tag.Uint64, size: 8, signed: false },
+} as const;
+export type IntegerType = keyof typeof integerTypes;
+
+/** Payload of an integer up to 32 bits. Throws RangeError for what does not fit. */
+export function encodeInteger(type: IntegerType, value: number): Uint8Array {
+  const { size, signed } = integerTypes[type];
+  const limit = 2 ** (8 * size - (signed ? 1 : 0));
+  if (!Number.isInteger(value) || value >= limit || value < (signed ? -limit : 0)) {
+    throw new RangeError(`${value} is no ${type}`);
+  }
+  const bytes = new Uint8Array(size);
+  for (let i = 0; i < size; i++) bytes[i] = value >> (8 * i);
+  return bytes;
+}
+
+/** The payload must have the type's size. */
+export function decodeInteger(type: IntegerType, payload: Uint8Array): number {
+  const { size, signed } = integerTypes[type];
+  let value = 0;
+  for (let i = 0; i < size; i++) value |= (payload[i] ?? 0) << (8 * i);
+  if (signed) return (value << (32 - 8 * size)) >> (32 - 8 * size);
+  return value >>> 0;
+}
+
+/** Payload of a 64-bit integer. Throws RangeError for what does not fit. */
+export function encodeBigInteger(type: 'Int64' | 'Uint64', value: bigint): Uint8Array {
+  const fits = type === 'Int64' ? BigInt.asIntN(64, value) : BigInt.asUintN(64, value);
+  if (fits !== value) throw new RangeError(`${value} is no ${type}`);
+  const bytes = new Uint8Array(8);
+  viewOf(bytes).setBigUint64(0, BigInt.asUintN(64, value), true);
+  return bytes;
+}
+
+export function decodeBigInteger(type: 'Int64' | 'Uint64', payload: Uint8Array): bigint {
+  const value = viewOf(payload).getBigUint64(0, true);
+  return type === 'Int64' ? BigInt.asIntN(64, value) : value;
+}

@@ -1,0 +1,98 @@
+// The host's half of sandboxMeHere: the versioned and the legacy form, with sandwire's own sandboxees and with C++ ones.
+
+import type { Comms } from './comms.js';
+import { CommsError } from './errors.js';
+import { encodeMessage } from './messages.js';
+import { Handshake, Tag, WireName } from './wire.generated.js';
+
+export interface HandshakeConfig {
+  /** struct sock_filter array. */
+  readonly policyBytes: Uint8Array;
+  readonly cwd: string;
+  /** requestedFd -1: any number. */
+  readonly mappings: readonly { readonly fd: number; readonly requestedFd: number; readonly name: string }[];
+  readonly allowSpeculation: boolean;
+}
+
+export interface HandshakeHooks {
+  /** Takes the seccomp listener of a sandboxee that sends it over comms, and resolves when it is watched. */
+  attachListener(fd: number): Promise<void>;
+}
+
+export interface HandshakePeer {
+  /** "sandwire": the sandboxee hands its listener to the supervisor by itself. */
+  readonly kind: 'sandwire' | 'sandbox2';
+  /** 0: none, the legacy form. */
+  readonly version: number;
+}
+
+const versionForm = /^([0-9a-f]{64})?(?:V([1-9][0-9]{0,8}))?$/;
+/** A version message has no reason to be longer. */
+const versionLimit = 4096;
+
+function parseVersion(text: string): HandshakePeer {
+  const match = versionForm.exec(text);
+  if (match === null || text === '') {
+    throw new CommsError('INVALID_VALUE', `the version ${JSON.stringify(text.slice(0, 100))} is malformed`, {
+      operation: 'sandboxMeHere handshake',
+      peer: 'the sandboxee',
+    });
+  }
+  return {
+    kind: match[1] === WireName.VERSION_IDENTITY ? 'sandwire' : 'sandbox2',
+    version: Number(match[2] ?? 0),
+  };
+}
+
+async function sendConfig(comms: Comms, config: HandshakeConfig): Promise<void> {
+  const message = encodeMessage('SandboxingConfig', {
+    cwd: config.cwd,
+    policyBytes: config.policyBytes,
+    fdMappings: config.mappings.map(({ requestedFd, name }) => ({ requestedFd, name })),
+  });
+  await Promise.all([comms.sendProtobufBytes(message), ...config.mappings.map(({ fd }) => comms.sendFd(fd))]);
+}
+
+async function sendLegacyConfig(comms: Comms, config: HandshakeConfig): Promise<void> {
+  const sent = [comms.sendUint32(config.mappings.length)];
+  for (const { fd, requestedFd, name } of config.mappings) {
+    sent.push(comms.sendInt32(requestedFd), comms.sendFd(fd), comms.sendString(name));
+  }
+  sent.push(comms.sendString(config.cwd));
+  await Promise.all(sent);
+}
+
+/** Resolves when the sandboxee has been told to go on; a C++ one is watched by then. Rejects with CommsError. */
+export async function performHostHandshake(
+  comms: Comms,
+  config: HandshakeConfig,
+  hooks: HandshakeHooks,
+): Promise<HandshakePeer> {
+  const usualLimit = comms.payloadLimit;
+  comms.payloadLimit = versionLimit;
+  try {
+    const peer = parseVersion(await comms.recvVersion());
+    const versioned = peer.version >= Handshake.VERSION;
+    if (peer.version > 0) await comms.sendVersion(`V${Handshake.VERSION}`);
+    await (versioned ? sendConfig(comms, config) : sendLegacyConfig(comms, config));
+    await comms.sendNoUpgrade();
+    if (!versioned) await comms.sendBytes(config.policyBytes);
+    const ready = await comms.recvUint32();
+    if (ready !== Handshake.CLIENT_READY) {
+      throw new CommsError('INVALID_VALUE', `0x${ready.toString(16)} came where "ready" was expected`, {
+        operation: 'sandboxMeHere handshake',
+        peer: 'the sandboxee',
+        metTag: Tag.Uint32,
+      });
+    }
+    const speculation = config.allowSpeculation ? Handshake.ALLOW_SPECULATION_BIT : 0;
+    await comms.sendUint32((Handshake.GO_UNOTIFY | speculation) >>> 0);
+    if (peer.kind === 'sandbox2') {
+      await hooks.attachListener(await comms.recvFd());
+      await comms.sendUint32(Handshake.LIMITS_APPLIED);
+    }
+    return peer;
+  } finally {
+    comms.payloadLimit = usualLimit;
+  }
+}

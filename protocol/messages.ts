@@ -1,0 +1,79 @@
+// The protobuf messages, by name, as plain objects. protobufjs does the work and stays inside.
+import protobuf from 'protobufjs/light.js';
+import type * as shapes from './messages.generated.js';
+import { messageDescriptors } from './messages.generated.js';
+
+/** The messages this project speaks, by name. */
+export interface Messages {
+  Request: shapes.Request;
+  StartRequest: shapes.StartRequest;
+  Event: shapes.Event;
+  SandboxingConfig: shapes.SandboxingConfig;
+  StatusProto: shapes.StatusProto;
+}
+
+interface LongLike {
+  readonly low: number;
+  readonly high: number;
+  readonly unsigned: boolean;
+}
+
+const root = protobuf.Root.fromJSON(messageDescriptors);
+const types = new Map<string, protobuf.Type>();
+
+function typeOf(name: keyof Messages): protobuf.Type {
+  let type = types.get(name);
+  if (type === undefined) {
+    type = root.lookupType(name);
+    types.set(name, type);
+  }
+  return type;
+}
+
+/** protobufjs takes 64-bit numbers as { low, high }. */
+function toWire(value: unknown): unknown {
+  if (typeof value === 'bigint') {
+    const bits = BigInt.asUintN(64, value);
+    return {
+      low: Number(BigInt.asIntN(32, bits)),
+      high: Number(BigInt.asIntN(32, bits >> 32n)),
+      unsigned: value >= 0n,
+    };
+  }
+  if (value instanceof Uint8Array) return value;
+  if (Array.isArray(value)) return value.map(toWire);
+  if (typeof value === 'object' && value !== null) {
+    const entries = Object.entries(value).filter(([, field]) => field !== undefined);
+    return Object.fromEntries(entries.map(([key, field]) => [key, toWire(field)]));
+  }
+  return value;
+}
+
+function isLong(value: object): value is LongLike {
+  return 'low' in value && 'high' in value && 'unsigned' in value;
+}
+
+function fromWire(value: unknown): unknown {
+  if (value instanceof Uint8Array) return value;
+  if (Array.isArray(value)) return value.map(fromWire);
+  if (typeof value === 'object' && value !== null) {
+    if (isLong(value)) {
+      const bits = (BigInt(value.high >>> 0) << 32n) | BigInt(value.low >>> 0);
+      return value.unsigned ? bits : BigInt.asIntN(64, bits);
+    }
+    return Object.fromEntries(Object.entries(value).map(([key, field]) => [key, fromWire(field)]));
+  }
+  return value;
+}
+
+export function encodeMessage<K extends keyof Messages>(name: K, message: Messages[K]): Uint8Array {
+  const type = typeOf(name);
+  return type.encode(type.create(toWire(message) as Record<string, unknown>)).finish();
+}
+
+/** Throws an Error for bytes that are no such message; fields that are not known are passed over. */
+export function decodeMessage<K extends keyof Messages>(name: K, bytes: Uint8Array): Messages[K] {
+  const type = typeOf(name);
+  // Only what was on the wire: an absent field is undefined, not its default.
+  return fromWire(type.toObject(type.decode(bytes))) as Messages[K];
+}

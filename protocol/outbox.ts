@@ -1,0 +1,89 @@
+// Bytes on their way out. Small messages are put together, so that many of them need one send.
+import { writeHeader } from './codec.js';
+import { WireLimit } from './wire.generated.js';
+
+const segmentSize = 64 << 10;
+
+interface Waiting {
+  readonly resolve: () => void;
+  readonly reject: (error: Error) => void;
+}
+
+interface Segment {
+  readonly bytes: Uint8Array;
+  start: number;
+  end: number;
+  /** Goes with the first byte; -1: none. */
+  fd: number;
+  readonly waiting: Waiting[];
+}
+
+export class Outbox {
+  readonly #segments: Segment[] = [];
+  #pending = 0;
+
+  /** Bytes not yet sent. */
+  get pending(): number {
+    return this.#pending;
+  }
+
+  /** The first unsent segment. */
+  get first(): Segment | undefined {
+    return this.#segments[0];
+  }
+
+  /** Adds a message. The payload of a large one is not copied and must not change until it is sent. */
+  add(tag: number, payload: Uint8Array, fd: number, waiting: Waiting): void {
+    const total = WireLimit.HEADER_SIZE + payload.length;
+    this.#pending += total;
+    let tail = this.#segments[this.#segments.length - 1];
+    const joins =
+      fd < 0 && tail !== undefined && tail.fd < 0 && tail.bytes.length - tail.end >= WireLimit.HEADER_SIZE;
+    if (tail === undefined || !joins) {
+      // An fd message stands alone: it must be one send of exactly its header.
+      tail = {
+        bytes: new Uint8Array(fd < 0 ? segmentSize : WireLimit.HEADER_SIZE),
+        start: 0,
+        end: 0,
+        fd,
+        waiting: [],
+      };
+      this.#segments.push(tail);
+    }
+    writeHeader(tail.bytes, tail.end, tag, payload.length);
+    tail.end += WireLimit.HEADER_SIZE;
+    if (payload.length <= tail.bytes.length - tail.end) {
+      tail.bytes.set(payload, tail.end);
+      tail.end += payload.length;
+      tail.waiting.push(waiting);
+    } else {
+      this.#segments.push({ bytes: payload, start: 0, end: payload.length, fd: -1, waiting: [waiting] });
+    }
+  }
+
+  /** The first count bytes of the first segment have been sent. */
+  sent(count: number): void {
+    const segment = this.#segments[0];
+    if (segment === undefined) return;
+    segment.start += count;
+    segment.fd = -1;
+    this.#pending -= count;
+    if (segment.start === segment.end) {
+      this.#segments.shift();
+      for (const waiting of segment.waiting) waiting.resolve();
+    }
+  }
+
+  /** Settles with the last message that is pending now; at once if there is none. */
+  whenSent(waiting: Waiting): void {
+    const tail = this.#segments[this.#segments.length - 1];
+    if (tail === undefined) waiting.resolve();
+    else tail.waiting.push(waiting);
+  }
+
+  fail(error: Error): void {
+    const segments = this.#segments.splice(0);
+    this.#pending = 0;
+    for (const segment of segments) for (const waiting of segment.waiting) waiting.reject(error);
+  }
+}

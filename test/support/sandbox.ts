@@ -1,0 +1,85 @@
+// Short ways to run the tiny sandboxees of test/sandboxees.
+import { existsSync, readFileSync } from 'node:fs';
+import { Socket } from 'node:net';
+import { fileURLToPath } from 'node:url';
+import {
+  Executor,
+  type ExecutorOptions,
+  type Policy,
+  PolicyBuilder,
+  type Result,
+  Sandbox2,
+} from '../../host/index.js';
+
+// dist/test/support/ → the checkout
+export const checkout = fileURLToPath(new URL('../../../', import.meta.url));
+export const isRoot = process.geteuid?.() === 0;
+
+/** Path of a compiled sandboxee. */
+export function sandboxeePath(name: string): string {
+  const path = `${checkout}build/sandboxees/${name}`;
+  if (!existsSync(path)) throw new Error(`${path} is not built`);
+  return path;
+}
+
+/** A policy that lets the sandboxees' syscalls pass, for tests of something else than the policy. */
+export function lenientPolicy(
+  extend: (builder: PolicyBuilder) => PolicyBuilder = (builder) => builder,
+): Policy {
+  return extend(new PolicyBuilder().defaultAction('allowAllSyscalls')).build();
+}
+
+export function sandboxee(
+  name: string,
+  args: readonly string[] = [],
+  options: ExecutorOptions = {},
+): Executor {
+  return new Executor(sandboxeePath(name), [name, ...args], options);
+}
+
+/** Everything that comes out of an fd (a socket end) until its other side is closed. Takes the fd over. */
+export function readAll(fd: number): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = new Socket({ fd, readable: true, writable: false });
+    let text = '';
+    socket.setEncoding('utf8');
+    socket.on('data', (chunk: string) => {
+      text += chunk;
+    });
+    socket.on('end', () => resolve(text));
+    socket.on('error', reject);
+  });
+}
+
+export interface Finished {
+  readonly result: Result;
+  readonly output: string;
+}
+
+/** Runs to the end with standard output received. */
+export async function runToEnd(executor: Executor, policy: Policy = lenientPolicy()): Promise<Finished> {
+  const output = readAll(executor.ipc.receiveFd(1));
+  const sandbox = new Sandbox2(executor, policy);
+  const result = await sandbox.run();
+  await sandbox[Symbol.asyncDispose]();
+  return { result, output: await output };
+}
+
+/** Whether a process is there and no zombie (whose parent, on this machine, may take its time to reap it). */
+export function isAlive(pid: number): boolean {
+  try {
+    const state = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.[0];
+    return state !== 'Z' && state !== 'X';
+  } catch {
+    return false;
+  }
+}
+
+/** Waits until the condition holds; throws with the description after limitMs. */
+export async function eventually(what: string, condition: () => boolean, limitMs = 5000): Promise<void> {
+  const deadline = performance.now() + limitMs;
+  while (!condition()) {
+    if (performance.now() > deadline) throw new Error(`still not so after ${limitMs} ms: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
