@@ -9,7 +9,7 @@ import { skip } from '../support/skip.js';
 
 const test = suite('isolation');
 
-function valueOf(output: string, name: string): string | undefined {
+function lineOf(output: string, name: string): string | undefined {
   return output
     .split('\n')
     .find((line) => line.startsWith(`${name}=`))
@@ -21,17 +21,17 @@ test('identity, process and surroundings', async () => {
   assert.is(String(result), 'OK - Exit code: 0');
   assert.match(output, /^uid=1000 gid=1000 euid=1000 egid=1000$/m);
   assert.match(output, /^pid=2 ppid=0 sid=2 pgid=2$/m);
-  assert.is(valueOf(output, 'open fds'), '0 1 2 1023 ');
+  assert.is(lineOf(output, 'open fds'), '0 1 2 1023 ');
   assert.not.match(output, /^env=/m);
-  assert.is(valueOf(output, 'cwd'), '/');
-  assert.is(valueOf(output, 'umask'), '022');
-  assert.is(valueOf(output, 'no_new_privs'), '1');
-  assert.is(valueOf(output, 'bounding'), '0');
-  assert.is(valueOf(output, 'tty'), 'no');
-  assert.is(valueOf(output, 'ls /'), '');
-  assert.is(valueOf(output, 'mkdir /'), 'Read-only file system');
-  assert.is(valueOf(output, 'mkdir /tmp'), 'No such file or directory');
-  if (isRoot) assert.is(valueOf(output, 'groups'), '0');
+  assert.is(lineOf(output, 'cwd'), '/');
+  assert.is(lineOf(output, 'umask'), '022');
+  assert.is(lineOf(output, 'no_new_privs'), '1');
+  assert.is(lineOf(output, 'bounding'), '0');
+  assert.is(lineOf(output, 'tty'), 'no');
+  assert.is(lineOf(output, 'ls /'), '');
+  assert.is(lineOf(output, 'mkdir /'), 'Read-only file system');
+  assert.is(lineOf(output, 'mkdir /tmp'), 'No such file or directory');
+  if (isRoot) assert.is(lineOf(output, 'groups'), '0');
 });
 
 test('environment, working directory and host name are as given', async () => {
@@ -41,8 +41,8 @@ test('environment, working directory and host name are as given', async () => {
   assert.match(output, /^env=COLOUR=blue$/m);
   assert.match(output, /^env=EMPTY=$/m);
   assert.is(output.match(/^env=/gm)?.length, 2);
-  assert.is(valueOf(output, 'cwd'), '/data');
-  assert.is(valueOf(output, 'hostname'), 'elsewhere');
+  assert.is(lineOf(output, 'cwd'), '/data');
+  assert.is(lineOf(output, 'hostname'), 'elsewhere');
 });
 
 test('only what the policy mounts is there', async () => {
@@ -51,11 +51,11 @@ test('only what the policy mounts is there', async () => {
     sandboxee('inspect', ['/etc/passwd', '/etc/group', '/proc/self']),
     policy,
   );
-  assert.is(valueOf(output, 'open /etc/passwd'), 'ok');
-  assert.is(valueOf(output, 'open /etc/group'), 'No such file or directory');
-  assert.is(valueOf(output, 'open /proc/self'), 'No such file or directory');
-  assert.is(valueOf(output, 'mkdir /tmp'), 'made');
-  assert.equal(valueOf(output, 'ls /')?.trim().split(' ').sort(), ['etc', 'tmp']);
+  assert.is(lineOf(output, 'open /etc/passwd'), 'ok');
+  assert.is(lineOf(output, 'open /etc/group'), 'No such file or directory');
+  assert.is(lineOf(output, 'open /proc/self'), 'No such file or directory');
+  assert.is(lineOf(output, 'mkdir /tmp'), 'made');
+  assert.equal(lineOf(output, 'ls /')?.trim().split(' ').sort(), ['etc', 'tmp']);
 });
 
 test('mounts: read-only, writable, and submounts too', async () => {
@@ -66,13 +66,13 @@ test('mounts: read-only, writable, and submounts too', async () => {
     chmodSync(path.join(folder, 'inner'), 0o777);
     const readOnly = lenientPolicy((builder) => builder.addDirectoryAt(path.join(folder, 'inner'), '/tmp'));
     assert.is(
-      valueOf((await runToEnd(sandboxee('inspect'), readOnly)).output, 'mkdir /tmp'),
+      lineOf((await runToEnd(sandboxee('inspect'), readOnly)).output, 'mkdir /tmp'),
       'Read-only file system',
     );
     const writable = lenientPolicy((builder) =>
       builder.addDirectoryAt(path.join(folder, 'inner'), '/tmp', false),
     );
-    assert.is(valueOf((await runToEnd(sandboxee('inspect'), writable)).output, 'mkdir /tmp'), 'made');
+    assert.is(lineOf((await runToEnd(sandboxee('inspect'), writable)).output, 'mkdir /tmp'), 'made');
     const made = statSync(path.join(folder, 'inner', 'made'));
     assert.is(made.uid, isRoot ? 65534 : process.geteuid?.(), 'kernel uid of the sandboxee');
   } finally {
@@ -84,8 +84,8 @@ test('root is not root inside: what only root can read stays closed', async () =
   if (!isRoot) return skip('root is not root inside', 'needs a root host');
   const policy = lenientPolicy((builder) => builder.addDirectory('/etc'));
   const { output } = await runToEnd(sandboxee('inspect', ['/etc/shadow', '/etc/passwd']), policy);
-  assert.is(valueOf(output, 'open /etc/shadow'), 'Permission denied');
-  assert.is(valueOf(output, 'open /etc/passwd'), 'ok');
+  assert.is(lineOf(output, 'open /etc/shadow'), 'Permission denied');
+  assert.is(lineOf(output, 'open /etc/passwd'), 'ok');
 });
 
 test('root can name the kernel uid', async () => {
@@ -108,10 +108,10 @@ test('an own /proc shows the sandbox and nothing else, and init is out of reach'
     sandboxee('inspect', ['/proc/1/cmdline', '/proc/1/mem', '/proc/1/environ', '/proc/3']),
     policy,
   );
-  assert.is(valueOf(output, 'open /proc/1/cmdline'), 'ok');
-  assert.is(valueOf(output, 'open /proc/1/mem'), 'Permission denied');
-  assert.is(valueOf(output, 'open /proc/1/environ'), 'Permission denied');
-  assert.is(valueOf(output, 'open /proc/3'), 'No such file or directory');
+  assert.is(lineOf(output, 'open /proc/1/cmdline'), 'ok');
+  assert.is(lineOf(output, 'open /proc/1/mem'), 'Permission denied');
+  assert.is(lineOf(output, 'open /proc/1/environ'), 'Permission denied');
+  assert.is(lineOf(output, 'open /proc/3'), 'No such file or directory');
 });
 
 test('a symlink in a writable directory cannot steer a mount', async () => {

@@ -1,0 +1,94 @@
+// The examples do what their README says.
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { run } from '../support/command.js';
+import { checkout } from '../support/sandbox.js';
+
+const test = suite('examples');
+const example = (name: string, ...args: string[]) =>
+  run(process.execPath, [path.join(checkout, 'dist/examples', name, 'host.js'), ...args]);
+const tool = (...args: string[]) => example('tool', ...args);
+
+function crc4(bytes: Uint8Array): string {
+  let result = 0;
+  bytes.forEach((byte, index) => {
+    result ^= byte << (8 * (index % 4));
+  });
+  return `0x${(result >>> 0).toString(16).padStart(8, '0')}`;
+}
+
+test('crc4 of a file', async () => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'sandwire-test-'));
+  try {
+    for (const content of [Buffer.from('ABCD'), Buffer.from('hello'), Buffer.alloc(0), Buffer.alloc(5 << 20, 'xyz')]) {
+      const file = path.join(folder, 'input');
+      writeFileSync(file, content);
+      const { code, stdout } = await example('crc4', file);
+      assert.equal(stdout.split('\n'), [crc4(content), 'Final execution status: OK - Exit code: 0', '']);
+      assert.is(code, 0);
+    }
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+  assert.is(crc4(Buffer.from('hello')), '0x6c6c6507', 'as sandbox2’s crc4 answers');
+});
+
+test('crc4 of a file that is not there', async () => {
+  const { code, stderr } = await example('crc4', '/no/such/file');
+  assert.is(code, 1);
+  assert.match(stderr, /ENOENT/);
+});
+
+test('crc4 that violates its policy', async () => {
+  const { code, stdout } = await example('crc4', '--violate', path.join(checkout, 'package.json'));
+  assert.is(code, 1);
+  assert.match(stdout, /^Final execution status: SYSCALL VIOLATION - Violating Syscall \[.*\] sendfile \[\d+\]\(1, 0, 0x0, 4096\) IP: 0x[0-9a-f]+, PID: \d+, PROG: '.*\/crc4'$/m);
+});
+
+test('static', async () => {
+  const { code, stdout } = await example('static');
+  assert.is(stdout, `${readFileSync('/proc/version', 'utf8').toUpperCase()}Final execution status: OK - Exit code: 0\n`);
+  assert.is(code, 0);
+});
+
+test('tool: ls of the sandbox’s root', async () => {
+  const { code, stdout, stderr } = await tool('--', 'ls', '-l', '/');
+  assert.is(code, 0, stderr);
+  assert.not.match(stdout, /home|root|tmp/);
+  assert.match(stdout, /lib/);
+});
+
+test('tool: sort of standard input', async () => {
+  const { stdout } = await run(process.execPath, [path.join(checkout, 'dist/examples/tool/host.js'), '--', 'sort'], 'b\nc\na\n');
+  assert.is(stdout, 'a\nb\nc\n');
+});
+
+test('tool: a file only where it was named', async () => {
+  assert.is((await tool('--', 'cat', '/etc/passwd')).code, 1);
+  const { code, stdout } = await tool('--file', '/etc/passwd', '--', 'cat', '/etc/passwd');
+  assert.is(code, 0);
+  assert.is(stdout, readFileSync('/etc/passwd', 'utf8'));
+});
+
+test('tool: limits', async () => {
+  const wall = await tool('--wall', '300', '--', 'sleep', '60');
+  assert.is(wall.code, 2);
+  assert.match(wall.stderr, /Process TIMEOUT/);
+  const memory = await tool('--memory', '1', '--', 'sleep', '0');
+  assert.is.not(memory.code, 0);
+  const size = await tool('--tmp', '--file-size', '1', '--', 'dd', 'if=/dev/zero', 'of=/tmp/x', 'bs=1M', 'count=4');
+  assert.is.not(size.code, 0);
+  const cpu = await tool('--cpu', '1', '--', 'sha256sum', '/dev/zero');
+  assert.is.not(cpu.code, 0);
+});
+
+test('tool: a command that is not there', async () => {
+  const { code, stderr } = await tool('--', 'no-such-command-here');
+  assert.is(code, 2);
+  assert.match(stderr, /no command no-such-command-here/);
+});
+
+test.run();
