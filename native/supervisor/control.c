@@ -28,11 +28,20 @@ static uint64_t awaiting_listener;         /* the run whose listener comes next;
 static unsigned char *outgoing;
 static size_t outgoing_size, outgoing_capacity;
 
-/* The host is gone, or has spoken nonsense: there is nobody left to run anything for. */
+/* The host is gone, or has spoken nonsense: there is nobody left to run anything for. The loop goes on until all is
+ * reaped, so that nothing is left to the machine's init, which may take its time. */
 static void give_up(void) {
   event_loop_close(&control);
-  run_kill_all();
-  event_loop_stop();
+  start_request_destroy(awaiting_fds);
+  awaiting_fds = NULL;
+  run_end_all(event_loop_stop);
+}
+
+/* Sending has failed. Not the place to end runs: one of them may be sending right now. The event loop sees the end
+ * of the channel next. */
+static void break_off(void) {
+  outgoing_size = 0;
+  shutdown(control.fd, SHUT_RDWR);
 }
 
 static void send_outgoing(void) {
@@ -43,7 +52,7 @@ static void send_outgoing(void) {
       if (sent == -EAGAIN) {
         break;
       }
-      give_up();
+      break_off();
       return;
     }
     outgoing_size -= (size_t)sent;
@@ -63,7 +72,7 @@ void control_send_event(const void *event, size_t size) {
     size_t capacity = needed < 4096 ? 4096 : needed * 2;
     unsigned char *grown = realloc(outgoing, capacity);
     if (grown == NULL) {
-      give_up();
+      break_off();
       return;
     }
     outgoing = grown;

@@ -60,6 +60,7 @@ struct run {
 #define RUN_OF(pointer, member) ((struct run *)((char *)(pointer)-offsetof(struct run, member)))
 
 static struct run *runs;
+static void (*when_all_ended)(void); /* set when the host is gone */
 
 static void advance(struct run *run);
 
@@ -182,6 +183,9 @@ static void forget(struct run *run) {
   setup_report_destroy(run->report);
   start_request_destroy(run->request);
   free(run);
+  if (runs == NULL && when_all_ended != NULL) {
+    when_all_ended();
+  }
 }
 
 /* --- the steps --------------------------------------------------------------------------------------------- */
@@ -466,9 +470,21 @@ void run_attach_listener(uint64_t number, int listener) {
   advance(run);
 }
 
-void run_kill_all(void) {
-  for (struct run *run = runs; run != NULL; run = run->next) {
-    process_kill(&run->sandboxee);
-    process_kill(&run->init);
+static void on_patience_ended(struct deadline *deadline) {
+  (void)deadline;
+  when_all_ended();
+}
+
+void run_end_all(void (*finished)(void)) {
+  static struct deadline patience;
+  when_all_ended = finished;
+  struct run *next;
+  for (struct run *run = runs; run != NULL; run = next) {
+    next = run->next;
+    end_run(run, SANDWIRE_KILLED);
+    advance(run);
+  }
+  if (runs == NULL || deadline_set(&patience, monotonic_now_ns() + 1000000000u, on_patience_ended) != 0) {
+    finished();
   }
 }
