@@ -1,4 +1,5 @@
 // Messages over a transport: queues, waiting, errors. Knows tags and payloads, but no value types; see comms.ts.
+import { writeHeader } from './codec.js';
 import { CommsError, type CommsErrorCode, tagName } from './errors.js';
 import { Inbox, type InboxMessage } from './inbox.js';
 import { Outbox } from './outbox.js';
@@ -42,6 +43,8 @@ export class BadPayload extends Error {
   }
 }
 
+const scratchSize = 4096;
+
 export class Channel {
   readonly #transport: Transport;
   readonly #inbox = new Inbox();
@@ -50,6 +53,9 @@ export class Channel {
   readonly #message: InboxMessage = { tag: 0, payload: new Uint8Array(), fd: -1 };
   readonly #fds: number[] = [];
   readonly #onReady = (readable: boolean, writable: boolean) => this.#ready(readable, writable);
+  /** Small synchronous messages are put together here. */
+  readonly #scratch = new Uint8Array(scratchSize);
+  #highWaterMark = 64 << 20;
   #failure: { code: CommsErrorCode; why: string; cause?: unknown } | undefined;
   #atEnd = false;
   #sendingEnded = false;
@@ -84,6 +90,15 @@ export class Channel {
     return this.#outbox.pending;
   }
 
+  get highWaterMark(): number {
+    return this.#highWaterMark;
+  }
+
+  set highWaterMark(bytes: number) {
+    if (!(bytes >= 0)) throw new RangeError(`highWaterMark: bytes, not ${bytes}`);
+    this.#highWaterMark = bytes;
+  }
+
   // --- sending -----------------------------------------------------------------------------------------------
 
   send(operation: string, tag: number, payload: Uint8Array, fd = -1): Promise<void> {
@@ -104,6 +119,10 @@ export class Channel {
   sendSync(operation: string, tag: number, payload: Uint8Array, fd = -1): void {
     const refusal = this.#refusal(operation, payload);
     if (refusal !== undefined) throw refusal;
+    if (fd < 0 && this.#outbox.pending === 0 && payload.length <= scratchSize - WireLimit.HEADER_SIZE) {
+      this.#sendSmall(operation, tag, payload);
+      return;
+    }
     let failure: Error | undefined;
     const waiting = {
       resolve: () => {},
@@ -114,6 +133,22 @@ export class Channel {
     this.#outbox.add(tag, payload, fd, waiting);
     this.#flush(true);
     if (failure !== undefined) throw failure;
+  }
+
+  #sendSmall(operation: string, tag: number, payload: Uint8Array): void {
+    const scratch = this.#scratch;
+    writeHeader(scratch, 0, tag, payload.length);
+    const end = WireLimit.HEADER_SIZE + payload.length;
+    if (payload.length <= 8)
+      for (let i = 0; i < payload.length; i++) scratch[WireLimit.HEADER_SIZE + i] = payload[i] ?? 0;
+    else scratch.set(payload, WireLimit.HEADER_SIZE);
+    let sent = 0;
+    try {
+      while (sent < end) sent += this.#transport.send(scratch, sent, end - sent, -1, true);
+    } catch (error) {
+      this.#failSending(error);
+      throw this.#errorOf(operation);
+    }
   }
 
   /** Resolves when the kernel has taken everything sent so far. */
@@ -129,6 +164,10 @@ export class Channel {
         operation,
         `${payload.length} bytes are more than ${WireLimit.MAX_PAYLOAD}`,
       );
+    }
+    if (this.#outbox.pending > this.#highWaterMark) {
+      const why = `${this.#outbox.pending} bytes wait to be sent already; await the sends`;
+      return this.#error('BUSY', operation, why);
     }
     return undefined;
   }
@@ -227,7 +266,7 @@ export class Channel {
     }
     const deadline = timeoutMs < 0 ? 0 : performance.now() + timeoutMs;
     for (;;) {
-      const ready = decode === undefined ? this.#inbox.hasHeader && this.#peekable() : this.#hasMessage();
+      const ready = decode === undefined ? this.#peekable() : this.#hasMessage();
       if (ready) return this.#takeFor(operation, expectedTag, decode);
       if (this.#failure !== undefined || this.#atEnd) throw this.#errorOf(operation);
       const left = timeoutMs < 0 ? -1 : Math.max(0, Math.ceil(deadline - performance.now()));
@@ -238,12 +277,14 @@ export class Channel {
   }
 
   #peekable(): boolean {
+    if (this.#failure !== undefined) return false;
     const state = this.#inbox.state();
-    return state === 'message' || state === 'more' || this.#broken(state);
+    return state === 'message' || (state === 'more' ? this.#inbox.hasHeader : this.#broken(state));
   }
 
   /** Whether a whole message is there; a stream that has lost its sense fails here. */
   #hasMessage(): boolean {
+    if (this.#failure !== undefined) return false;
     const state = this.#inbox.state();
     return state === 'message' || (state !== 'more' && this.#broken(state));
   }
@@ -313,8 +354,7 @@ export class Channel {
     for (;;) {
       const receiver = this.#receivers[0];
       if (receiver === undefined) return;
-      const ready =
-        receiver.decode === undefined ? this.#inbox.hasHeader && this.#peekable() : this.#hasMessage();
+      const ready = receiver.decode === undefined ? this.#peekable() : this.#hasMessage();
       if (!ready) {
         if (this.#failure === undefined && !this.#atEnd) return;
         this.#receivers.shift();

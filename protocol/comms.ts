@@ -8,7 +8,10 @@ import {
   type IntegerType,
   integerTypes,
 } from './codec.js';
+import { CommsError } from './errors.js';
 import type { InboxMessage } from './inbox.js';
+import { decodeValue, encodeValue } from './messagepack.js';
+import { decodeMessage, encodeMessage } from './messages.js';
 import type { Transport } from './transport.js';
 import { Tag } from './wire.generated.js';
 
@@ -23,6 +26,23 @@ export interface Message {
 export interface SyncReceiveOptions {
   /** Gives up with TIMEOUT after so many milliseconds. */
   readonly timeoutMs?: number | undefined;
+}
+
+/** A status as sandbox2 sends it: a canonical code (StatusCode), words, and details by type URL. */
+export interface Status {
+  readonly code: number;
+  readonly message: string;
+  readonly payloads?: Readonly<Record<string, Uint8Array>> | undefined;
+}
+
+/** What makes bytes of a message: a static or reflected protobufjs type, among others. */
+export interface ProtobufEncoder<T> {
+  encode(message: T): { finish(): Uint8Array };
+}
+
+/** What makes a message of bytes. */
+export interface ProtobufDecoder<T> {
+  decode(bytes: Uint8Array): T;
 }
 
 type SmallInteger = Exclude<IntegerType, 'Int64' | 'Uint64'>;
@@ -60,6 +80,40 @@ const decodeAny = (message: InboxMessage): Message => ({
   fd: message.fd,
 });
 
+function encodeStatus(status: Status): Uint8Array {
+  const { code, message, payloads } = status;
+  // proto3 leaves out what has its default.
+  return encodeMessage('StatusProto', {
+    ...(code === 0 ? {} : { code }),
+    ...(message === '' ? {} : { message }),
+    ...(payloads === undefined ? {} : { payloads }),
+  });
+}
+const decodeStatus = (message: InboxMessage): Status => {
+  try {
+    const { code, message: text, payloads } = decodeMessage('StatusProto', message.payload.slice());
+    return { code: code ?? 0, message: text ?? '', payloads: payloads ?? {} };
+  } catch (error) {
+    throw new BadPayload('INVALID_VALUE', `not a status: ${String(error)}`);
+  }
+};
+const decodeStructured = (message: InboxMessage): unknown => {
+  try {
+    return decodeValue(message.payload.slice());
+  } catch (error) {
+    throw new BadPayload('INVALID_VALUE', `not a MessagePack value: ${String(error)}`);
+  }
+};
+function protobufDecoder<T>(type: ProtobufDecoder<T>): (message: InboxMessage) => T {
+  return (message) => {
+    try {
+      return type.decode(message.payload.slice());
+    } catch (error) {
+      throw new BadPayload('INVALID_VALUE', `not such a protobuf message: ${String(error)}`);
+    }
+  };
+}
+
 function integerDecoder(type: SmallInteger): (message: InboxMessage) => number {
   return (message) => {
     checkSize(message, integerTypes[type].size);
@@ -80,6 +134,12 @@ const decodeInt32 = integerDecoder('Int32');
 const decodeUint32 = integerDecoder('Uint32');
 const decodeInt64 = bigIntegerDecoder('Int64');
 const decodeUint64 = bigIntegerDecoder('Uint64');
+
+function checkPayloadTag(tag: number): void {
+  if (!Number.isInteger(tag) || tag < 0 || tag > 0xffffffff || tag === Tag.Fd || tag === Tag.CommsUpgrade) {
+    throw new RangeError(`a tag of 32 bits that brings no file descriptor is needed, not ${tag}`);
+  }
+}
 
 /**
  * A typed channel between two processes over a transport.
@@ -113,6 +173,25 @@ export class Comms {
   /** Bytes sent but not yet taken by the kernel. */
   get pendingBytes(): number {
     return this.#channel.pendingBytes;
+  }
+
+  /** What is sent while more than so many bytes wait for the kernel fails with BUSY: 64 MiB unless set. */
+  get highWaterMark(): number {
+    return this.#channel.highWaterMark;
+  }
+
+  set highWaterMark(bytes: number) {
+    this.#channel.highWaterMark = bytes;
+  }
+
+  /** Who made the other end (SO_PEERCRED). NO_CREDENTIALS if the transport cannot tell. */
+  peerCredentials(): { pid: number; uid: number; gid: number } {
+    const credentials = this.#channel.transport.peerCredentials?.();
+    if (credentials !== undefined) return credentials;
+    throw new CommsError('NO_CREDENTIALS', 'this transport does not know who the other end is', {
+      operation: 'peerCredentials',
+      peer: this.#channel.transport.name,
+    });
   }
 
   /** Resolves when the kernel has taken everything sent so far. */
@@ -286,6 +365,58 @@ export class Comms {
     return this.#channel.receiveSync('recvProtobufBytes', Tag.Proto2, decodeBytes, options?.timeoutMs ?? -1);
   }
 
+  sendProtobuf<T>(type: ProtobufEncoder<T>, message: T): Promise<void> {
+    return this.#channel.send('sendProtobuf', Tag.Proto2, type.encode(message).finish());
+  }
+  sendProtobufSync<T>(type: ProtobufEncoder<T>, message: T): void {
+    this.#channel.sendSync('sendProtobuf', Tag.Proto2, type.encode(message).finish());
+  }
+  /** INVALID_VALUE, and the message is used up, if the type cannot decode it. */
+  recvProtobuf<T>(type: ProtobufDecoder<T>, options?: ReceiveOptions): Promise<T> {
+    return this.#channel.receive('recvProtobuf', Tag.Proto2, protobufDecoder(type), options);
+  }
+  recvProtobufSync<T>(type: ProtobufDecoder<T>, options?: SyncReceiveOptions): T {
+    return this.#channel.receiveSync(
+      'recvProtobuf',
+      Tag.Proto2,
+      protobufDecoder(type),
+      options?.timeoutMs ?? -1,
+    );
+  }
+
+  sendStatus(status: Status): Promise<void> {
+    return this.#channel.send('sendStatus', Tag.Proto2, encodeStatus(status));
+  }
+  sendStatusSync(status: Status): void {
+    this.#channel.sendSync('sendStatus', Tag.Proto2, encodeStatus(status));
+  }
+  recvStatus(options?: ReceiveOptions): Promise<Status> {
+    return this.#channel.receive('recvStatus', Tag.Proto2, decodeStatus, options);
+  }
+  recvStatusSync(options?: SyncReceiveOptions): Status {
+    return this.#channel.receiveSync('recvStatus', Tag.Proto2, decodeStatus, options?.timeoutMs ?? -1);
+  }
+
+  /** A structured value as MessagePack: plain objects, arrays, Map, Set, Date, BigInt up to 64 bits, typed arrays. */
+  sendValue(value: unknown): Promise<void> {
+    return this.#channel.send('sendValue', Tag.MessagePack, encodeValue(value));
+  }
+  sendValueSync(value: unknown): void {
+    this.#channel.sendSync('sendValue', Tag.MessagePack, encodeValue(value));
+  }
+  /** INVALID_VALUE, and the message is used up, if it is no MessagePack value. */
+  recvValue(options?: ReceiveOptions): Promise<unknown> {
+    return this.#channel.receive('recvValue', Tag.MessagePack, decodeStructured, options);
+  }
+  recvValueSync(options?: SyncReceiveOptions): unknown {
+    return this.#channel.receiveSync(
+      'recvValue',
+      Tag.MessagePack,
+      decodeStructured,
+      options?.timeoutMs ?? -1,
+    );
+  }
+
   sendBarrier(): Promise<void> {
     return this.#channel.send('sendBarrier', Tag.Barrier, nothing);
   }
@@ -323,10 +454,13 @@ export class Comms {
     checkUserTag(tag);
     this.#channel.sendSync('sendTlv', tag, payload);
   }
+  /** Payload of the next message, which must have this tag; for file descriptors there is recvFd. */
   recvTlv(tag: number, options?: ReceiveOptions): Promise<Uint8Array> {
+    checkPayloadTag(tag);
     return this.#channel.receive('recvTlv', tag, decodeBytes, options);
   }
   recvTlvSync(tag: number, options?: SyncReceiveOptions): Uint8Array {
+    checkPayloadTag(tag);
     return this.#channel.receiveSync('recvTlv', tag, decodeBytes, options?.timeoutMs ?? -1);
   }
 
@@ -349,6 +483,34 @@ export class Comms {
   }
   recvMessageSync(options?: SyncReceiveOptions): Message {
     return this.#channel.receiveSync('recvMessage', undefined, decodeAny, options?.timeoutMs ?? -1);
+  }
+
+  /** Sends a message and takes the next one that comes, whatever it is. */
+  exchange(tag: number, payload: Uint8Array, options?: ReceiveOptions): Promise<Message> {
+    checkUserTag(tag);
+    const answer = this.#channel.receive('exchange', undefined, decodeAny, options);
+    // If the send fails and the answer never comes, the send tells why.
+    answer.catch(() => {});
+    return this.#channel.send('exchange', tag, payload).then(() => answer);
+  }
+  exchangeSync(tag: number, payload: Uint8Array, options?: SyncReceiveOptions): Message {
+    checkUserTag(tag);
+    this.#channel.sendSync('exchange', tag, payload);
+    return this.#channel.receiveSync('exchange', undefined, decodeAny, options?.timeoutMs ?? -1);
+  }
+
+  /** Every message until the channel is closed at a message's border; other ends throw. fds are the caller's. */
+  async *messages(options?: ReceiveOptions): AsyncGenerator<Message, void, void> {
+    for (;;) {
+      let message: Message;
+      try {
+        message = await this.recvMessage(options);
+      } catch (error) {
+        if (error instanceof CommsError && error.code === 'CLOSED') return;
+        throw error;
+      }
+      yield message;
+    }
   }
 
   /** Tag of the next message, which is left there. */

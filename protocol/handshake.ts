@@ -12,6 +12,8 @@ export interface HandshakeConfig {
   /** requestedFd -1: any number. */
   readonly mappings: readonly { readonly fd: number; readonly requestedFd: number; readonly name: string }[];
   readonly allowSpeculation: boolean;
+  /** Handshake.GO_UNOTIFY unless set; with GO_PTRACE no listener comes. */
+  readonly goFlag?: number | undefined;
 }
 
 export interface HandshakeHooks {
@@ -86,8 +88,9 @@ export async function performHostHandshake(
       });
     }
     const speculation = config.allowSpeculation ? Handshake.ALLOW_SPECULATION_BIT : 0;
-    await comms.sendUint32((Handshake.GO_UNOTIFY | speculation) >>> 0);
-    if (peer.kind === 'sandbox2') {
+    const goFlag = config.goFlag ?? Handshake.GO_UNOTIFY;
+    await comms.sendUint32((goFlag | speculation) >>> 0);
+    if (peer.kind === 'sandbox2' && goFlag === Handshake.GO_UNOTIFY) {
       await hooks.attachListener(await comms.recvFd());
       await comms.sendUint32(Handshake.LIMITS_APPLIED);
     }

@@ -17,6 +17,10 @@ export type InboxFailure = 'TOO_LARGE' | 'BAD_LENGTH' | 'NO_FD' | 'SURPLUS_FD';
 /** The state of the next message: complete, not there yet, or an error that ends the channel. */
 export type InboxState = 'message' | 'more' | InboxFailure;
 
+function bringsFd(tag: number): boolean {
+  return tag === Tag.Fd || tag === Tag.CommsUpgrade;
+}
+
 export class Inbox {
   #buffer = new Uint8Array(initialCapacity);
   #start = 0;
@@ -78,10 +82,11 @@ export class Inbox {
     const low = readUint32(this.#buffer, this.#start + 4);
     const high = readUint32(this.#buffer, this.#start + 8);
     if (high !== 0 || low > this.payloadLimit) return 'TOO_LARGE';
-    const isFd = this.tag() === Tag.Fd;
+    const isFd = bringsFd(this.tag());
     if (isFd && low !== 0) return 'BAD_LENGTH';
     const end = this.#start + WireLimit.HEADER_SIZE + low;
-    if (isFd && this.#fd < 0) return 'NO_FD';
+    // The fd belongs to the message whose header holds the last of the bytes it came with.
+    if (isFd && (this.#fd < 0 || this.#fdEnd > end)) return 'NO_FD';
     if (!isFd && this.#fd >= 0 && end >= this.#fdEnd) return 'SURPLUS_FD';
     return end <= this.#end ? 'message' : 'more';
   }
@@ -107,7 +112,7 @@ export class Inbox {
     into.tag = this.tag();
     into.payload = this.#buffer.subarray(at, at + length);
     into.fd = -1;
-    if (into.tag === Tag.Fd) {
+    if (bringsFd(into.tag)) {
       into.fd = this.#fd;
       this.#fd = -1;
     }

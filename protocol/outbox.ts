@@ -15,12 +15,16 @@ interface Segment {
   end: number;
   /** Goes with the first byte; -1: none. */
   fd: number;
+  /** Its bytes were allocated here, and have segmentSize. */
+  readonly isOurs: boolean;
   readonly waiting: Waiting[];
 }
 
 export class Outbox {
   readonly #segments: Segment[] = [];
   #pending = 0;
+  /** A sent segment, to be used again. */
+  #spare: Uint8Array | undefined;
 
   /** Bytes not yet sent. */
   get pending(): number {
@@ -38,14 +42,15 @@ export class Outbox {
     this.#pending += total;
     let tail = this.#segments[this.#segments.length - 1];
     const joins =
-      fd < 0 && tail !== undefined && tail.fd < 0 && tail.bytes.length - tail.end >= WireLimit.HEADER_SIZE;
+      fd < 0 && tail !== undefined && tail.isOurs && tail.bytes.length - tail.end >= WireLimit.HEADER_SIZE;
     if (tail === undefined || !joins) {
       // An fd message stands alone: it must be one send of exactly its header.
       tail = {
-        bytes: new Uint8Array(fd < 0 ? segmentSize : WireLimit.HEADER_SIZE),
+        bytes: fd < 0 ? this.#room() : new Uint8Array(WireLimit.HEADER_SIZE),
         start: 0,
         end: 0,
         fd,
+        isOurs: fd < 0,
         waiting: [],
       };
       this.#segments.push(tail);
@@ -57,7 +62,14 @@ export class Outbox {
       tail.end += payload.length;
       tail.waiting.push(waiting);
     } else {
-      this.#segments.push({ bytes: payload, start: 0, end: payload.length, fd: -1, waiting: [waiting] });
+      this.#segments.push({
+        bytes: payload,
+        start: 0,
+        end: payload.length,
+        fd: -1,
+        isOurs: false,
+        waiting: [waiting],
+      });
     }
   }
 
@@ -70,8 +82,15 @@ export class Outbox {
     this.#pending -= count;
     if (segment.start === segment.end) {
       this.#segments.shift();
+      if (segment.isOurs) this.#spare = segment.bytes;
       for (const waiting of segment.waiting) waiting.resolve();
     }
+  }
+
+  #room(): Uint8Array {
+    const bytes = this.#spare ?? new Uint8Array(segmentSize);
+    this.#spare = undefined;
+    return bytes;
   }
 
   /** Settles with the last message that is pending now; at once if there is none. */
