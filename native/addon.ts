@@ -30,6 +30,9 @@ interface Addon {
   readonly Socket: new (fd: number) => NativeSocket;
   socketPair(): [number, number];
   duplicate(fd: number): number;
+  installPolicy(program: Uint8Array, allowSpeculation: boolean): void;
+  magicSyscall(argument: number): number;
+  moveFd(fd: number, target: number): number;
 }
 
 /** The native part of sandwire cannot be used here; the message says what is missing and what to do. */

@@ -468,6 +468,12 @@ export class Comms {
   sendVersion(version: string): Promise<void> {
     return this.#channel.send('sendVersion', Tag.Version, encoder.encode(version));
   }
+  sendVersionSync(version: string): void {
+    this.#channel.sendSync('sendVersion', Tag.Version, encoder.encode(version));
+  }
+  recvVersionSync(options?: SyncReceiveOptions): string {
+    return this.#channel.receiveSync('recvVersion', Tag.Version, decodeString, options?.timeoutMs ?? -1);
+  }
   recvVersion(options?: ReceiveOptions): Promise<string> {
     return this.#channel.receive('recvVersion', Tag.Version, decodeString, options);
   }

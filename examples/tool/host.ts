@@ -48,7 +48,8 @@ function find(command: string): string {
 
 function number(option: string, text: string): number {
   const value = Number(text);
-  if (!Number.isInteger(value) || value < 0) throw new Error(`--${option}: a whole number is needed, not ${text}`);
+  if (!Number.isInteger(value) || value < 0)
+    throw new Error(`--${option}: a whole number is needed, not ${text}`);
   return value;
 }
 
@@ -70,7 +71,8 @@ async function main(): Promise<number> {
   const { limits } = executor;
   if (values.cpu !== undefined) limits.setRlimitCpu(number('cpu', values.cpu));
   if (values.memory !== undefined) limits.setRlimitAs(number('memory', values.memory) * 2 ** 20);
-  if (values['file-size'] !== undefined) limits.setRlimitFsize(number('file-size', values['file-size']) * 2 ** 20);
+  if (values['file-size'] !== undefined)
+    limits.setRlimitFsize(number('file-size', values['file-size']) * 2 ** 20);
   if (values.wall !== undefined) limits.setWalltimeLimitMs(number('wall', values.wall));
 
   // Its standard output comes to us over a socket; its input and its complaints are ours.

@@ -22,6 +22,7 @@ namespace {
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("Socket", DefineSocket(env));
   DefineDescriptors(env, exports);
+  DefineSandboxing(env, exports);
   return exports;
 }
 

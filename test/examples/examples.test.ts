@@ -23,7 +23,12 @@ function crc4(bytes: Uint8Array): string {
 test('crc4 of a file', async () => {
   const folder = mkdtempSync(path.join(tmpdir(), 'sandwire-test-'));
   try {
-    for (const content of [Buffer.from('ABCD'), Buffer.from('hello'), Buffer.alloc(0), Buffer.alloc(5 << 20, 'xyz')]) {
+    for (const content of [
+      Buffer.from('ABCD'),
+      Buffer.from('hello'),
+      Buffer.alloc(0),
+      Buffer.alloc(5 << 20, 'xyz'),
+    ]) {
       const file = path.join(folder, 'input');
       writeFileSync(file, content);
       const { code, stdout } = await example('crc4', file);
@@ -45,12 +50,18 @@ test('crc4 of a file that is not there', async () => {
 test('crc4 that violates its policy', async () => {
   const { code, stdout } = await example('crc4', '--violate', path.join(checkout, 'package.json'));
   assert.is(code, 1);
-  assert.match(stdout, /^Final execution status: SYSCALL VIOLATION - Violating Syscall \[.*\] sendfile \[\d+\]\(1, 0, 0x0, 4096\) IP: 0x[0-9a-f]+, PID: \d+, PROG: '.*\/crc4'$/m);
+  assert.match(
+    stdout,
+    /^Final execution status: SYSCALL VIOLATION - Violating Syscall \[.*\] sendfile \[\d+\]\(1, 0, 0x0, 4096\) IP: 0x[0-9a-f]+, PID: \d+, PROG: '.*\/crc4'$/m,
+  );
 });
 
 test('static', async () => {
   const { code, stdout } = await example('static');
-  assert.is(stdout, `${readFileSync('/proc/version', 'utf8').toUpperCase()}Final execution status: OK - Exit code: 0\n`);
+  assert.is(
+    stdout,
+    `${readFileSync('/proc/version', 'utf8').toUpperCase()}Final execution status: OK - Exit code: 0\n`,
+  );
   assert.is(code, 0);
 });
 
@@ -62,7 +73,11 @@ test('tool: ls of the sandbox’s root', async () => {
 });
 
 test('tool: sort of standard input', async () => {
-  const { stdout } = await run(process.execPath, [path.join(checkout, 'dist/examples/tool/host.js'), '--', 'sort'], 'b\nc\na\n');
+  const { stdout } = await run(
+    process.execPath,
+    [path.join(checkout, 'dist/examples/tool/host.js'), '--', 'sort'],
+    'b\nc\na\n',
+  );
   assert.is(stdout, 'a\nb\nc\n');
 });
 
@@ -79,7 +94,17 @@ test('tool: limits', async () => {
   assert.match(wall.stderr, /Process TIMEOUT/);
   const memory = await tool('--memory', '1', '--', 'sleep', '0');
   assert.is.not(memory.code, 0);
-  const size = await tool('--tmp', '--file-size', '1', '--', 'dd', 'if=/dev/zero', 'of=/tmp/x', 'bs=1M', 'count=4');
+  const size = await tool(
+    '--tmp',
+    '--file-size',
+    '1',
+    '--',
+    'dd',
+    'if=/dev/zero',
+    'of=/tmp/x',
+    'bs=1M',
+    'count=4',
+  );
   assert.is.not(size.code, 0);
   const cpu = await tool('--cpu', '1', '--', 'sha256sum', '/dev/zero');
   assert.is.not(cpu.code, 0);

@@ -8,7 +8,12 @@ export interface Finished {
   readonly stderr: string;
 }
 
-export async function run(command: string, args: readonly string[], input = '', cwd?: string): Promise<Finished> {
+export async function run(
+  command: string,
+  args: readonly string[],
+  input = '',
+  cwd?: string,
+): Promise<Finished> {
   const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'], ...(cwd !== undefined && { cwd }) });
   let stdout = '';
   let stderr = '';
