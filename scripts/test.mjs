@@ -4,6 +4,7 @@ import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { stripVTControlCharacters } from 'node:util';
 
 const root = path.join(path.dirname(fileURLToPath(import.meta.url)), '..');
 const limitMs = 10 * 60_000;
@@ -38,11 +39,10 @@ function runFile(file) {
   });
 }
 
-const plain = (text) => text.replaceAll(/\u001b\[[0-9;]*m/g, '');
 const total = { passed: 0, failed: 0, skipped: 0 };
 for (const file of files) {
   const result = await runFile(file);
-  const text = plain(result.output);
+  const text = stripVTControlCharacters(result.output);
   const sum = (pattern) => [...text.matchAll(pattern)].reduce((n, match) => n + Number(match[1]), 0);
   const tests = sum(/^\s*Total:\s+(\d+)/gm);
   const passed = sum(/^\s*Passed:\s+(\d+)/gm);
