@@ -34,16 +34,20 @@ export interface StartRequest {
   readonly cwd?: Uint8Array | undefined;
   readonly policyBytes?: Uint8Array | undefined;
   readonly allowSpeculation?: boolean | undefined;
+  readonly sandbox?: SandboxDescription | undefined;
+  readonly limits?: Limits | undefined;
+  readonly walltimeMs?: bigint | undefined;
+  readonly program?: Uint8Array | undefined;
+  readonly fdTargets?: readonly number[] | undefined;
+}
+
+export interface SandboxDescription {
+  readonly mounts?: readonly Mount[] | undefined;
   readonly hostname?: Uint8Array | undefined;
   readonly unrestrictedNetworking?: boolean | undefined;
   readonly rootWritable?: boolean | undefined;
-  readonly mounts?: readonly Mount[] | undefined;
-  readonly limits?: Limits | undefined;
-  readonly walltimeMs?: bigint | undefined;
   readonly outsideUid?: number | undefined;
   readonly outsideGid?: number | undefined;
-  readonly program?: Uint8Array | undefined;
-  readonly fdTargets?: readonly number[] | undefined;
 }
 
 export const LaunchMode = {
@@ -302,18 +306,6 @@ export const messageDescriptors = {
               }
             },
             "StartRequest": {
-              "oneofs": {
-                "_outsideUid": {
-                  "oneof": [
-                    "outsideUid"
-                  ]
-                },
-                "_outsideGid": {
-                  "oneof": [
-                    "outsideGid"
-                  ]
-                }
-              },
               "fields": {
                 "run": {
                   "type": "uint64",
@@ -347,24 +339,9 @@ export const messageDescriptors = {
                   "id": 7,
                   "protoName": "allow_speculation"
                 },
-                "hostname": {
-                  "type": "bytes",
+                "sandbox": {
+                  "type": "SandboxDescription",
                   "id": 8
-                },
-                "unrestrictedNetworking": {
-                  "type": "bool",
-                  "id": 9,
-                  "protoName": "unrestricted_networking"
-                },
-                "rootWritable": {
-                  "type": "bool",
-                  "id": 10,
-                  "protoName": "root_writable"
-                },
-                "mounts": {
-                  "rule": "repeated",
-                  "type": "Mount",
-                  "id": 11
                 },
                 "limits": {
                   "type": "Limits",
@@ -374,22 +351,6 @@ export const messageDescriptors = {
                   "type": "uint64",
                   "id": 13,
                   "protoName": "walltime_ms"
-                },
-                "outsideUid": {
-                  "type": "uint32",
-                  "id": 14,
-                  "protoName": "outside_uid",
-                  "options": {
-                    "proto3_optional": true
-                  }
-                },
-                "outsideGid": {
-                  "type": "uint32",
-                  "id": 15,
-                  "protoName": "outside_gid",
-                  "options": {
-                    "proto3_optional": true
-                  }
                 },
                 "program": {
                   "type": "bytes",
@@ -402,6 +363,57 @@ export const messageDescriptors = {
                   "protoName": "fd_targets",
                   "options": {
                     "packed": false
+                  }
+                }
+              }
+            },
+            "SandboxDescription": {
+              "oneofs": {
+                "_outsideUid": {
+                  "oneof": [
+                    "outsideUid"
+                  ]
+                },
+                "_outsideGid": {
+                  "oneof": [
+                    "outsideGid"
+                  ]
+                }
+              },
+              "fields": {
+                "mounts": {
+                  "rule": "repeated",
+                  "type": "Mount",
+                  "id": 1
+                },
+                "hostname": {
+                  "type": "bytes",
+                  "id": 2
+                },
+                "unrestrictedNetworking": {
+                  "type": "bool",
+                  "id": 3,
+                  "protoName": "unrestricted_networking"
+                },
+                "rootWritable": {
+                  "type": "bool",
+                  "id": 4,
+                  "protoName": "root_writable"
+                },
+                "outsideUid": {
+                  "type": "uint32",
+                  "id": 5,
+                  "protoName": "outside_uid",
+                  "options": {
+                    "proto3_optional": true
+                  }
+                },
+                "outsideGid": {
+                  "type": "uint32",
+                  "id": 6,
+                  "protoName": "outside_gid",
+                  "options": {
+                    "proto3_optional": true
                   }
                 }
               }

@@ -54,8 +54,8 @@ static void allow_only_waiting(struct setup_report *report) {
   }
 }
 
-_Noreturn void init_main(struct start_request *request, struct setup_report *report, int go_fd, int ready_fd,
-                         bool root) {
+_Noreturn void init_main(struct sandbox_description *description, struct source_identity *identities,
+                         struct setup_report *report, int go_fd, int ready_fd, bool root) {
   char byte;
   if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0) {
     setup_fail(report, SANDWIRE_STEP_INIT, "PR_SET_PDEATHSIG");
@@ -69,18 +69,18 @@ _Noreturn void init_main(struct start_request *request, struct setup_report *rep
     if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0) {
       setup_fail(report, SANDWIRE_STEP_ROOT, "private propagation");
     }
-    mounts_open_sources(request, report);
+    mounts_open_sources(description, identities, report);
   }
   /* Before the root is made: its files belong to whoever makes them, and only the mapped user can own files. All
    * capabilities in this user namespace stay, as the user given up was never this namespace's root. */
   if (root && sandwire_become_inside_user(true) != 0) {
     setup_fail(report, SANDWIRE_STEP_IDENTITY, "init");
   }
-  mounts_make_root(request, report);
-  if (request->hostname[0] != '\0' && sethostname(request->hostname, strlen(request->hostname)) != 0) {
-    setup_fail(report, SANDWIRE_STEP_HOSTNAME, request->hostname);
+  mounts_make_root(description, report);
+  if (description->hostname[0] != '\0' && sethostname(description->hostname, strlen(description->hostname)) != 0) {
+    setup_fail(report, SANDWIRE_STEP_HOSTNAME, description->hostname);
   }
-  if (!request->unrestricted_networking) {
+  if (!description->unrestricted_networking) {
     bring_loopback_up(report);
   }
   /* Orphans of the sandbox become our children; ignored, they are reaped by the kernel (wait(2), notes). */

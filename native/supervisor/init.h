@@ -4,12 +4,14 @@
 
 #include <stdbool.h>
 
+#include "mounts.h"
+#include "sandbox_description.h"
 #include "setup_report.h"
-#include "start_request.h"
 
 /* Never returns. go_fd: readable when the ids are mapped. ready_fd: gets one byte when the sandbox is complete.
  * root: the host is root, so its ids have to be given up and the sources of mounts are open already. */
-_Noreturn void init_main(struct start_request *request, struct setup_report *report, int go_fd, int ready_fd,
+_Noreturn void init_main(struct sandbox_description *description, struct source_identity *identities,
+                          struct setup_report *report, int go_fd, int ready_fd,
                          bool root);
 
 #endif

@@ -108,23 +108,27 @@ _Noreturn static void become_sandboxee(const struct start_request *request, stru
   setup_fail(report, SANDWIRE_STEP_EXEC, request->program);
 }
 
-_Noreturn void launch_main(const struct start_request *request, struct setup_report *report, pid_t init,
-                           int rendezvous_fd, pid_t supervisor) {
+_Noreturn void launch_main(const struct start_request *request, struct setup_report *report,
+                           const struct sandbox *sandbox, int rendezvous_fd, pid_t supervisor) {
   const bool root = geteuid() == 0;
   if (getppid() != supervisor) {
     _exit(SETUP_EXIT_CODE);
   }
-  int init_pidfd = (int)syscall(SYS_pidfd_open, init, 0);
+  if (!sandbox_is_current(sandbox)) {
+    report->is_stale = 1;
+    _exit(SETUP_EXIT_CODE);
+  }
+  int init_pidfd = (int)syscall(SYS_pidfd_open, sandbox_init(sandbox), 0);
   if (init_pidfd < 0) {
     setup_fail(report, SANDWIRE_STEP_ENTER, "pidfd_open");
   }
-  pid_t sandboxee = sandwire_enter_sandbox(init_pidfd, request->unrestricted_networking);
+  pid_t sandboxee = sandwire_enter_sandbox(init_pidfd, sandbox_keeps_network(sandbox));
   if (sandboxee < 0) {
     setup_fail(report, SANDWIRE_STEP_ENTER, "setns and fork");
   }
   if (sandboxee == 0) {
     become_sandboxee(request, report, rendezvous_fd, root);
   }
-  report->sandboxee_pid = sandboxee;
+  report->child_pid = sandboxee;
   _exit(0);
 }

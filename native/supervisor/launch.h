@@ -2,13 +2,15 @@
 #ifndef SUPERVISOR_LAUNCH_H
 #define SUPERVISOR_LAUNCH_H
 
+#include "sandbox.h"
 #include "setup_report.h"
 #include "start_request.h"
 
-/* Never returns. Runs in a child of the supervisor: enters the sandbox of init, where the child it forks becomes
- * the sandboxee. report->sandboxee_pid holds that child's pid when this one has ended with 0. rendezvous_fd: the
+/* Never returns. Runs in a child of the supervisor: enters the sandbox, where the child it forks becomes the
+ * sandboxee. report->child_pid holds that child's pid when this one has ended with 0. If the sandbox was made ahead
+ * and no longer shows what its paths name, it sets report->is_stale and enters nothing. rendezvous_fd: the
  * sandboxee's end. */
-_Noreturn void launch_main(const struct start_request *request, struct setup_report *report, pid_t init,
-                           int rendezvous_fd, pid_t supervisor);
+_Noreturn void launch_main(const struct start_request *request, struct setup_report *report,
+                           const struct sandbox *sandbox, int rendezvous_fd, pid_t supervisor);
 
 #endif

@@ -34,12 +34,12 @@ static void write_proc_file(struct setup_report *report, pid_t pid, const char *
   close(fd);
 }
 
-static void write_id_maps(const struct start_request *request, struct setup_report *report, pid_t init) {
+static void write_id_maps(const struct sandbox_description *description, struct setup_report *report, pid_t init) {
   char line[64];
   uid_t own_uid = geteuid();
   bool root = own_uid == 0;
-  uid_t uid = request->outside_uid_set ? request->outside_uid : root ? UNPRIVILEGED_ID : own_uid;
-  gid_t gid = request->outside_gid_set ? request->outside_gid : root ? UNPRIVILEGED_ID : getegid();
+  uid_t uid = description->outside_uid_set ? description->outside_uid : root ? UNPRIVILEGED_ID : own_uid;
+  gid_t gid = description->outside_gid_set ? description->outside_gid : root ? UNPRIVILEGED_ID : getegid();
   if (!root) {
     /* Without privilege a gid map may only be written once setgroups is given up (user_namespaces(7)). */
     write_proc_file(report, init, "setgroups", "deny");
@@ -50,8 +50,8 @@ static void write_id_maps(const struct start_request *request, struct setup_repo
   write_proc_file(report, init, "gid_map", line);
 }
 
-_Noreturn void maker_main(struct start_request *request, struct setup_report *report, int ready_fd,
-                          pid_t supervisor) {
+_Noreturn void maker_main(struct sandbox_description *description, struct source_identity *identities,
+                          struct setup_report *report, int ready_fd, pid_t supervisor) {
   if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0) {
     setup_fail(report, SANDWIRE_STEP_FORK, "PR_SET_PDEATHSIG");
   }
@@ -65,7 +65,7 @@ _Noreturn void maker_main(struct start_request *request, struct setup_report *re
     if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0) {
       setup_fail(report, SANDWIRE_STEP_NAMESPACES, "mount namespace");
     }
-    mounts_open_sources(request, report);
+    mounts_open_sources(description, identities, report);
   }
 
   int go[2]; /* closing it tells init that its ids are mapped */
@@ -73,7 +73,7 @@ _Noreturn void maker_main(struct start_request *request, struct setup_report *re
     setup_fail(report, SANDWIRE_STEP_FORK, "pipe");
   }
   unsigned long flags = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
-  if (!request->unrestricted_networking) {
+  if (!description->unrestricted_networking) {
     flags |= CLONE_NEWNET;
   }
   /* CLONE_PARENT makes init the supervisor's own child, so that its parent-death signal is tied to the supervisor
@@ -84,10 +84,10 @@ _Noreturn void maker_main(struct start_request *request, struct setup_report *re
   }
   if (init == 0) {
     close(go[1]);
-    init_main(request, report, go[0], ready_fd, root);
+    init_main(description, identities, report, go[0], ready_fd, root);
   }
-  report->init_pid = (pid_t)init; /* first, so that the supervisor can reap it whatever happens next */
-  write_id_maps(request, report, (pid_t)init);
+  report->child_pid = (pid_t)init; /* first, so that the supervisor can reap it whatever happens next */
+  write_id_maps(description, report, (pid_t)init);
   if (write(go[1], "g", 1) != 1) {
     setup_fail(report, SANDWIRE_STEP_INIT, "init ended early");
   }

@@ -2,12 +2,14 @@
 #ifndef SUPERVISOR_MAKER_H
 #define SUPERVISOR_MAKER_H
 
+#include "mounts.h"
+#include "sandbox_description.h"
 #include "setup_report.h"
-#include "start_request.h"
 
 /* Never returns. ready_fd is for init, which writes one byte to it when the sandbox is complete. The pid of init
- * is in report->init_pid when the maker has ended with 0. */
-_Noreturn void maker_main(struct start_request *request, struct setup_report *report, int ready_fd,
+ * is in report->child_pid when the maker has ended with 0. */
+_Noreturn void maker_main(struct sandbox_description *description, struct source_identity *identities,
+                          struct setup_report *report, int ready_fd,
                           pid_t supervisor);
 
 #endif

@@ -50,10 +50,15 @@ static int new_file_system(const char *type, const char *const *options, unsigne
   return mount;
 }
 
-void mounts_open_sources(struct start_request *request, struct setup_report *report) {
-  for (size_t i = 0; i < request->mount_count; i++) {
-    struct mount_request *mount = &request->mounts[i];
-    if (mount->kind != SANDWIRE_MOUNT_FILE && mount->kind != SANDWIRE_MOUNT_DIRECTORY) {
+static bool has_source(const struct mount_request *mount) {
+  return mount->kind == SANDWIRE_MOUNT_FILE || mount->kind == SANDWIRE_MOUNT_DIRECTORY;
+}
+
+void mounts_open_sources(struct sandbox_description *description, struct source_identity *identities,
+                         struct setup_report *report) {
+  for (size_t i = 0; i < description->mount_count; i++) {
+    struct mount_request *mount = &description->mounts[i];
+    if (!has_source(mount)) {
       continue;
     }
     /* A directory must bring its submounts: in a user namespace of one's own the kernel refuses to uncover what
@@ -62,11 +67,25 @@ void mounts_open_sources(struct start_request *request, struct setup_report *rep
     if (mount->kind == SANDWIRE_MOUNT_DIRECTORY) {
       flags |= AT_RECURSIVE;
     }
+    struct stat status;
     mount->source = open_tree_call(mount->outside, flags);
-    if (mount->source < 0) {
+    if (mount->source < 0 || fstat(mount->source, &status) != 0) {
       setup_fail(report, SANDWIRE_STEP_OPEN_MOUNT_SOURCE, mount->outside);
     }
+    identities[i] = (struct source_identity){.device = status.st_dev, .inode = status.st_ino};
   }
+}
+
+bool mounts_are_current(const struct sandbox_description *description, const struct source_identity *identities) {
+  for (size_t i = 0; i < description->mount_count; i++) {
+    struct stat status;
+    if (has_source(&description->mounts[i]) &&
+        (stat(description->mounts[i].outside, &status) != 0 || status.st_dev != identities[i].device ||
+         status.st_ino != identities[i].inode)) {
+      return false;
+    }
+  }
+  return true;
 }
 
 static int open_beneath(int root, const char *path, uint64_t flags) {
@@ -200,8 +219,8 @@ static void make_one(int root, const struct mount_request *mount, struct setup_r
   if (target < 0 || attach(prepared, target) != 0) {
     int error = errno;
     char detail[SETUP_DETAIL_SIZE];
-    bool has_source = mount->source >= 0;
-    snprintf(detail, sizeof(detail), "%s%s%s", has_source ? mount->outside : "", has_source ? " at " : "",
+    bool bound = mount->source >= 0;
+    snprintf(detail, sizeof(detail), "%s%s%s", bound ? mount->outside : "", bound ? " at " : "",
              mount->inside);
     errno = error;
     setup_fail(report, SANDWIRE_STEP_MOUNT, detail);
@@ -210,7 +229,7 @@ static void make_one(int root, const struct mount_request *mount, struct setup_r
   close(prepared);
 }
 
-void mounts_make_root(const struct start_request *request, struct setup_report *report) {
+void mounts_make_root(const struct sandbox_description *description, struct setup_report *report) {
   /* Room for directories and mount points; a writable root is a small scratch disk. */
   const char *options[] = {"mode", "0755", "size", "64m", NULL};
   int root = new_file_system("tmpfs", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
@@ -221,15 +240,15 @@ void mounts_make_root(const struct start_request *request, struct setup_report *
   if (syscall(SYS_move_mount, root, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) != 0) {
     setup_fail(report, SANDWIRE_STEP_ROOT, "/");
   }
-  for (size_t i = 0; i < request->mount_count; i++) {
-    make_one(root, &request->mounts[i], report);
+  for (size_t i = 0; i < description->mount_count; i++) {
+    make_one(root, &description->mounts[i], report);
   }
   /* pivot_root(2): "." twice stacks the old root on the new one, and it can then be let go by the same name. */
   if (fchdir(root) != 0 || syscall(SYS_pivot_root, ".", ".") != 0 || umount2(".", MNT_DETACH) != 0 ||
       chdir("/") != 0) {
     setup_fail(report, SANDWIRE_STEP_PIVOT, "/");
   }
-  uint64_t attributes = request->root_writable ? MOUNT_ATTR_NOEXEC : MOUNT_ATTR_RDONLY;
+  uint64_t attributes = description->root_writable ? MOUNT_ATTR_NOEXEC : MOUNT_ATTR_RDONLY;
   if (set_attributes(AT_FDCWD, "/", 0, attributes) != 0) {
     setup_fail(report, SANDWIRE_STEP_ROOT, "/");
   }

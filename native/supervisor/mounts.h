@@ -3,15 +3,24 @@
 #ifndef SUPERVISOR_MOUNTS_H
 #define SUPERVISOR_MOUNTS_H
 
+#include "sandbox_description.h"
 #include "setup_report.h"
-#include "start_request.h"
+
+/* Which file a mount shows. */
+struct source_identity {
+  uint64_t device, inode;
+};
 
 /* Clones the mount trees of the policy's files and directories into mounts[].source. Needs CAP_SYS_ADMIN in the
- * current mount namespace. */
-void mounts_open_sources(struct start_request *request, struct setup_report *report);
+ * current mount namespace. identities: one for each mount, filled for those that have a source. */
+void mounts_open_sources(struct sandbox_description *description, struct source_identity *identities,
+                         struct setup_report *report);
+
+/* Whether the paths of the description still name what the mounts show. Runs outside of the sandbox. */
+bool mounts_are_current(const struct sandbox_description *description, const struct source_identity *identities);
 
 /* Builds the root, mounts the sources and the special file systems, makes it the root and lets go of the old one.
  * Runs in init, with all capabilities in the sandbox's own user namespace. */
-void mounts_make_root(const struct start_request *request, struct setup_report *report);
+void mounts_make_root(const struct sandbox_description *description, struct setup_report *report);
 
 #endif

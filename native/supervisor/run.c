@@ -1,10 +1,10 @@
 /* The life of a run, event by event:
  *
- *   maker forked ─► init ready ─► enterer forked ─► sandboxee there ─► filter in force ─► sandboxee ended
- *                                                                                         └► Ended, then init killed
+ *   sandbox ready ─► enterer forked ─► sandboxee there ─► filter in force ─► sandboxee ended
+ *                                                                           └► Ended, then the sandbox released
  *
- * Maker and enterer do a bounded piece of work and end by themselves; they are never killed, since they alone know
- * the pids of what they forked. Init and sandboxee are killed at will. The run is forgotten when all are reaped. */
+ * The enterer does a bounded piece of work and ends by itself; it is never killed, since it alone knows the pid of what
+ * it forked. The sandboxee is killed at will. The run is forgotten when both are reaped. */
 #include "run.h"
 
 #include <errno.h>
@@ -28,31 +28,24 @@
 #include "events.h"
 #include "launch.h"
 #include "listener.h"
-#include "maker.h"
+#include "process.h"
+#include "sandbox.h"
 #include "sandwire/wire.generated.h"
 #include "setup_report.h"
 #include "violation.h"
 
-/* A child of ours, direct or by reparenting, watched by its pidfd until it is reaped. */
-struct process {
-  struct watch watch;
-  pid_t pid; /* 0: not there (yet, or any more) */
-  struct run *run;
-};
-
 struct run {
   struct run *next, *previous;
   struct start_request *request;
-  struct setup_report *report;
-  struct process maker, init, enterer, sandboxee;
-  struct watch ready, rendezvous, listener;
+  struct setup_report *report; /* of entering; making the sandbox has its own */
+  struct sandbox *sandbox;     /* NULL once it is released */
+  struct process enterer, sandboxee;
+  struct watch rendezvous, listener;
   struct deadline walltime;
   int announced_listener;   /* its number in the sandboxee; -1: not announced */
-  bool sandbox_ready;       /* init has said so */
+  bool entered;             /* an enterer was forked into the sandbox */
   bool rendezvous_closed;   /* the filter is in force */
   bool launched;            /* the one notification that is not a violation has been let through */
-  bool started;             /* Started was sent */
-  bool ended;               /* Ended was sent */
   struct run_end end;       /* kind 0: it goes on */
   struct violation violation;
 };
@@ -60,9 +53,10 @@ struct run {
 #define RUN_OF(pointer, member) ((struct run *)((char *)(pointer)-offsetof(struct run, member)))
 
 static struct run *runs;
-static void (*when_all_ended)(void); /* set when the host is gone */
 
 static void advance(struct run *run);
+static void take_sandbox(struct run *run, bool fresh);
+static void on_enterer_end(struct process *process, const siginfo_t *info, const struct rusage *usage);
 
 static struct run *find_run(uint64_t number) {
   struct run *run = runs;
@@ -70,58 +64,6 @@ static struct run *find_run(uint64_t number) {
     run = run->next;
   }
   return run;
-}
-
-/* --- processes --------------------------------------------------------------------------------------------- */
-
-static void on_process_end(struct watch *watch, uint32_t events);
-
-/* Begins to watch a child. Its pid cannot be another's: it is not reaped before we do it. */
-static bool process_watch(struct process *process, struct run *run, pid_t pid) {
-  process->run = run;
-  process->pid = pid;
-  int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-  if (pidfd >= 0 && event_loop_add(&process->watch, pidfd, EPOLLIN, on_process_end) == 0) {
-    return true;
-  }
-  int error = errno;
-  if (pidfd >= 0) {
-    close(pidfd);
-  }
-  /* Out of fds or memory. What cannot be watched must not run; reaped here, as nobody else will. */
-  kill(pid, SIGKILL);
-  waitpid(pid, NULL, __WALL);
-  process->pid = 0;
-  setup_report_failure(run->report, SANDWIRE_STEP_MEMORY, error, "pidfd");
-  return false;
-}
-
-static void process_kill(const struct process *process) {
-  if (process->pid > 0) {
-    kill(process->pid, SIGKILL);
-  }
-}
-
-/* Is the process on its way out? Field 9 of /proc/<pid>/stat holds the kernel's PF_EXITING (0x4). */
-static bool is_exiting(pid_t pid) {
-  char path[64], text[512];
-  snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-  int fd = open(path, O_RDONLY | O_CLOEXEC);
-  if (fd < 0) {
-    return true;
-  }
-  ssize_t size = read(fd, text, sizeof(text) - 1);
-  close(fd);
-  if (size <= 0) {
-    return true;
-  }
-  text[size] = '\0';
-  unsigned flags = 0;
-  const char *after_name = strrchr(text, ')');
-  if (after_name == NULL || sscanf(after_name, ") %*c %*d %*d %*d %*d %*d %u", &flags) != 1) {
-    return true;
-  }
-  return (flags & 0x4) != 0;
 }
 
 /* --- ending ------------------------------------------------------------------------------------------------ */
@@ -133,7 +75,9 @@ static void end_run(struct run *run, int kind) {
   }
   deadline_clear(&run->walltime);
   process_kill(&run->sandboxee);
-  process_kill(&run->init);
+  if (run->sandbox != NULL) {
+    sandbox_kill(run->sandbox);
+  }
 }
 
 static void fail_setup(struct run *run, int step, int error, const char *detail) {
@@ -147,6 +91,11 @@ static void on_walltime(struct deadline *deadline) {
   advance(run);
 }
 
+static bool init_is_ending(const struct run *run) {
+  pid_t init = sandbox_init(run->sandbox);
+  return init == 0 || process_is_exiting(init);
+}
+
 /* The sandboxee was reaped with these. */
 static void settle_exit(struct run *run, const siginfo_t *info) {
   if (run->end.kind != 0) {
@@ -157,7 +106,7 @@ static void settle_exit(struct run *run, const siginfo_t *info) {
   } else if (info->si_code == CLD_EXITED) {
     run->end.kind = SANDWIRE_EXITED;
     run->end.exit_code = info->si_status;
-  } else if (info->si_status == SIGKILL && (run->init.pid == 0 || is_exiting(run->init.pid))) {
+  } else if (info->si_status == SIGKILL && init_is_ending(run)) {
     /* Nobody of ours killed it: it went down with its init. */
     setup_report_failure(run->report, SANDWIRE_STEP_INIT, 0, "the init process of the sandbox was killed");
     run->end.kind = SANDWIRE_INTERNAL_FAILURE;
@@ -177,29 +126,14 @@ static void forget(struct run *run) {
     run->next->previous = run->previous;
   }
   deadline_clear(&run->walltime);
-  event_loop_close(&run->ready);
   event_loop_close(&run->rendezvous);
   event_loop_close(&run->listener);
   setup_report_destroy(run->report);
   start_request_destroy(run->request);
   free(run);
-  if (runs == NULL && when_all_ended != NULL) {
-    when_all_ended();
-  }
 }
 
 /* --- the steps --------------------------------------------------------------------------------------------- */
-
-static void on_ready(struct watch *watch, uint32_t events) {
-  (void)events;
-  struct run *run = RUN_OF(watch, ready);
-  char byte;
-  if (read(watch->fd, &byte, 1) == 1) {
-    run->sandbox_ready = true;
-  } /* otherwise init has ended, and its end will be seen */
-  event_loop_close(watch);
-  advance(run);
-}
 
 static void on_rendezvous(struct watch *watch, uint32_t events) {
   (void)events;
@@ -256,7 +190,7 @@ static void take_listener(struct run *run) {
       close(listener);
     }
     /* A sandboxee that has failed and ended has said so itself. */
-    if (!is_exiting(run->sandboxee.pid)) {
+    if (!process_is_exiting(run->sandboxee.pid)) {
       fail_setup(run, SANDWIRE_STEP_LISTENER, error, "pidfd_getfd");
     }
   }
@@ -277,127 +211,109 @@ static void enter(struct run *run) {
   pid_t self = getpid();
   pid_t pid = fork();
   if (pid == 0) {
-    launch_main(run->request, run->report, run->init.pid, pair[1], self);
+    launch_main(run->request, run->report, run->sandbox, pair[1], self);
   }
   int error = errno;
   close(pair[1]);
   if (pid < 0) {
     fail_setup(run, SANDWIRE_STEP_FORK, error, "enterer");
-  } else if (!process_watch(&run->enterer, run, pid)) {
-    end_run(run, SANDWIRE_SETUP_FAILED);
+  } else if (!process_watch(&run->enterer, pid, on_enterer_end)) {
+    fail_setup(run, SANDWIRE_STEP_MEMORY, errno, "pidfd");
+  }
+}
+
+/* What becomes of the sandbox before it is entered, and after. */
+static void follow_sandbox(struct run *run) {
+  switch (sandbox_state(run->sandbox)) {
+    case SANDBOX_READY:
+      if (!run->entered) {
+        run->entered = true;
+        enter(run);
+      }
+      break;
+    case SANDBOX_FAILED: {
+      const struct setup_report *report = sandbox_report(run->sandbox);
+      setup_report_failure(run->report, report->step, report->error, report->detail);
+      /* Once somebody is in it, its only failure is that its init was killed. */
+      end_run(run, run->entered ? SANDWIRE_INTERNAL_FAILURE : SANDWIRE_SETUP_FAILED);
+      break;
+    }
+    case SANDBOX_BEING_MADE:
+      break;
   }
 }
 
 /* Does whatever the state allows next. Called after every event; may free the run. */
 static void advance(struct run *run) {
-  if (run->end.kind == 0 && run->sandbox_ready && run->init.pid > 0 && run->enterer.pid == 0 && !run->started) {
-    run->sandbox_ready = false; /* entered once */
-    enter(run);
+  if (run->end.kind == 0) {
+    follow_sandbox(run);
   }
   if (run->end.kind == 0 && run->rendezvous_closed && run->announced_listener >= 0 && run->sandboxee.pid > 0) {
     run->rendezvous_closed = false;
     take_listener(run);
   }
   /* With a sandboxee, the end is told when it is reaped; without one, at once. An enterer may still bring one. */
-  if (run->end.kind != 0 && !run->ended && run->sandboxee.pid == 0 && run->enterer.pid == 0) {
-    run->ended = true;
+  if (run->end.kind != 0 && run->sandboxee.pid == 0 && run->enterer.pid == 0) {
     events_send_ended(run->request->run, &run->end, run->report, &run->violation);
-    process_kill(&run->init);
-  }
-  if (run->ended && run->maker.pid == 0 && run->init.pid == 0) {
+    if (run->sandbox != NULL) {
+      sandbox_make_ahead(run->sandbox);
+      sandbox_release(run->sandbox);
+    }
     forget(run);
   }
 }
 
-static void maker_ended(struct run *run, bool success) {
-  /* Set before anything can fail: init must be reaped even if the maker failed after forking it. */
-  if (run->report->init_pid > 0 && !process_watch(&run->init, run, run->report->init_pid)) {
-    end_run(run, SANDWIRE_SETUP_FAILED);
-  }
-  if (!success) {
-    fail_setup(run, SANDWIRE_STEP_FORK, 0, "the process that makes the sandbox was killed");
-  }
-  if (run->end.kind != 0) {
-    process_kill(&run->init);
-  }
+/* The sandbox was made ahead and does not show what its paths name now: another, made from scratch. */
+static void start_over(struct run *run) {
+  run->report->is_stale = 0;
+  run->entered = false;
+  event_loop_close(&run->rendezvous);
+  sandbox_release(run->sandbox);
+  run->sandbox = NULL;
+  take_sandbox(run, true);
 }
 
-static void enterer_ended(struct run *run, bool success) {
+static void on_sandboxee_end(struct process *process, const siginfo_t *info, const struct rusage *usage) {
+  struct run *run = RUN_OF(process, sandboxee);
+  run->end.usage = *usage;
+  settle_exit(run, info);
+  end_run(run, run->end.kind);
+  advance(run);
+}
+
+static void on_enterer_end(struct process *process, const siginfo_t *info, const struct rusage *usage) {
+  (void)usage;
+  struct run *run = RUN_OF(process, enterer);
+  if (run->report->is_stale && run->end.kind == 0) {
+    start_over(run);
+    advance(run);
+    return;
+  }
   start_request_close_fds(run->request); /* the sandboxee has its own */
-  if (run->report->sandboxee_pid > 0) {
-    if (!process_watch(&run->sandboxee, run, run->report->sandboxee_pid)) {
-      end_run(run, SANDWIRE_SETUP_FAILED);
+  if (run->report->child_pid > 0) {
+    if (!process_watch(&run->sandboxee, run->report->child_pid, on_sandboxee_end)) {
+      fail_setup(run, SANDWIRE_STEP_MEMORY, errno, "pidfd");
     } else if (run->end.kind == 0) {
-      run->started = true;
-      events_send_started(run->request->run, run->sandboxee.pid, run->init.pid);
+      events_send_started(run->request->run, run->sandboxee.pid, sandbox_init(run->sandbox));
     }
   }
-  if (!success) {
+  if (info->si_code != CLD_EXITED || info->si_status != 0) {
     fail_setup(run, SANDWIRE_STEP_FORK, 0, "the process that enters the sandbox was killed");
   }
   if (run->end.kind != 0) {
     process_kill(&run->sandboxee);
-  }
-}
-
-static void on_process_end(struct watch *watch, uint32_t events) {
-  (void)events;
-  struct process *process = (struct process *)watch; /* its first member */
-  struct run *run = process->run;
-  siginfo_t info;
-  struct rusage usage;
-  memset(&info, 0, sizeof(info));
-  /* By syscall: the C library's waitid has no rusage. */
-  if (syscall(SYS_waitid, P_PID, process->pid, &info, WEXITED | WNOHANG | __WALL, &usage) != 0 || info.si_pid == 0) {
-    return;
-  }
-  event_loop_close(&process->watch);
-  process->pid = 0;
-  const bool success = info.si_code == CLD_EXITED && info.si_status == 0;
-  if (process == &run->maker) {
-    maker_ended(run, success);
-  } else if (process == &run->enterer) {
-    enterer_ended(run, success);
-  } else if (process == &run->sandboxee) {
-    run->end.usage = usage;
-    settle_exit(run, &info);
-    end_run(run, run->end.kind);
-  } else if (run->end.kind == 0) { /* init, before anybody wanted it */
-    if (run->report->step != 0) {
-      end_run(run, SANDWIRE_SETUP_FAILED);
-    } else {
-      setup_report_failure(run->report, SANDWIRE_STEP_INIT, 0, "the init process of the sandbox was killed");
-      end_run(run, SANDWIRE_INTERNAL_FAILURE);
-    }
   }
   advance(run);
 }
 
 /* --- requests ---------------------------------------------------------------------------------------------- */
 
-static void make_sandbox(struct run *run) {
-  int ready[2];
-  if (pipe2(ready, O_CLOEXEC) != 0) {
-    fail_setup(run, SANDWIRE_STEP_MEMORY, errno, "pipe");
-    return;
-  }
-  if (event_loop_add(&run->ready, ready[0], EPOLLIN, on_ready) != 0) {
-    fail_setup(run, SANDWIRE_STEP_MEMORY, errno, "epoll");
-    close(ready[0]);
-    close(ready[1]);
-    return;
-  }
-  pid_t self = getpid();
-  pid_t pid = fork();
-  if (pid == 0) {
-    maker_main(run->request, run->report, ready[1], self);
-  }
-  int error = errno;
-  close(ready[1]);
-  if (pid < 0) {
-    fail_setup(run, SANDWIRE_STEP_FORK, error, "maker");
-  } else if (!process_watch(&run->maker, run, pid)) {
-    end_run(run, SANDWIRE_SETUP_FAILED);
+static void take_sandbox(struct run *run, bool fresh) {
+  const char *reason = "";
+  run->sandbox =
+    sandbox_acquire(run->request->sandbox, run->request->sandbox_size, fresh, run, advance, &reason);
+  if (run->sandbox == NULL) {
+    fail_setup(run, SANDWIRE_STEP_MEMORY, 0, reason);
   }
 }
 
@@ -414,8 +330,9 @@ void run_start(struct start_request *request) {
   run->request = request;
   run->report = report;
   run->announced_listener = -1;
-  run->ready.fd = run->rendezvous.fd = run->listener.fd = -1;
-  run->maker.watch.fd = run->init.watch.fd = run->enterer.watch.fd = run->sandboxee.watch.fd = -1;
+  run->rendezvous.fd = run->listener.fd = -1;
+  process_init(&run->enterer);
+  process_init(&run->sandboxee);
   run->next = runs;
   if (runs != NULL) {
     runs->previous = run;
@@ -425,7 +342,7 @@ void run_start(struct start_request *request) {
       deadline_set(&run->walltime, monotonic_now_ns() + request->walltime_ms * 1000000u, on_walltime) != 0) {
     fail_setup(run, SANDWIRE_STEP_MEMORY, ENOMEM, "walltime");
   } else {
-    make_sandbox(run);
+    take_sandbox(run, false);
   }
   advance(run);
 }
@@ -470,21 +387,25 @@ void run_attach_listener(uint64_t number, int listener) {
   advance(run);
 }
 
+static void (*when_all_gone)(void);
+
 static void on_patience_ended(struct deadline *deadline) {
   (void)deadline;
-  when_all_ended();
+  when_all_gone();
 }
 
-void run_end_all(void (*finished)(void)) {
+void run_end_all(void (*gone)(void)) {
   static struct deadline patience;
-  when_all_ended = finished;
+  when_all_gone = gone;
+  sandboxes_when_gone(gone);
   struct run *next;
   for (struct run *run = runs; run != NULL; run = next) {
     next = run->next;
     end_run(run, SANDWIRE_KILLED);
     advance(run);
   }
-  if (runs == NULL || deadline_set(&patience, monotonic_now_ns() + 1000000000u, on_patience_ended) != 0) {
-    finished();
+  sandboxes_close();
+  if (sandboxes_alive() == 0 || deadline_set(&patience, monotonic_now_ns() + 1000000000u, on_patience_ended) != 0) {
+    gone();
   }
 }

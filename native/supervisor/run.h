@@ -16,8 +16,8 @@ void run_set_walltime(uint64_t number, uint64_t walltime_ms);
 /* The listener of a sandboxee that hands it over by itself (a C++ one); takes the fd over. */
 void run_attach_listener(uint64_t number, int listener);
 
-/* The host is gone: kills every sandbox and calls finished when the last is taken down, or after a second with what
+/* The host is gone: kills every sandbox and calls gone when the last is taken down, or after a second with what
  * then still hangs in the kernel; the supervisor's death is the end of that, too. */
-void run_end_all(void (*finished)(void));
+void run_end_all(void (*gone)(void));
 
 #endif

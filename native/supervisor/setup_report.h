@@ -1,7 +1,7 @@
 /* What went wrong while a sandbox was made or entered, told across processes: a page shared between the
- * supervisor and the children it forks for one run. A child that fails writes here and exits; the supervisor
+ * supervisor and the children it forks to make one sandbox, or to enter one. A child that fails writes here and exits; the supervisor
  * looks when it sees the child end. The page is gone from the sandboxee with its exec, before any code of it
- * runs. Written without locks: the children of a run work one after the other, and the first failure stands. */
+ * runs. Written without locks: these children work one after the other, and the first failure stands. */
 #ifndef SUPERVISOR_SETUP_REPORT_H
 #define SUPERVISOR_SETUP_REPORT_H
 
@@ -14,8 +14,8 @@ struct setup_report {
   int32_t step;          /* enum sandwire_setup_step; 0: nothing failed */
   int32_t error;         /* errno */
   char detail[SETUP_DETAIL_SIZE]; /* the object it failed on, NUL-terminated */
-  pid_t init_pid;        /* as the supervisor sees them; written by the child that forked them */
-  pid_t sandboxee_pid;
+  pid_t child_pid;       /* of the process that the writer forked, as the supervisor sees it */
+  int32_t is_stale;      /* a sandbox made ahead no longer shows what its paths name */
 };
 
 /* NULL with errno when there is no memory. */

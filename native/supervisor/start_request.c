@@ -4,14 +4,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "arena.h"
 #include "protobuf.h"
 #include "sandwire/wire.generated.h"
-
-struct arena_chunk {
-  struct arena_chunk *next;
-  size_t used, size;
-  _Alignas(16) unsigned char bytes[];
-};
 
 const struct limit_kind start_request_limits[LIMIT_KINDS] = {
   {RLIMIT_AS, "address space"}, {RLIMIT_CPU, "cpu"},         {RLIMIT_FSIZE, "file size"},
@@ -19,90 +14,27 @@ const struct limit_kind start_request_limits[LIMIT_KINDS] = {
   {RLIMIT_STACK, "stack"},       {RLIMIT_DATA, "data"},      {RLIMIT_MEMLOCK, "memlock"},
 };
 
-static void *arena_allocate(struct arena_chunk **arena, size_t size) {
-  size = (size + 15) & ~(size_t)15;
-  struct arena_chunk *chunk = *arena;
-  if (chunk == NULL || chunk->size - chunk->used < size) {
-    size_t chunk_size = size > 8192 ? size : 8192;
-    chunk = malloc(sizeof(*chunk) + chunk_size);
-    if (chunk == NULL) {
-      return NULL;
-    }
-    chunk->next = *arena;
-    chunk->used = 0;
-    chunk->size = chunk_size;
-    *arena = chunk;
-  }
-  void *result = chunk->bytes + chunk->used;
-  chunk->used += size;
-  memset(result, 0, size);
-  return result;
+static char *copy_text(struct arena_chunk **arena, const struct sandwire_protobuf_field *field) {
+  return arena_copy_text(arena, field->bytes, field->size);
 }
 
-/* A NUL-terminated copy; NULL if there is no memory or the text holds a NUL of its own. */
-static char *copy_text(struct arena_chunk **arena, const struct sandwire_protobuf_field *field) {
-  if (field->size > 0 && memchr(field->bytes, 0, field->size) != NULL) {
-    return NULL;
-  }
-  char *copy = arena_allocate(arena, field->size + 1);
+static const uint8_t *copy_bytes(struct arena_chunk **arena, const struct sandwire_protobuf_field *field) {
+  uint8_t *copy = arena_allocate(arena, field->size + 1);
   if (copy != NULL && field->size > 0) {
     memcpy(copy, field->bytes, field->size);
   }
   return copy;
 }
 
-static bool count_fields(const uint8_t *bytes, size_t size, size_t *args, size_t *envs, size_t *mounts) {
+static bool count_fields(const uint8_t *bytes, size_t size, size_t *args, size_t *envs) {
   struct sandwire_protobuf_reader reader;
   struct sandwire_protobuf_field field;
   sandwire_protobuf_reader_init(&reader, bytes, size);
   while (sandwire_protobuf_next(&reader, &field)) {
     *args += field.number == SANDWIRE_START_REQUEST_ARGS;
     *envs += field.number == SANDWIRE_START_REQUEST_ENVS;
-    *mounts += field.number == SANDWIRE_START_REQUEST_MOUNTS;
   }
   return !reader.malformed;
-}
-
-static const char *parse_mount(struct start_request *request, const struct sandwire_protobuf_field *outer) {
-  struct mount_request *mount = &request->mounts[request->mount_count];
-  struct sandwire_protobuf_reader reader;
-  struct sandwire_protobuf_field field;
-  mount->source = -1;
-  mount->inside = mount->outside = "";
-  sandwire_protobuf_reader_init(&reader, outer->bytes, outer->size);
-  while (sandwire_protobuf_next(&reader, &field)) {
-    switch (field.number) {
-      case SANDWIRE_MOUNT_KIND:
-        mount->kind = (int)field.value;
-        break;
-      case SANDWIRE_MOUNT_INSIDE:
-        mount->inside = copy_text(&request->arena, &field);
-        break;
-      case SANDWIRE_MOUNT_OUTSIDE:
-        mount->outside = copy_text(&request->arena, &field);
-        break;
-      case SANDWIRE_MOUNT_WRITABLE:
-        mount->writable = field.value != 0;
-        break;
-      case SANDWIRE_MOUNT_EXECUTABLE:
-        mount->executable = field.value != 0;
-        break;
-      case SANDWIRE_MOUNT_SIZE_BYTES:
-        mount->size_bytes = field.value;
-        break;
-      default:
-        break;
-    }
-    if (mount->inside == NULL || mount->outside == NULL) {
-      return "a mount path that is too long or holds a NUL";
-    }
-  }
-  if (reader.malformed || mount->kind <= SANDWIRE_MOUNT_KIND_UNSPECIFIED || mount->kind > SANDWIRE_MOUNT_SYSFS ||
-      mount->inside[0] != '/' || mount->inside[1] == '\0') {
-    return "a malformed mount";
-  }
-  request->mount_count++;
-  return NULL;
 }
 
 static const char *parse_limits(struct start_request *request, const struct sandwire_protobuf_field *outer) {
@@ -168,9 +100,6 @@ static const char *parse_field(struct start_request *request, const struct sandw
     case SANDWIRE_START_REQUEST_CWD:
       request->cwd = copy_text(&request->arena, field);
       return request->cwd == NULL ? "a cwd that holds a NUL" : NULL;
-    case SANDWIRE_START_REQUEST_HOSTNAME:
-      request->hostname = copy_text(&request->arena, field);
-      return request->hostname == NULL ? "a hostname that holds a NUL" : NULL;
     case SANDWIRE_START_REQUEST_PROGRAM:
       request->program = copy_text(&request->arena, field);
       return request->program == NULL ? "a program path that holds a NUL" : NULL;
@@ -179,26 +108,14 @@ static const char *parse_field(struct start_request *request, const struct sandw
     case SANDWIRE_START_REQUEST_ALLOW_SPECULATION:
       request->allow_speculation = field->value != 0;
       return NULL;
-    case SANDWIRE_START_REQUEST_UNRESTRICTED_NETWORKING:
-      request->unrestricted_networking = field->value != 0;
-      return NULL;
-    case SANDWIRE_START_REQUEST_ROOT_WRITABLE:
-      request->root_writable = field->value != 0;
-      return NULL;
-    case SANDWIRE_START_REQUEST_MOUNTS:
-      return parse_mount(request, field);
+    case SANDWIRE_START_REQUEST_SANDBOX:
+      request->sandbox = copy_bytes(&request->arena, field);
+      request->sandbox_size = field->size;
+      return request->sandbox == NULL ? "no memory" : NULL;
     case SANDWIRE_START_REQUEST_LIMITS:
       return parse_limits(request, field);
     case SANDWIRE_START_REQUEST_WALLTIME_MS:
       request->walltime_ms = field->value;
-      return NULL;
-    case SANDWIRE_START_REQUEST_OUTSIDE_UID:
-      request->outside_uid_set = true;
-      request->outside_uid = (uid_t)field->value;
-      return NULL;
-    case SANDWIRE_START_REQUEST_OUTSIDE_GID:
-      request->outside_gid_set = true;
-      request->outside_gid = (gid_t)field->value;
       return NULL;
     case SANDWIRE_START_REQUEST_FD_TARGETS:
       return field->wire_type == 0 ? add_target(request, field->value) : "malformed fd targets";
@@ -212,24 +129,21 @@ static int compare_ints(const void *a, const void *b) {
 }
 
 static const char *parse(struct start_request *request, const uint8_t *bytes, size_t size) {
-  size_t args = 0, envs = 0, mounts = 0;
-  if (!count_fields(bytes, size, &args, &envs, &mounts)) {
+  size_t args = 0, envs = 0;
+  if (!count_fields(bytes, size, &args, &envs)) {
     return "a malformed StartRequest";
-  }
-  if (mounts > MAX_MOUNTS) {
-    return "more than 4096 mounts";
   }
   request->args = arena_allocate(&request->arena, (args + 1) * sizeof(char *));
   request->envs = arena_allocate(&request->arena, (envs + 1) * sizeof(char *));
-  request->mounts = arena_allocate(&request->arena, (mounts + 1) * sizeof(struct mount_request));
   request->fds = arena_allocate(&request->arena, MAX_RUN_FDS * sizeof(int));
   request->targets = arena_allocate(&request->arena, MAX_RUN_FDS * sizeof(int));
   request->sorted_targets = arena_allocate(&request->arena, (MAX_RUN_FDS + 2) * sizeof(int));
-  if (request->args == NULL || request->envs == NULL || request->mounts == NULL || request->fds == NULL ||
+  if (request->args == NULL || request->envs == NULL || request->fds == NULL ||
       request->targets == NULL || request->sorted_targets == NULL) {
     return "no memory";
   }
-  request->cwd = request->hostname = request->program = "";
+  request->cwd = request->program = "";
+  request->sandbox = (const uint8_t *)"";
   request->fd_count = 1;
   request->targets[0] = SANDWIRE_EXEC_FD;
 
@@ -299,10 +213,5 @@ void start_request_destroy(struct start_request *request) {
     return;
   }
   start_request_close_fds(request);
-  struct arena_chunk *chunk = request->arena; /* the request itself lies in the last of them */
-  while (chunk != NULL) {
-    struct arena_chunk *next = chunk->next;
-    free(chunk);
-    chunk = next;
-  }
+  arena_free(request->arena); /* the request itself lies in it */
 }

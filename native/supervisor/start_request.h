@@ -10,22 +10,12 @@
 #include <sys/resource.h>
 #include <sys/types.h>
 
-struct mount_request {
-  int kind; /* enum sandwire_mount_kind */
-  const char *inside;
-  const char *outside;
-  bool writable;
-  bool executable;
-  uint64_t size_bytes;
-  int source; /* the cloned mount tree, in the children; -1: none */
-};
-
 struct limit_request {
   bool set;
   uint64_t value;
 };
 
-enum { LIMIT_KINDS = 9, MAX_RUN_FDS = 256, MAX_MOUNTS = 4096 };
+enum { LIMIT_KINDS = 9, MAX_RUN_FDS = 256 };
 
 struct start_request {
   struct arena_chunk *arena;
@@ -34,20 +24,14 @@ struct start_request {
   char **args; /* NULL-terminated, for execveat */
   char **envs;
   const char *cwd;
-  const char *hostname;
   const char *program;
   struct sock_filter *policy;
   size_t policy_count;
   bool allow_speculation;
-  bool unrestricted_networking;
-  bool root_writable;
-  struct mount_request *mounts;
-  size_t mount_count;
+  const uint8_t *sandbox; /* the SandboxDescription message */
+  size_t sandbox_size;
   struct limit_request limits[LIMIT_KINDS]; /* in the order of start_request_limits */
   uint64_t walltime_ms;
-  bool outside_uid_set, outside_gid_set;
-  uid_t outside_uid;
-  gid_t outside_gid;
   /* fds[0] is the program; fds[i] for i ≥ 1 becomes targets[i] in the sandboxee. -1 until received. */
   int *fds;
   int *targets;

@@ -1,0 +1,32 @@
+/* A child of the supervisor, direct or by reparenting, watched by its pidfd until it is reaped. */
+#ifndef SUPERVISOR_PROCESS_H
+#define SUPERVISOR_PROCESS_H
+
+#include <signal.h>
+#include <stdbool.h>
+#include <sys/resource.h>
+#include <sys/types.h>
+
+#include "event_loop.h"
+
+struct process {
+  struct watch watch; /* fd: its pidfd, -1 when it is not there */
+  pid_t pid;          /* 0: not there (yet, or any more) */
+  /* It has been reaped, and pid is 0 again. */
+  void (*ended)(struct process *process, const siginfo_t *info, const struct rusage *usage);
+};
+
+void process_init(struct process *process);
+
+/* Begins to watch a child that is not reaped yet. If that cannot be done the child is killed and reaped: false, with
+ * errno. */
+bool process_watch(struct process *process, pid_t pid,
+                   void (*ended)(struct process *, const siginfo_t *, const struct rusage *));
+
+/* SIGKILL, if it is there. */
+void process_kill(const struct process *process);
+
+/* Whether a process is on its way out, or gone. */
+bool process_is_exiting(pid_t pid);
+
+#endif
