@@ -1,18 +1,37 @@
 // Starting and ending a sandboxee: from the call in the host to the final result in the host.
 import { execFileSync } from 'node:child_process';
-import { Executor, PolicyBuilder, Sandbox2 } from '../host/index.js';
+import { Executor, type Policy, PolicyBuilder, Sandbox2 } from '../host/index.js';
 import { isInstalled, nothing, spawnFloor } from './floors.js';
 import { type Section, summarise } from './table.js';
 
 const batches = 15;
 const perBatch = 20;
 
-async function runOnce(): Promise<void> {
-  const policy = new PolicyBuilder().allowStaticStartup().allowExit().build();
-  const sandbox = new Sandbox2(new Executor(nothing), policy);
+const policy = new PolicyBuilder().allowStaticStartup().allowExit().build();
+let hosts = 0;
+
+/** A policy that was never used before: its sandbox cannot have been made ahead. */
+function unusedPolicy(): Policy {
+  hosts += 1;
+  return new PolicyBuilder().allowStaticStartup().allowExit().setHostname(`host-${hosts}`).build();
+}
+
+async function runOnce(used: Policy = policy): Promise<void> {
+  const sandbox = new Sandbox2(new Executor(nothing), used);
   const result = await sandbox.run();
   await sandbox[Symbol.asyncDispose]();
   if (!result.isOk) throw new Error(String(result));
+}
+
+async function timesOf(count: number, nextPolicy: () => Policy): Promise<number[]> {
+  const times: number[] = [];
+  for (let i = 0; i < count; i++) {
+    const used = nextPolicy();
+    const started = performance.now();
+    await runOnce(used);
+    times.push((performance.now() - started) * 1000);
+  }
+  return times;
 }
 
 async function inParallel(total: number, width: number): Promise<number> {
@@ -31,25 +50,27 @@ async function inParallel(total: number, width: number): Promise<number> {
 /** Floor, sandwire and peers take turns in small batches, so that a slow second of the machine hits them all. */
 export async function benchStarting(): Promise<Section> {
   const floor: number[] = [];
-  const sandwire: number[] = [];
+  const fresh: number[] = [];
+  const prepared: number[] = [];
   const bubblewrap: number[] = [];
   const bwrap = ['--unshare-all', '--ro-bind', '/', '/', nothing];
   const hasBubblewrap = isInstalled('bwrap');
   for (let i = 0; i < perBatch; i++) await runOnce(); // the supervisor, and the JIT
   for (let batch = 0; batch < batches; batch++) {
     floor.push(...spawnFloor(perBatch, [nothing]));
-    for (let i = 0; i < perBatch; i++) {
-      const started = performance.now();
-      await runOnce();
-      sandwire.push((performance.now() - started) * 1000);
-    }
+    fresh.push(...(await timesOf(perBatch, unusedPolicy)));
+    prepared.push(...(await timesOf(perBatch, () => policy)));
     if (hasBubblewrap) {
       const path = execFileSync('which', ['bwrap'], { encoding: 'utf8' }).trim();
       bubblewrap.push(...spawnFloor(perBatch, [path, ...bwrap]));
     }
   }
   const floorRow = summarise('floor: posix_spawn + wait from C', floor);
-  const rows = [floorRow, summarise('sandwire, all fresh, from TypeScript', sandwire, floorRow)];
+  const rows = [
+    floorRow,
+    summarise('sandwire, all fresh, from TypeScript', fresh, floorRow),
+    summarise('sandwire, sandbox made ahead', prepared, floorRow),
+  ];
   if (hasBubblewrap) rows.push(summarise('bubblewrap --unshare-all (no seccomp)', bubblewrap, floorRow));
   else process.stdout.write('(bubblewrap is not installed, so it is not in the table)\n');
   for (const width of [1, 8]) {

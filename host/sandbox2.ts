@@ -1,7 +1,12 @@
 // One run: starts the sandboxee, follows it, and ends with one Result.
 import { closeSync, constants, openSync } from 'node:fs';
 import type { Comms } from '../protocol/index.js';
-import { LaunchMode, type StartRequest } from '../protocol/messages.generated.js';
+import {
+  LaunchMode,
+  type Sandboxed,
+  type Started,
+  type StartRequest,
+} from '../protocol/messages.generated.js';
 import { WireFd, WireName } from '../protocol/wire.generated.js';
 import { deferred } from './deferred.js';
 import { resultOfEnd } from './ending.js';
@@ -234,11 +239,9 @@ export class Sandbox2 {
 
   #listener() {
     return {
-      started: (event: { readonly pid?: number | undefined; readonly initPid?: number | undefined }) => {
-        this.#pid = event.pid ?? -1;
-        this.#initPid = event.initPid ?? -1;
-      },
-      sandboxed: () => {
+      started: (event: Started) => this.#isThere(event),
+      sandboxed: (event: Sandboxed) => {
+        this.#isThere(event);
         this.#isSandboxed = true;
         this.#sandboxed.resolve();
       },
@@ -269,6 +272,11 @@ export class Sandbox2 {
         );
       },
     };
+  }
+
+  #isThere(event: Started | Sandboxed): void {
+    this.#pid = event.pid ?? -1;
+    this.#initPid = event.initPid ?? -1;
   }
 
   #finish(result: Result): boolean {

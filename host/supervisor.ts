@@ -4,13 +4,13 @@ import { closeSync } from 'node:fs';
 import { addon, supervisorPath } from '../native/addon.js';
 import { SocketTransport } from '../native/socket-transport.js';
 import { Comms, decodeMessage, encodeMessage } from '../protocol/index.js';
-import type { Ended, Started, StartRequest } from '../protocol/messages.generated.js';
+import type { Ended, Sandboxed, Started, StartRequest } from '../protocol/messages.generated.js';
 
 /** What one run is told. Exactly one of ended, refused and lost comes, and comes last. */
 export interface RunListener {
   started(event: Started): void;
   /** The policy is in force and watched. */
-  sandboxed(): void;
+  sandboxed(event: Sandboxed): void;
   ended(event: Ended): void;
   /** The supervisor could not take the request. */
   refused(reason: string): void;
@@ -113,7 +113,7 @@ class Supervisor {
     if (run === undefined || listener === undefined) return;
     if (event.ended !== undefined || event.refused !== undefined) this.#runs.delete(run);
     if (event.started !== undefined) listener.started(event.started);
-    else if (event.sandboxed !== undefined) listener.sandboxed();
+    else if (event.sandboxed !== undefined) listener.sandboxed(event.sandboxed);
     else if (event.ended !== undefined) listener.ended(event.ended);
     else if (event.refused !== undefined) listener.refused(new TextDecoder().decode(event.refused.reason));
   }

@@ -117,6 +117,8 @@ export interface Started {
 
 export interface Sandboxed {
   readonly run?: bigint | undefined;
+  readonly pid?: number | undefined;
+  readonly initPid?: number | undefined;
 }
 
 export interface Ended {
@@ -668,6 +670,15 @@ export const messageDescriptors = {
                 "run": {
                   "type": "uint64",
                   "id": 1
+                },
+                "pid": {
+                  "type": "int32",
+                  "id": 2
+                },
+                "initPid": {
+                  "type": "int32",
+                  "id": 3,
+                  "protoName": "init_pid"
                 }
               }
             },

@@ -33,11 +33,13 @@ void events_send_started(uint64_t run, pid_t sandboxee, pid_t init) {
   send_event(SANDWIRE_EVENT_STARTED, &message);
 }
 
-void events_send_sandboxed(uint64_t run) {
-  unsigned char bytes[32];
+void events_send_sandboxed(uint64_t run, pid_t sandboxee, pid_t init) {
+  unsigned char bytes[64];
   struct sandwire_protobuf_writer message;
   sandwire_protobuf_writer_init(&message, bytes, sizeof(bytes));
   sandwire_protobuf_put_varint(&message, SANDWIRE_SANDBOXED_RUN, run);
+  sandwire_protobuf_put_varint(&message, SANDWIRE_SANDBOXED_PID, signed_varint(sandboxee));
+  sandwire_protobuf_put_varint(&message, SANDWIRE_SANDBOXED_INIT_PID, signed_varint(init));
   send_event(SANDWIRE_EVENT_SANDBOXED, &message);
 }
 

@@ -18,7 +18,7 @@ struct run_end {
 };
 
 void events_send_started(uint64_t run, pid_t sandboxee, pid_t init);
-void events_send_sandboxed(uint64_t run);
+void events_send_sandboxed(uint64_t run, pid_t sandboxee, pid_t init);
 void events_send_ended(uint64_t run, const struct run_end *end, const struct setup_report *report,
                        const struct violation *violation);
 void events_send_refused(uint64_t run, const char *reason);

@@ -135,17 +135,13 @@ static void forget(struct run *run) {
 
 /* --- the steps --------------------------------------------------------------------------------------------- */
 
-static void on_rendezvous(struct watch *watch, uint32_t events) {
+/* The sandboxee has closed its end: its filter is in force, or it has ended. */
+static void on_rendezvous_closed(struct watch *watch, uint32_t events) {
   (void)events;
   struct run *run = RUN_OF(watch, rendezvous);
   int32_t number;
-  ssize_t size = recv(watch->fd, &number, sizeof(number), MSG_DONTWAIT);
-  if (size == (ssize_t)sizeof(number) && number >= 0) {
+  if (recv(watch->fd, &number, sizeof(number), MSG_DONTWAIT) == (ssize_t)sizeof(number) && number >= 0) {
     run->announced_listener = number;
-    return; /* the end of the stream follows when the filter is in force */
-  }
-  if (size < 0 && (errno == EAGAIN || errno == EINTR)) {
-    return;
   }
   run->rendezvous_closed = true;
   event_loop_close(watch);
@@ -165,7 +161,7 @@ static void on_notification(struct watch *watch, uint32_t events) {
   }
   if (!run->launched && run->end.kind == 0 && listener_is_launch(run->request->mode, &notification)) {
     run->launched = true;
-    events_send_sandboxed(run->request->run); /* before it runs on, so that the host knows it first */
+    events_send_sandboxed(run->request->run, run->sandboxee.pid, sandbox_init(run->sandbox)); /* before it runs on, so that the host knows it first */
     if (listener_let_through(watch->fd, &notification) != 0 && errno != ENOENT) {
       fail_setup(run, SANDWIRE_STEP_LISTENER, errno, "answering the launch");
       advance(run);
@@ -202,7 +198,8 @@ static void enter(struct run *run) {
     fail_setup(run, SANDWIRE_STEP_MEMORY, errno, "socketpair");
     return;
   }
-  if (event_loop_add(&run->rendezvous, pair[0], EPOLLIN, on_rendezvous) != 0) {
+  /* Its end, not its one message, is what counts: waking up once is enough. */
+  if (event_loop_add(&run->rendezvous, pair[0], EPOLLRDHUP, on_rendezvous_closed) != 0) {
     fail_setup(run, SANDWIRE_STEP_MEMORY, errno, "epoll");
     close(pair[0]);
     close(pair[1]);
@@ -293,7 +290,8 @@ static void on_enterer_end(struct process *process, const siginfo_t *info, const
   if (run->report->child_pid > 0) {
     if (!process_watch(&run->sandboxee, run->report->child_pid, on_sandboxee_end)) {
       fail_setup(run, SANDWIRE_STEP_MEMORY, errno, "pidfd");
-    } else if (run->end.kind == 0) {
+    } else if (run->end.kind == 0 && run->request->mode == SANDWIRE_SANDBOX_ME_HERE) {
+      /* Before exec there is nothing to say until the filter is in force, and every event wakes the host. */
       events_send_started(run->request->run, run->sandboxee.pid, sandbox_init(run->sandbox));
     }
   }
@@ -382,7 +380,7 @@ void run_attach_listener(uint64_t number, int listener) {
     fail_setup(run, SANDWIRE_STEP_MEMORY, errno, "epoll");
   } else {
     run->launched = true; /* it has taken its filter, and needs no syscall let through */
-    events_send_sandboxed(number);
+    events_send_sandboxed(number, run->sandboxee.pid, sandbox_init(run->sandbox));
   }
   advance(run);
 }
