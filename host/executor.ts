@@ -1,6 +1,7 @@
 // What is to be run: a program, its arguments and surroundings.
 import { IPC } from './ipc.js';
 import { Limits } from './limits.js';
+import { checkStdio, type StdioOptions } from './stdio.js';
 
 export interface ExecutorOptions {
   /** The whole environment of the sandboxee. Default: empty. */
@@ -13,6 +14,8 @@ export interface ExecutorOptions {
    */
   readonly uid?: number;
   readonly gid?: number;
+  /** Standard input, output and error. Default: /dev/null for each that is not mapped by the IPC. */
+  readonly stdio?: StdioOptions;
 }
 
 function checkText(what: string, text: string): void {
@@ -28,7 +31,7 @@ function checkId(what: string, id: number | undefined): void {
   }
 }
 
-const knownOptions = new Set(['envs', 'cwd', 'uid', 'gid']);
+const knownOptions = new Set(['envs', 'cwd', 'uid', 'gid', 'stdio']);
 
 /**
  * Says what to run and how it starts; a Sandbox2 then runs it, once.
@@ -46,6 +49,7 @@ export class Executor {
   readonly envs: Readonly<Record<string, string>>;
   readonly uid: number | undefined;
   readonly gid: number | undefined;
+  readonly stdio: StdioOptions;
   #cwd: string;
   #sandboxBeforeExec = true;
   #used = false;
@@ -82,6 +86,8 @@ export class Executor {
     this.envs = { ...envs };
     this.uid = options.uid;
     this.gid = options.gid;
+    checkStdio(options.stdio ?? {});
+    this.stdio = { ...options.stdio };
     this.#cwd = '/';
     if (options.cwd !== undefined) this.setCwd(options.cwd);
   }

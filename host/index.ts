@@ -13,4 +13,5 @@ export {
   type ResultFields,
   type Violation,
 } from './result.js';
-export { AwaitTimeoutError, Sandbox2 } from './sandbox2.js';
+export { AwaitTimeoutError, type CapturedRun, Sandbox2 } from './sandbox2.js';
+export type { CaptureOptions, StdioOptions, StdioTarget } from './stdio.js';

@@ -1,5 +1,6 @@
 // One run: starts the sandboxee, follows it, and ends with one Result.
 import { closeSync, constants, openSync } from 'node:fs';
+import type { Readable, Writable } from 'node:stream';
 import type { Comms } from '../protocol/index.js';
 import {
   LaunchMode,
@@ -19,7 +20,17 @@ import type { Policy } from './policy/index.js';
 import { openProgram } from './program.js';
 import { ReasonCode, Result } from './result.js';
 import type { SetupContext } from './setup-failure.js';
+import { type CaptureOptions, collect, connectStdio, type StdioStreams } from './stdio.js';
 import { nextRunNumber, type Supervisor, supervisor } from './supervisor.js';
+
+/** What run({ capture }) resolves with. */
+export interface CapturedRun {
+  readonly result: Result;
+  readonly stdout: Buffer;
+  readonly stderr: Buffer;
+  /** One of them was more than maxBytes: it is cut there, and the sandbox was killed for it. */
+  readonly truncated: boolean;
+}
 
 /** awaitResult() gave up waiting; the sandboxee goes on. */
 export class AwaitTimeoutError extends Error {
@@ -35,6 +46,7 @@ export class AwaitTimeoutError extends Error {
 export class Sandbox2 {
   readonly #executor: Executor;
   readonly #policy: Policy;
+  readonly #streams: StdioStreams;
   readonly #run = nextRunNumber();
   readonly #result = deferred<Result>();
   #supervisor: Supervisor | undefined;
@@ -53,6 +65,7 @@ export class Sandbox2 {
     executor.claim();
     this.#executor = executor;
     this.#policy = policy;
+    this.#streams = connectStdio(executor.stdio, executor.ipc);
   }
 
   /** The typed channel to the sandboxee. */
@@ -75,10 +88,56 @@ export class Sandbox2 {
     return this.#final !== undefined;
   }
 
-  /** Starts the sandboxee and waits for its end. */
-  async run(): Promise<Result> {
+  /**
+   * Starts the sandboxee and waits for its end. With capture, its standard output and error are collected, unless the
+   * Executor's stdio sends them elsewhere; more than maxBytes of either kills the sandbox.
+   */
+  run(): Promise<Result>;
+  run(options: { readonly capture: CaptureOptions }): Promise<CapturedRun>;
+  async run(options?: { readonly capture: CaptureOptions }): Promise<Result | CapturedRun> {
+    if (options?.capture !== undefined) return this.#runCaptured(options.capture);
     await this.runAsync();
     return this.awaitResult();
+  }
+
+  async #runCaptured({ maxBytes = 1 << 20 }: CaptureOptions): Promise<CapturedRun> {
+    if (!Number.isSafeInteger(maxBytes) || maxBytes < 0) {
+      throw new RangeError(`Sandbox2.run: capture.maxBytes must be a number of bytes, not ${maxBytes}`);
+    }
+    const { stdio } = this.#executor;
+    const added = connectStdio(
+      {
+        ...(stdio.stdout === undefined && { stdout: 'pipe' as const }),
+        ...(stdio.stderr === undefined && { stderr: 'pipe' as const }),
+      },
+      this.#executor.ipc,
+    );
+    let truncated = false;
+    const exceeded = () => {
+      truncated = true;
+      this.kill();
+    };
+    const captured = [this.#streams.stdout ?? added.stdout, this.#streams.stderr ?? added.stderr].map(
+      (stream) =>
+        stream === undefined ? Promise.resolve(Buffer.alloc(0)) : collect(stream, maxBytes, exceeded),
+    );
+    await this.runAsync();
+    const result = await this.awaitResult();
+    const [stdout = Buffer.alloc(0), stderr = Buffer.alloc(0)] = await Promise.all(captured);
+    return { result, stdout, stderr, truncated };
+  }
+
+  /** With stdio "pipe": the end of a stream whose other end is the sandboxee's standard input, output or error. */
+  get stdin(): Writable | undefined {
+    return this.#streams.stdin;
+  }
+
+  get stdout(): Readable | undefined {
+    return this.#streams.stdout;
+  }
+
+  get stderr(): Readable | undefined {
+    return this.#streams.stderr;
   }
 
   /**
