@@ -1,10 +1,12 @@
 // From the supervisor's last word on a run to its Result.
+import { constants } from 'node:os';
 import {
   type Ended,
   EndKind,
   SetupStep,
   type ResourceUsage as UsageMessage,
 } from '../protocol/messages.generated.js';
+import type { LimitValues } from './limits.js';
 import { ReasonCode, type ResourceUsage, Result } from './result.js';
 import { describeSetupFailure, type SetupContext } from './setup-failure.js';
 import { describeViolation, isForeignArch } from './violation.js';
@@ -13,6 +15,7 @@ export interface EndContext {
   readonly context: SetupContext;
   /** Why the host broke the handshake off, if it did. */
   readonly handshakeFailure: string | undefined;
+  readonly limits: LimitValues;
   /** The program had still to call sandboxMeHere(). */
   readonly awaitsHandshake: boolean;
 }
@@ -45,6 +48,19 @@ function unfinishedHandshake(event: Ended, end: EndContext): string | undefined 
   return end.awaitsHandshake ? how : undefined;
 }
 
+/** Which limit a signal tells of, if one: the kernel itself does not say. */
+function limitBehind(signal: number, usage: ResourceUsage, limits: LimitValues): string | undefined {
+  const { SIGKILL, SIGXCPU, SIGXFSZ } = constants.signals;
+  const cpuMs = usage.userTimeMs + usage.systemTimeMs;
+  // Soft and hard limit are one, so the kernel kills (setrlimit(2), RLIMIT_CPU); it counts in ticks of some ms.
+  const cpuUsedUp = limits.cpuSeconds !== undefined && cpuMs >= Number(limits.cpuSeconds) * 1000 - 50;
+  if ((signal === SIGKILL || signal === SIGXCPU) && cpuUsedUp) {
+    return `the limit of ${limits.cpuSeconds} s of CPU time was reached`;
+  }
+  if (signal === SIGXFSZ) return `the limit of ${limits.fileSizeBytes} bytes for a file was reached`;
+  return undefined;
+}
+
 export function resultOfEnd(event: Ended, end: EndContext): Result {
   const rusage = usageOf(event.usage);
   const unfinished = unfinishedHandshake(event, end);
@@ -60,8 +76,11 @@ export function resultOfEnd(event: Ended, end: EndContext): Result {
   switch (event.kind) {
     case EndKind.EXITED:
       return new Result({ finalStatus: 'OK', reasonCode: event.exitCode ?? 0, rusage });
-    case EndKind.SIGNALED:
-      return new Result({ finalStatus: 'SIGNALED', reasonCode: event.signal ?? 0, rusage });
+    case EndKind.SIGNALED: {
+      const reasonCode = event.signal ?? 0;
+      const message = limitBehind(reasonCode, rusage, end.limits);
+      return new Result({ finalStatus: 'SIGNALED', reasonCode, message, rusage });
+    }
     case EndKind.TIMED_OUT: {
       const message = end.awaitsHandshake ? 'the program had not called sandboxMeHere() yet' : undefined;
       return new Result({ finalStatus: 'TIMEOUT', reasonCode: 0, message, rusage });

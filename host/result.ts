@@ -72,7 +72,7 @@ export interface ResultFields {
   readonly finalStatus: FinalStatus;
   /** OK: the exit code. SIGNALED: the signal. TIMEOUT, EXTERNAL_KILL: 0. Otherwise a number of ReasonCode. */
   readonly reasonCode: number;
-  /** What exactly failed and what to do, for SETUP_ERROR and INTERNAL_ERROR. */
+  /** What exactly failed and what to do, for SETUP_ERROR and INTERNAL_ERROR; which limit a SIGNALED one ran into. */
   readonly message?: string | undefined;
   readonly violation?: Violation | undefined;
   readonly rusage?: ResourceUsage | undefined;
@@ -140,7 +140,7 @@ export class Result implements ResultFields {
           ? 'SYSCALL VIOLATION - Unknown Violation'
           : `SYSCALL VIOLATION - Violating Syscall ${this.violation.description}`;
       case 'SIGNALED':
-        return `Process terminated with a SIGNAL - Signal: ${signalName(this.reasonCode)} [${this.reasonCode}]`;
+        return `Process terminated with a SIGNAL - Signal: ${signalName(this.reasonCode)} [${this.reasonCode}]${detail}`;
       case 'TIMEOUT':
         return `Process TIMEOUT - Code: ${this.reasonCode}${detail}`;
       case 'EXTERNAL_KILL':

@@ -313,6 +313,7 @@ export class Sandbox2 {
         this.#finish(
           resultOfEnd(event, {
             context,
+            limits: this.#executor.limits.values,
             handshakeFailure: this.#handshakeFailure,
             awaitsHandshake: !this.#executor.sandboxBeforeExec && !this.#isSandboxed,
           }),

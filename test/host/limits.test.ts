@@ -23,7 +23,9 @@ test('file size', async () => {
   const executor = sandboxee('exhaust', ['file']);
   executor.limits.setRlimitFsize(1 << 20);
   const policy = lenientPolicy((builder) => builder.addTmpfs('/tmp', 8 << 20));
-  assert.is((await runToEnd(executor, policy)).result.signal, 'SIGXFSZ');
+  const { result } = await runToEnd(executor, policy);
+  assert.is(result.signal, 'SIGXFSZ');
+  assert.match(String(result), /limit of 1048576 bytes for a file was reached/);
 });
 
 test('size of a tmpfs', async () => {
@@ -42,6 +44,7 @@ test('cpu', async () => {
   executor.limits.setRlimitCpu(1);
   const { result } = await runToEnd(executor);
   assert.is(result.signal, 'SIGKILL');
+  assert.match(String(result), /limit of 1 s of CPU time was reached/);
   assert.ok((result.rusage?.userTimeMs ?? 0) + (result.rusage?.systemTimeMs ?? 0) > 900);
 });
 
