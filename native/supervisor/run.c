@@ -8,18 +8,13 @@
 #include "run.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/audit.h>
-#include <linux/seccomp.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -27,38 +22,16 @@
 #include "event_loop.h"
 #include "events.h"
 #include "launch.h"
-#include "listener.h"
-#include "process.h"
-#include "sandbox.h"
+#include "monitor.h"
+#include "run_private.h"
 #include "sandwire/wire.generated.h"
-#include "setup_report.h"
-#include "violation.h"
-
-struct run {
-  struct run *next, *previous;
-  struct start_request *request;
-  struct setup_report *report; /* of entering; making the sandbox has its own */
-  struct sandbox *sandbox;     /* NULL once it is released */
-  struct process enterer, sandboxee;
-  struct watch rendezvous, listener;
-  struct deadline walltime;
-  int announced_listener;   /* its number in the sandboxee; -1: not announced */
-  bool entered;             /* an enterer was forked into the sandbox */
-  bool rendezvous_closed;   /* the filter is in force */
-  bool launched;            /* the one notification that is not a violation has been let through */
-  struct run_end end;       /* kind 0: it goes on */
-  struct violation violation;
-};
-
-#define RUN_OF(pointer, member) ((struct run *)((char *)(pointer)-offsetof(struct run, member)))
 
 static struct run *runs;
 
-static void advance(struct run *run);
 static void take_sandbox(struct run *run, bool fresh);
 static void on_enterer_end(struct process *process, const siginfo_t *info, const struct rusage *usage);
 
-static struct run *find_run(uint64_t number) {
+struct run *run_find(uint64_t number) {
   struct run *run = runs;
   while (run != NULL && run->request->run != number) {
     run = run->next;
@@ -68,8 +41,7 @@ static struct run *find_run(uint64_t number) {
 
 /* --- ending ------------------------------------------------------------------------------------------------ */
 
-/* Settles how the run ends; the first word stands. Kills what can be killed. */
-static void end_run(struct run *run, int kind) {
+void run_end(struct run *run, int kind) {
   if (run->end.kind == 0) {
     run->end.kind = kind;
   }
@@ -80,15 +52,15 @@ static void end_run(struct run *run, int kind) {
   }
 }
 
-static void fail_setup(struct run *run, int step, int error, const char *detail) {
+void run_fail_setup(struct run *run, int step, int error, const char *detail) {
   setup_report_failure(run->report, step, error, detail);
-  end_run(run, SANDWIRE_SETUP_FAILED);
+  run_end(run, SANDWIRE_SETUP_FAILED);
 }
 
 static void on_walltime(struct deadline *deadline) {
   struct run *run = RUN_OF(deadline, walltime);
-  end_run(run, SANDWIRE_TIMED_OUT);
-  advance(run);
+  run_end(run, SANDWIRE_TIMED_OUT);
+  run_advance(run);
 }
 
 static bool init_is_ending(const struct run *run) {
@@ -145,62 +117,18 @@ static void on_rendezvous_closed(struct watch *watch, uint32_t events) {
   }
   run->rendezvous_closed = true;
   event_loop_close(watch);
-  advance(run);
-}
-
-static void on_notification(struct watch *watch, uint32_t events) {
-  struct run *run = RUN_OF(watch, listener);
-  if (!(events & EPOLLIN)) { /* EPOLLHUP: nothing runs under the filter any more */
-    event_loop_close(watch);
-    return;
-  }
-  struct seccomp_notif notification;
-  memset(&notification, 0, sizeof(notification)); /* the kernel insists */
-  if (ioctl(watch->fd, SECCOMP_IOCTL_NOTIF_RECV, &notification) != 0) {
-    return; /* ENOENT: the thread was killed meanwhile; EINTR: it comes again */
-  }
-  if (!run->launched && run->end.kind == 0 && listener_is_launch(run->request->mode, &notification)) {
-    run->launched = true;
-    events_send_sandboxed(run->request->run, run->sandboxee.pid, sandbox_init(run->sandbox)); /* before it runs on, so that the host knows it first */
-    if (listener_let_through(watch->fd, &notification) != 0 && errno != ENOENT) {
-      fail_setup(run, SANDWIRE_STEP_LISTENER, errno, "answering the launch");
-      advance(run);
-    }
-    return;
-  }
-  if (run->end.kind != 0) {
-    return; /* being killed already; the thread stands still until then */
-  }
-  violation_read(&run->violation, &notification);
-  /* The listener stays open until everybody is dead: closing it would answer the syscall with ENOSYS, and another
-   * process of the sandbox could run on for a moment. */
-  end_run(run, SANDWIRE_VIOLATED);
-  advance(run);
-}
-
-static void take_listener(struct run *run) {
-  int listener = listener_take(run->sandboxee.watch.fd, run->sandboxee.pid, run->announced_listener);
-  if (listener < 0 || event_loop_add(&run->listener, listener, EPOLLIN, on_notification) != 0) {
-    int error = errno;
-    if (listener >= 0) {
-      close(listener);
-    }
-    /* A sandboxee that has failed and ended has said so itself. */
-    if (!process_is_exiting(run->sandboxee.pid)) {
-      fail_setup(run, SANDWIRE_STEP_LISTENER, error, "pidfd_getfd");
-    }
-  }
+  run_advance(run);
 }
 
 static void enter(struct run *run) {
   int pair[2];
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
-    fail_setup(run, SANDWIRE_STEP_MEMORY, errno, "socketpair");
+    run_fail_setup(run, SANDWIRE_STEP_MEMORY, errno, "socketpair");
     return;
   }
   /* Its end, not its one message, is what counts: waking up once is enough. */
   if (event_loop_add(&run->rendezvous, pair[0], EPOLLRDHUP, on_rendezvous_closed) != 0) {
-    fail_setup(run, SANDWIRE_STEP_MEMORY, errno, "epoll");
+    run_fail_setup(run, SANDWIRE_STEP_MEMORY, errno, "epoll");
     close(pair[0]);
     close(pair[1]);
     return;
@@ -213,9 +141,9 @@ static void enter(struct run *run) {
   int error = errno;
   close(pair[1]);
   if (pid < 0) {
-    fail_setup(run, SANDWIRE_STEP_FORK, error, "enterer");
+    run_fail_setup(run, SANDWIRE_STEP_FORK, error, "enterer");
   } else if (!process_watch(&run->enterer, pid, on_enterer_end)) {
-    fail_setup(run, SANDWIRE_STEP_MEMORY, errno, "pidfd");
+    run_fail_setup(run, SANDWIRE_STEP_MEMORY, errno, "pidfd");
   }
 }
 
@@ -232,7 +160,7 @@ static void follow_sandbox(struct run *run) {
       const struct setup_report *report = sandbox_report(run->sandbox);
       setup_report_failure(run->report, report->step, report->error, report->detail);
       /* Once somebody is in it, its only failure is that its init was killed. */
-      end_run(run, run->entered ? SANDWIRE_INTERNAL_FAILURE : SANDWIRE_SETUP_FAILED);
+      run_end(run, run->entered ? SANDWIRE_INTERNAL_FAILURE : SANDWIRE_SETUP_FAILED);
       break;
     }
     case SANDBOX_BEING_MADE:
@@ -240,14 +168,13 @@ static void follow_sandbox(struct run *run) {
   }
 }
 
-/* Does whatever the state allows next. Called after every event; may free the run. */
-static void advance(struct run *run) {
+void run_advance(struct run *run) {
   if (run->end.kind == 0) {
     follow_sandbox(run);
   }
   if (run->end.kind == 0 && run->rendezvous_closed && run->announced_listener >= 0 && run->sandboxee.pid > 0) {
     run->rendezvous_closed = false;
-    take_listener(run);
+    monitor_take_listener(run);
   }
   /* With a sandboxee, the end is told when it is reaped; without one, at once. An enterer may still bring one. */
   if (run->end.kind != 0 && run->sandboxee.pid == 0 && run->enterer.pid == 0) {
@@ -274,8 +201,8 @@ static void on_sandboxee_end(struct process *process, const siginfo_t *info, con
   struct run *run = RUN_OF(process, sandboxee);
   run->end.usage = *usage;
   settle_exit(run, info);
-  end_run(run, run->end.kind);
-  advance(run);
+  run_end(run, run->end.kind);
+  run_advance(run);
 }
 
 static void on_enterer_end(struct process *process, const siginfo_t *info, const struct rusage *usage) {
@@ -283,25 +210,25 @@ static void on_enterer_end(struct process *process, const siginfo_t *info, const
   struct run *run = RUN_OF(process, enterer);
   if (run->report->is_stale && run->end.kind == 0) {
     start_over(run);
-    advance(run);
+    run_advance(run);
     return;
   }
   start_request_close_fds(run->request); /* the sandboxee has its own */
   if (run->report->child_pid > 0) {
     if (!process_watch(&run->sandboxee, run->report->child_pid, on_sandboxee_end)) {
-      fail_setup(run, SANDWIRE_STEP_MEMORY, errno, "pidfd");
+      run_fail_setup(run, SANDWIRE_STEP_MEMORY, errno, "pidfd");
     } else if (run->end.kind == 0 && run->request->mode == SANDWIRE_SANDBOX_ME_HERE) {
       /* Before exec there is nothing to say until the filter is in force, and every event wakes the host. */
       events_send_started(run->request->run, run->sandboxee.pid, sandbox_init(run->sandbox));
     }
   }
   if (info->si_code != CLD_EXITED || info->si_status != 0) {
-    fail_setup(run, SANDWIRE_STEP_FORK, 0, "the process that enters the sandbox was killed");
+    run_fail_setup(run, SANDWIRE_STEP_FORK, 0, "the process that enters the sandbox was killed");
   }
   if (run->end.kind != 0) {
     process_kill(&run->sandboxee);
   }
-  advance(run);
+  run_advance(run);
 }
 
 /* --- requests ---------------------------------------------------------------------------------------------- */
@@ -309,9 +236,9 @@ static void on_enterer_end(struct process *process, const siginfo_t *info, const
 static void take_sandbox(struct run *run, bool fresh) {
   const char *reason = "";
   run->sandbox =
-    sandbox_acquire(run->request->sandbox, run->request->sandbox_size, fresh, run, advance, &reason);
+    sandbox_acquire(run->request->sandbox, run->request->sandbox_size, fresh, run, run_advance, &reason);
   if (run->sandbox == NULL) {
-    fail_setup(run, SANDWIRE_STEP_MEMORY, 0, reason);
+    run_fail_setup(run, SANDWIRE_STEP_MEMORY, 0, reason);
   }
 }
 
@@ -338,51 +265,32 @@ void run_start(struct start_request *request) {
   runs = run;
   if (request->walltime_ms > 0 &&
       deadline_set(&run->walltime, monotonic_now_ns() + request->walltime_ms * 1000000u, on_walltime) != 0) {
-    fail_setup(run, SANDWIRE_STEP_MEMORY, ENOMEM, "walltime");
+    run_fail_setup(run, SANDWIRE_STEP_MEMORY, ENOMEM, "walltime");
   } else {
     take_sandbox(run, false);
   }
-  advance(run);
+  run_advance(run);
 }
 
 void run_kill(uint64_t number) {
-  struct run *run = find_run(number);
+  struct run *run = run_find(number);
   if (run != NULL) {
-    end_run(run, SANDWIRE_KILLED);
-    advance(run);
+    run_end(run, SANDWIRE_KILLED);
+    run_advance(run);
   }
 }
 
 void run_set_walltime(uint64_t number, uint64_t walltime_ms) {
-  struct run *run = find_run(number);
+  struct run *run = run_find(number);
   if (run == NULL || run->end.kind != 0) {
     return;
   }
   deadline_clear(&run->walltime);
   if (walltime_ms > 0 &&
       deadline_set(&run->walltime, monotonic_now_ns() + walltime_ms * 1000000u, on_walltime) != 0) {
-    end_run(run, SANDWIRE_TIMED_OUT); /* no memory for the limit: better none of the run than none of the limit */
-    advance(run);
+    run_end(run, SANDWIRE_TIMED_OUT); /* no memory for the limit: better none of the run than none of the limit */
+    run_advance(run);
   }
-}
-
-void run_attach_listener(uint64_t number, int listener) {
-  struct run *run = find_run(number);
-  if (run == NULL || run->end.kind != 0 || run->launched || run->request->mode != SANDWIRE_SANDBOX_ME_HERE) {
-    close(listener);
-    return;
-  }
-  if (!listener_is_one(listener)) {
-    close(listener);
-    fail_setup(run, SANDWIRE_STEP_LISTENER, EINVAL, "the fd the sandboxee sent is no seccomp listener");
-  } else if (event_loop_add(&run->listener, listener, EPOLLIN, on_notification) != 0) {
-    close(listener);
-    fail_setup(run, SANDWIRE_STEP_MEMORY, errno, "epoll");
-  } else {
-    run->launched = true; /* it has taken its filter, and needs no syscall let through */
-    events_send_sandboxed(number, run->sandboxee.pid, sandbox_init(run->sandbox));
-  }
-  advance(run);
 }
 
 static void (*when_all_gone)(void);
@@ -399,8 +307,8 @@ void run_end_all(void (*gone)(void)) {
   struct run *next;
   for (struct run *run = runs; run != NULL; run = next) {
     next = run->next;
-    end_run(run, SANDWIRE_KILLED);
-    advance(run);
+    run_end(run, SANDWIRE_KILLED);
+    run_advance(run);
   }
   sandboxes_close();
   if (sandboxes_alive() == 0 || deadline_set(&patience, monotonic_now_ns() + 1000000000u, on_patience_ended) != 0) {

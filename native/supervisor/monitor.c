@@ -1,0 +1,77 @@
+#include "monitor.h"
+
+#include <errno.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "listener.h"
+#include "run.h"
+#include "run_private.h"
+#include "sandwire/wire.generated.h"
+
+static void on_notification(struct watch *watch, uint32_t events) {
+  struct run *run = RUN_OF(watch, listener);
+  if (!(events & EPOLLIN)) { /* EPOLLHUP: nothing runs under the filter any more */
+    event_loop_close(watch);
+    return;
+  }
+  struct seccomp_notif notification;
+  memset(&notification, 0, sizeof(notification)); /* the kernel insists */
+  if (ioctl(watch->fd, SECCOMP_IOCTL_NOTIF_RECV, &notification) != 0) {
+    return; /* ENOENT: the thread was killed meanwhile; EINTR: it comes again */
+  }
+  if (!run->launched && run->end.kind == 0 && listener_is_launch(run->request->mode, &notification)) {
+    run->launched = true;
+    events_send_sandboxed(run->request->run, run->sandboxee.pid, sandbox_init(run->sandbox)); /* before it runs on, so that the host knows it first */
+    if (listener_let_through(watch->fd, &notification) != 0 && errno != ENOENT) {
+      run_fail_setup(run, SANDWIRE_STEP_LISTENER, errno, "answering the launch");
+      run_advance(run);
+    }
+    return;
+  }
+  if (run->end.kind != 0) {
+    return; /* being killed already; the thread stands still until then */
+  }
+  violation_read(&run->violation, &notification);
+  /* The listener stays open until everybody is dead: closing it would answer the syscall with ENOSYS, and another
+   * process of the sandbox could run on for a moment. */
+  run_end(run, SANDWIRE_VIOLATED);
+  run_advance(run);
+}
+
+void monitor_take_listener(struct run *run) {
+  int listener = listener_take(run->sandboxee.watch.fd, run->sandboxee.pid, run->announced_listener);
+  if (listener < 0 || event_loop_add(&run->listener, listener, EPOLLIN, on_notification) != 0) {
+    int error = errno;
+    if (listener >= 0) {
+      close(listener);
+    }
+    /* A sandboxee that has failed and ended has said so itself. */
+    if (!process_is_exiting(run->sandboxee.pid)) {
+      run_fail_setup(run, SANDWIRE_STEP_LISTENER, error, "pidfd_getfd");
+    }
+  }
+}
+
+void run_attach_listener(uint64_t number, int listener) {
+  struct run *run = run_find(number);
+  if (run == NULL || run->end.kind != 0 || run->launched || run->request->mode != SANDWIRE_SANDBOX_ME_HERE) {
+    close(listener);
+    return;
+  }
+  if (!listener_is_one(listener)) {
+    close(listener);
+    run_fail_setup(run, SANDWIRE_STEP_LISTENER, EINVAL, "the fd the sandboxee sent is no seccomp listener");
+  } else if (event_loop_add(&run->listener, listener, EPOLLIN, on_notification) != 0) {
+    close(listener);
+    run_fail_setup(run, SANDWIRE_STEP_MEMORY, errno, "epoll");
+  } else {
+    run->launched = true; /* it has taken its filter, and needs no syscall let through */
+    events_send_sandboxed(number, run->sandboxee.pid, sandbox_init(run->sandbox));
+  }
+  run_advance(run);
+}
