@@ -15,7 +15,7 @@ test.before(() => {
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
   run('cmake', ['--install', library, '--prefix', prefix]);
-  const example = /^## EXAMPLE$[\s\S]*?^```c$\n([\s\S]*?)^```$/m.exec(
+  const example = /^## EXAMPLE$[\s\S]*?^```c tool$\n([\s\S]*?)^```$/m.exec(
     readFileSync(join(root, 'sandboxee-c', 'README.md'), 'utf8'),
   );
   assert.ok(example?.[1], 'README.md has no example');

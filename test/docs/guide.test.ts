@@ -1,0 +1,88 @@
+// docs/guide.md: every sample is run, and prints what the guide says.
+import { existsSync } from 'node:fs';
+import { runDocument } from './run-document.js';
+
+const skipIf = () => (existsSync('/usr/bin/wc') ? undefined : 'there is no /usr/bin/wc');
+const end = 'console.log(String(await new Sandbox2(executor, policy).run()));\n';
+const imports = "import { PolicyBuilder, Sandbox2 } from 'sandwire';\n";
+/** A policy under which anything that is harmless works, for samples about something else. */
+const lenient = `const lenient = new PolicyBuilder().defaultAction('allowAllSyscalls');\n`;
+const runWc = `${imports}${lenient}const shown = lenient.addLibrariesForBinary(path).addFile('/etc/hosts').build();
+console.log(String(await new Sandbox2(executor, shown).run()));\n`;
+
+/** A host for a Node sandboxee of the guide. */
+const nodeHost = (script: string, talk: string) => `
+import { Executor, PolicyBuilder, Sandbox2 } from 'sandwire';
+import { realpathSync } from 'node:fs';
+const packageRoot = realpathSync('node_modules/sandwire');
+const nodePolicy = new PolicyBuilder().defaultAction('allowAllSyscalls').addLibrariesForBinary(process.execPath)
+  .addDirectory(packageRoot).addDirectory(process.cwd()).build();
+const node = new Executor(process.execPath, ['node', process.cwd() + '/${script}'], { stdio: { stderr: 'inherit' } }).setEnableSandboxBeforeExec(false);
+await using run = new Sandbox2(node, nodePolicy);
+if (await run.runAsync()) {
+  ${talk}
+}
+console.log(String(await run.awaitResult()));
+`;
+const ok = 'OK - Exit code: 0\n';
+
+runDocument('docs/guide.md', {
+  executor: { kind: 'run', added: runWc, prints: ok, skipIf },
+  'me-here': {
+    kind: 'run',
+    added: `${imports}const policy = new PolicyBuilder().allowExit().addLibrariesForBinary(tool).build();
+      const ready = new Executor(resolve('ready')).setEnableSandboxBeforeExec(false);
+      console.log(String(await new Sandbox2(ready, policy).run()));
+      void executor;\n`,
+    prints: ok,
+    needs: ['ready'],
+  },
+  ready: { kind: 'needed' },
+  'ready-node': {
+    kind: 'hosted',
+    host: nodeHost('ready-node.js', 'console.log(await run.comms.recvString());'),
+    prints: `everything from here on is under the policy\n${ok}`,
+  },
+  policy: {
+    kind: 'run',
+    added: 'console.log(policy.program.length > 0);\n',
+    prints: 'true\n',
+  },
+  'from-nothing': { kind: 'run', prints: /^Result: SYSCALL VIOLATION/, skipIf },
+  'second-try': { kind: 'run', prints: /Result: OK - Exit code: 0\n$/, skipIf },
+  files: { kind: 'run', added: 'console.log(policy.mounts.length);\n', prints: '4\n' },
+  limits: { kind: 'run', added: runWc, prints: ok, skipIf },
+  run: { kind: 'run', prints: `Result of the run: ${ok}`, skipIf },
+  'wc-policy': { kind: 'run', added: `import { Sandbox2 } from 'sandwire';\n${end}`, prints: ok, skipIf },
+  capture: { kind: 'run', prints: /^words: \d+\n$/, skipIf },
+  'run-async': { kind: 'run', prints: `Final execution status: ${ok}`, skipIf },
+  'map-fd': {
+    kind: 'run',
+    added:
+      "import { Sandbox2 } from 'sandwire';\nconsole.log(String(await new Sandbox2(input, policy).run()));\n",
+    prints: ok,
+    skipIf,
+  },
+  'receive-fd': {
+    kind: 'run',
+    added: "import { Sandbox2 } from 'sandwire';\nawait new Sandbox2(input, policy).run();\n",
+    prints: 'lines: 1\n',
+    skipIf,
+  },
+  comms: { kind: 'run', prints: /^0x6c6c6507\n/, needs: ['crc4'] },
+  crc4: { kind: 'needed' },
+  'crc4-node': {
+    kind: 'hosted',
+    host: nodeHost(
+      'crc4-node.js',
+      `await run.comms.sendBytes(Buffer.from('hello'));
+      console.log((await run.comms.recvUint32()).toString(16), await run.comms.recvValue());`,
+    ),
+    prints: /^6c6c6507 \{ length: 5, at: 20.*Z \}\nOK/,
+  },
+  'crc4-policy': { kind: 'run', added: 'console.log(policy.hostname);\n', prints: 'sandwire\n' },
+  'comms-errors': { kind: 'run', prints: /^TAG_MISMATCH/, needs: ['crc4'] },
+  kill: { kind: 'run', prints: /killed by user/, skipIf },
+  violation: { kind: 'run', prints: /\nfadvise64 of \S+: first argument .*3.*\n$/, skipIf },
+  test: { kind: 'run', prints: /^# pass 2$/m, skipIf },
+});
