@@ -54,9 +54,10 @@ function checkPlatform(): void {
 }
 
 function notBuilt(file: string, what: string): NativeUnavailableError {
+  const folder = fileURLToPath(packageRoot);
+  const command = folder.includes('/node_modules/') ? 'npm rebuild sandwire' : `npm run build (in ${folder})`;
   return new NativeUnavailableError(
-    `sandwire's ${what} is not built: ${file} does not exist. ` +
-      `Build it with: npm run build (in ${fileURLToPath(packageRoot)})`,
+    `sandwire's ${what} is not built: ${file} does not exist. Build it with: ${command}`,
   );
 }
 

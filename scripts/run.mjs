@@ -2,10 +2,12 @@
 // then does what was asked. Each step is skipped when nothing changed since it last ran.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { buildNative, runQuietly } from './build-native.mjs';
 import { checkSystem } from './check-system.mjs';
+import { removeStale } from './stale.mjs';
 
 const root = path.join(path.dirname(fileURLToPath(import.meta.url)), '..');
 process.chdir(root);
@@ -22,17 +24,6 @@ function runOrExit(command, args, options) {
   if (status !== 0) process.exit(status);
 }
 
-/** Runs a step that says much and means little unless it fails. */
-function runQuietly(title, command, args) {
-  const result = spawnSync(command, args, { encoding: 'utf8', maxBuffer: 64 << 20 });
-  if (result.status === 0) return;
-  process.stderr.write(
-    `${title} failed: ${command} ${args.join(' ')}\n${result.stdout ?? ''}${result.stderr ?? ''}`,
-  );
-  if (result.error) process.stderr.write(`${result.error.message}\n`);
-  process.exit(result.status || 1);
-}
-
 function install() {
   const stamp = 'node_modules/.sandwire-installed';
   const wanted = createHash('sha256').update(readFileSync('package-lock.json')).digest('hex');
@@ -43,32 +34,8 @@ function install() {
   writeFileSync(stamp, wanted);
 }
 
-function nodeIncludeDirectory() {
-  return path.join(path.dirname(path.dirname(process.execPath)), 'include', 'node');
-}
-
-function buildNative() {
-  // cmake-js configures once; after that CMake itself knows what is out of date, and is asked directly.
-  const stamp = 'build/.configured-for';
-  const wanted = `${root} ${process.execPath} ${process.version}`;
-  if (!existsSync('build/Makefile') || !existsSync(stamp) || readFileSync(stamp, 'utf8') !== wanted) {
-    console.error('configuring the native build …');
-    runQuietly('configuring', process.execPath, [
-      'node_modules/cmake-js/bin/cmake-js',
-      'configure',
-      '--prefer-make',
-      '--log-level',
-      'warn',
-      `--CDSANDWIRE_NODE_INCLUDE=${nodeIncludeDirectory()}`,
-    ]);
-    mkdirSync('build', { recursive: true });
-    writeFileSync(stamp, wanted);
-    console.error('building native code …');
-  }
-  runQuietly('the native build', 'cmake', ['--build', 'build', '--parallel', '2']);
-}
-
 function buildTypeScript() {
+  removeStale(root);
   runOrExit(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.json']);
 }
 

@@ -27,5 +27,5 @@ await attempt('bad', Buffer.from('no gzip at all'));
     skipIf: () => (existsSync('/usr/bin/gzip') ? undefined : 'there is no /usr/bin/gzip'),
   },
   violate: { kind: 'command', command: demo('--violate'), prints: /^Final execution status/, exitCode: 1 },
-  install: { kind: 'tested-by', file: 'dist/test/docs/readme.test.js' },
+  install: { kind: 'tested-by', file: 'dist/test/package/install.test.js' },
 });
