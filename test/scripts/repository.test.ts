@@ -53,10 +53,11 @@ test('the addon refuses a machine it was not made for', async () => {
 
 test('everything the package exports is there', () => {
   const { exports } = JSON.parse(readFileSync(path.join(checkout, 'package.json'), 'utf8')) as {
-    exports: Record<string, Record<string, string>>;
+    exports: Record<string, string | Record<string, string>>;
   };
   for (const targets of Object.values(exports)) {
-    for (const target of Object.values(targets)) readFileSync(path.join(checkout, target));
+    for (const target of typeof targets === 'string' ? [targets] : Object.values(targets))
+      readFileSync(path.join(checkout, target));
   }
 });
 
