@@ -84,5 +84,6 @@ runDocument('docs/guide.md', {
   'comms-errors': { kind: 'run', prints: /^TAG_MISMATCH/, needs: ['crc4'] },
   kill: { kind: 'run', prints: /killed by user/, skipIf },
   violation: { kind: 'run', prints: /\nfadvise64 of \S+: first argument .*3.*\n$/, skipIf },
+  'failing-test': { kind: 'run', prints: /^Result.*\nAssertionError/, skipIf },
   test: { kind: 'run', prints: /^# pass 2$/m, skipIf },
 });

@@ -1,0 +1,117 @@
+// sandwire/testing: tests of a sandbox fail in words that lead on.
+import { AssertionError } from 'node:assert';
+import { existsSync } from 'node:fs';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { Executor, type Policy, PolicyBuilder, Result, Sandbox2, type Violation } from '../../host/index.js';
+import { suggestionFor } from '../../host/suggestion.js';
+import { expectNoViolations, expectOk } from '../../host/testing.js';
+import { lenientPolicy, sandboxee, sandboxeePath } from '../support/sandbox.js';
+
+const test = suite('sandwire/testing');
+const nativeArch = process.arch === 'arm64' ? 'AARCH64' : 'X86-64';
+const run = (executor: Executor, policy: Policy = lenientPolicy()) => new Sandbox2(executor, policy).run();
+
+async function failure(promise: Promise<unknown>): Promise<AssertionError> {
+  try {
+    await promise;
+  } catch (error) {
+    assert.instance(error, AssertionError);
+    return error as AssertionError;
+  }
+  throw new Error('it did not fail');
+}
+
+test('a good run comes back, as a promise, a function, a result, or captured', async () => {
+  const program = () => sandboxee('exit_with', ['0']);
+  assert.ok((await expectNoViolations(run(program()))).isOk);
+  assert.ok((await expectOk(() => run(program()))).isOk);
+  const result = await run(program());
+  assert.is(await expectOk(result), result);
+  const captured = await expectOk(new Sandbox2(program(), lenientPolicy()).run({ capture: {} }));
+  assert.is(captured.stdout.length, 0);
+});
+
+test('a violation, in words, with the line that would allow it', async () => {
+  const policy = new PolicyBuilder().allowStaticStartup().addLibrariesForBinary(sandboxeePath('exit_with'));
+  const error = await failure(expectNoViolations(run(sandboxee('exit_with', ['0']), policy.build())));
+  assert.match(error.message, /made a syscall that its policy does not allow:\n {2}\[.*\] \w+ \[\d+\]\(/);
+  assert.match(error.message, /The line that would allow it: \.allow\w+\(/);
+  assert.match(String(error.actual), /^SYSCALL VIOLATION/);
+});
+
+test('following the advice leads to a policy that works', async () => {
+  const path = '/usr/bin/wc';
+  if (!existsSync(path)) return;
+  const builder = new PolicyBuilder().addLibrariesForBinary(path).addFile('/etc/hosts');
+  const taken: string[] = [];
+  for (;;) {
+    try {
+      await expectOk(run(new Executor(path, ['wc', '/etc/hosts']), builder.build()));
+      break;
+    } catch (error) {
+      const line = /would allow it: \.(\w+)\((?:'(\w+)')?\)/.exec(String(error));
+      assert.ok(line, String(error));
+      const [, method = '', syscall] = line;
+      assert.not.ok(taken.includes(line[0]), `${line[0]} a second time`);
+      taken.push(line[0]);
+      Reflect.apply(Reflect.get(builder, method), builder, syscall === undefined ? [] : [syscall]);
+    }
+  }
+  assert.ok(taken.length > 2, taken.join('\n'));
+});
+
+test('a sandbox that failed has tested nothing', async () => {
+  const error = await failure(expectNoViolations(run(new Executor('/no/such/program'))));
+  assert.match(error.message, /^Nothing was tested.*\n.*ENOENT/);
+});
+
+test('crashes and exit codes are expectOk’s business', async () => {
+  const program = () => sandboxee('exit_with', ['3']);
+  assert.is((await expectNoViolations(run(program()))).exitCode, 3);
+  assert.match(
+    (await failure(expectOk(run(program())))).message,
+    /did not end well:\n {2}OK - Exit code: 3$/,
+  );
+});
+
+test('what the program complained of is told', async () => {
+  const captured = {
+    result: new Result({ finalStatus: 'OK', reasonCode: 1 }),
+    stdout: Buffer.alloc(0),
+    stderr: Buffer.from('it hurts\n'),
+    truncated: false,
+  };
+  assert.match((await failure(expectOk(captured))).message, /Its standard error: it hurts$/);
+});
+
+const violation = (syscall: string, number: number, args: bigint[] = [], arch = nativeArch): Violation => ({
+  syscall,
+  number,
+  args: [0, 1, 2, 3, 4, 5].map((index) => ({ value: `0x${(args[index] ?? 0n).toString(16)}`, text: '' })),
+  arch,
+  instructionPointer: '0x0',
+  pid: 1,
+  tid: 1,
+  program: '/x',
+  description: '',
+});
+
+if (process.arch === 'x64') {
+  for (const [call, line] of [
+    [violation('exit_group', 231), /allow it: \.allowExit\(\)/],
+    [violation('ioctl', 16, [1n, 0x5401n]), /allow it: \.allowTCGETS\(\)/],
+    [violation('ioctl', 16, [1n, 0x9999n]), /allow it: \.allowSyscall\('ioctl'\)/],
+    [violation('read', 0, [0n]), /allow it: \.allowRead\(\)/],
+    [violation('sendto', 44, [1023n]), /allow it: \.allowComms\(\)/],
+    [violation('fadvise64', 221), /allow it: \.allowSyscall\('fadvise64'\)/],
+    [violation('UNKNOWN[999/0x3e7]', 999), /allow it: \.allowSyscall\(999\)/],
+    [violation('exit', 1, [], 'X86-32'), /another architecture/],
+  ] as const) {
+    test(`advice for ${call.syscall} ${call.args[1]?.value}`, () => {
+      assert.match(suggestionFor(call), line);
+    });
+  }
+}
+
+test.run();
