@@ -65,13 +65,17 @@ switch (task) {
     build();
     process.exit(run(process.execPath, ['dist/bench/main.js', ...rest]));
     break;
+  case 'api':
+    build();
+    process.exit(run(process.execPath, ['scripts/api.mjs', ...rest]));
+    break;
   case 'generate':
     install();
     process.exit(run(process.execPath, ['scripts/generate.mjs', ...rest]));
     break;
   default:
     console.error(
-      'usage: node scripts/run.mjs build | demo [FILE] [--violate] | test [NAME …] | bench | generate',
+      'usage: node scripts/run.mjs build | demo [FILE] [--violate] | test [NAME …] | bench | api | generate',
     );
     process.exit(2);
 }

@@ -1,0 +1,156 @@
+// Writes docs/api.md: what the package exports, with signatures and docstrings, out of the compiled declarations.
+// With --check it only says whether the file is what it would write. The declarations come from one printer, so
+// reading them by lines is enough: a top-level statement starts at column 0, a member at column 4.
+import { readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = path.join(path.dirname(fileURLToPath(import.meta.url)), '..');
+const target = path.join(root, 'docs/api.md');
+const entries = [
+  ['sandwire', 'dist/host/index.d.ts', 'The host: what runs a sandboxee and talks to it.'],
+  ['sandwire/sandboxee', 'dist/sandboxee-node/index.d.ts', 'A Node program in a sandbox.'],
+  ['sandwire/testing', 'dist/host/testing.d.ts', 'Tests of a sandbox.'],
+  ['sandwire/protocol', 'dist/protocol/index.d.ts', 'The wire, for who writes a peer.'],
+];
+
+/** Text of a docstring without its stars. Tags become words. */
+function plainDoc(lines) {
+  const text = lines
+    .map((line) => line.replace(/^\s*(\/\*\*|\*\/|\*) ?/, '').replace(/ ?\*\/\s*$/, ''))
+    .join('\n')
+    .trim();
+  return text
+    .replaceAll(/^@param (\w+) /gm, '- `$1`: ')
+    .replaceAll(/^@returns /gm, '- Returns: ')
+    .replaceAll(/^@throws /gm, '- Throws: ')
+    .replaceAll(/([^\n])\n- /g, '$1\n\n- ');
+}
+
+/** Pieces of a text: each a statement or member with the docstring in front of it. */
+function pieces(lines, indent) {
+  const found = [];
+  let doc = [];
+  let code = [];
+  let depth = 0;
+  const prefix = ' '.repeat(indent);
+  for (let index = 0; index < lines.length; index++) {
+    const line = lines[index];
+    if (code.length === 0 && line.startsWith(`${prefix}/**`)) {
+      doc = [];
+      do doc.push(lines[index]);
+      while (!lines[index++].trimEnd().endsWith('*/'));
+      index--;
+      continue;
+    }
+    if (line.trim() === '') continue;
+    code.push(line.slice(indent));
+    const isComment = /^\s*(\/\*\*|\*)/.test(line);
+    const bare = isComment ? '' : line.replaceAll(/'[^']*'|\/\*.*?\*\//g, '');
+    depth += (bare.match(/[{(]/g) ?? []).length - (bare.match(/[})]/g) ?? []).length;
+    // A union goes on behind a comment.
+    const next = lines.slice(index + 1).find((other) => !/^\s*(\/\*\*|\*)/.test(other)) ?? '';
+    const ends = /;$/.test(bare.trimEnd()) || (/\}$/.test(bare.trimEnd()) && !/^\s*\|/.test(next));
+    if (depth === 0 && ends) {
+      found.push({ doc: plainDoc(doc), code });
+      doc = [];
+      code = [];
+    }
+  }
+  return found;
+}
+
+function declarationOf({ doc, code }) {
+  const [first] = code;
+  const head = /^export (?:declare )?(abstract class|class|interface|type|const|function) (\w+)/.exec(first);
+  if (head === null) return undefined;
+  const [, kind, name] = head;
+  if (kind.endsWith('class') || kind === 'interface') {
+    const title = first.replace(/^export (declare )?/, '').replace(/ \{\}?$/, '');
+    const members = pieces(code.slice(1, -1), 4).filter((member) => !/^(#|private )/.test(member.code[0]));
+    return { name, kind, doc, signature: title, members };
+  }
+  const signature = code
+    .join('\n')
+    .replace(/^export (declare )?/, '')
+    .replace(/;$/, '');
+  return { name, kind, doc, signature, members: [] };
+}
+
+/** Exported declarations of a module by name, in order, those it passes on included. Overloads are one. */
+function exportsOf(file) {
+  const found = new Map();
+  const add = (name, declaration) => {
+    const known = found.get(name);
+    if (known === undefined) found.set(name, declaration);
+    else if (declaration.kind === 'function') known.signature += `\n${declaration.signature}`;
+  };
+  for (const piece of pieces(readFileSync(file, 'utf8').split('\n'), 0)) {
+    const text = piece.code.join(' ');
+    const passed = /^export (?:type )?(?:\{(.*)\}|\*) from '([^']+)';$/.exec(text);
+    if (passed === null) {
+      const declaration = declarationOf(piece);
+      if (declaration !== undefined) add(declaration.name, declaration);
+      continue;
+    }
+    const [, list, from] = passed;
+    const module = exportsOf(path.join(path.dirname(file), from.replace(/\.js$/, '.d.ts')));
+    const names = list?.split(',').map((word) => word.trim().replace(/^type /, '')) ?? [...module.keys()];
+    for (const name of names.filter((word) => word !== '')) {
+      const [original, alias = original] = name.split(' as ');
+      const declaration = module.get(original);
+      if (declaration === undefined) throw new Error(`${file}: ${from} has no ${original}`);
+      add(alias, { ...declaration, name: alias });
+    }
+  }
+  return found;
+}
+
+const code = (text) => (text.includes('`') ? `\`\` ${text} \`\`` : `\`${text}\``);
+
+function memberText({ doc, code: lines }) {
+  const signature = lines.join(' ').replaceAll(/\s+/g, ' ').replace(/;$/, '');
+  const text = doc.replaceAll(/\n+- /g, '; ').replaceAll(/\s*\n\s*/g, ' ');
+  return `- ${code(signature)}${text === '' ? '' : ` – ${text}`}`;
+}
+
+function declarationText({ name, doc, signature, members }) {
+  const parts = [`### ${name}`, `\`\`\`ts\n${signature}\n\`\`\``];
+  if (doc !== '') parts.push(doc);
+  if (members.length > 0) parts.push(members.map(memberText).join('\n'));
+  return parts.join('\n\n');
+}
+
+const parts = [
+  '# API',
+  'Every export of the package, from its docstrings; written by `npm run api`. How things go together is in ' +
+    '[guide.md](guide.md). The C library has its own [manual](../sandboxee-c/README.md).',
+];
+const shown = new Map();
+for (const [entry, file, about] of entries) {
+  parts.push(`## ${entry}`, about);
+  const again = [];
+  for (const declaration of exportsOf(path.join(root, file)).values()) {
+    const text = declarationText(declaration);
+    if (shown.get(declaration.name) === text) again.push(code(declaration.name));
+    else parts.push(text);
+    shown.set(declaration.name, text);
+  }
+  if (again.length > 0) parts.push(`Also exported here: ${again.join(', ')}.`);
+}
+const text = `${parts.join('\n\n')}\n`;
+
+if (process.argv.includes('--check')) {
+  let current = '';
+  try {
+    current = readFileSync(target, 'utf8');
+  } catch {}
+  if (current !== text) {
+    console.error(
+      'docs/api.md is not what the docstrings say: run npm run api, and look at what has changed',
+    );
+    process.exit(1);
+  }
+} else {
+  writeFileSync(target, text);
+}
