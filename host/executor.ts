@@ -67,7 +67,9 @@ export class Executor {
     for (const arg of args) checkText('an argument', arg);
     for (const name of Object.keys(options)) {
       if (!knownOptions.has(name))
-        throw new TypeError(`Executor: there is no option ${JSON.stringify(name)}`);
+        throw new TypeError(
+          `Executor: there is no option ${JSON.stringify(name)}, only ${[...knownOptions].join(', ')}`,
+        );
     }
     const envs = options.envs ?? {};
     for (const [name, value] of Object.entries(envs)) {

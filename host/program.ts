@@ -62,7 +62,7 @@ export function openProgram(path: string): ProgramOpening {
     const code = errorCode(error);
     const why =
       code === 'ENOENT'
-        ? 'there is no such file'
+        ? `there is no such file${path.includes('/') ? '' : '; PATH is not searched, so give a path'}`
         : code === 'EACCES'
           ? 'a directory on the way may not be passed'
           : code;

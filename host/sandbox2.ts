@@ -1,5 +1,6 @@
 // One run: starts the sandboxee, follows it, and ends with one Result.
 import { closeSync, constants, openSync } from 'node:fs';
+import { resolve } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import type { Comms } from '../protocol/index.js';
 import {
@@ -16,7 +17,7 @@ import { performHandshake } from './handshake.js';
 import type { FdMapping } from './ipc.js';
 import { checkWalltime } from './limits.js';
 import { encodeMounts } from './mount-messages.js';
-import type { Policy } from './policy/index.js';
+import { Policy, PolicyBuilder } from './policy/index.js';
 import { openProgram } from './program.js';
 import { ReasonCode, Result } from './result.js';
 import type { SetupContext } from './setup-failure.js';
@@ -62,6 +63,7 @@ export class Sandbox2 {
   #initPid = -1;
 
   constructor(executor: Executor, policy: Policy) {
+    checkPolicy(policy);
     executor.claim();
     this.#executor = executor;
     this.#policy = policy;
@@ -205,12 +207,13 @@ export class Sandbox2 {
       return this.#finish(setupError('FAILED_SUBPROCESS', opened.message));
     }
     const { fd: programFd, interpreter } = opened.program;
-    this.#context = { interpreter, program: this.#executor.path, asRoot: process.geteuid?.() === 0 };
+    this.#context = { interpreter, program: resolve(this.#executor.path), asRoot: process.geteuid?.() === 0 };
     const { commsFd, mappings } = this.#executor.ipc.handOver();
     const launch = placeFds(mappings, this.#executor.sandboxBeforeExec);
     const nullFds = launch.nullTargets.map(() => openSync('/dev/null', constants.O_RDWR));
     const launchFds = [programFd, commsFd, ...nullFds, ...launch.placed.map((mapping) => mapping.fd)];
     const handshakeFds = launch.byHandshake.map((mapping) => mapping.fd);
+    let isRequested = false;
     try {
       this.#supervisor = supervisor();
       const targets = [
@@ -219,6 +222,7 @@ export class Sandbox2 {
         ...launch.placed.map((mapping) => mapping.remoteFd),
       ];
       this.#supervisor.start(this.#run, this.#request(launch.placed, targets), launchFds, this.#listener());
+      isRequested = true;
       if (this.#killed) this.#supervisor.kill(this.#run); // asked before there was anything to kill
       await this.#supervisor.flush();
       // Now, not later: as long as we hold the sandboxee's end of comms, its closing that end goes unseen.
@@ -227,7 +231,7 @@ export class Sandbox2 {
     } catch (error) {
       // The supervisor's own death reaches the listener; anything else ends here.
       const message = error instanceof Error ? error.message : String(error);
-      if (this.#supervisor?.isUsable) this.#supervisor.kill(this.#run);
+      if (isRequested && this.#supervisor?.isUsable) this.#supervisor.kill(this.#run);
       else this.#finish(setupError('FAILED_SUBPROCESS', message));
     } finally {
       closeAll(launchFds);
@@ -346,6 +350,13 @@ export class Sandbox2 {
     }
     return false;
   }
+}
+
+/** Throws TypeError, for whom no compiler has told. */
+function checkPolicy(policy: unknown): void {
+  if (policy instanceof Policy) return;
+  const hint = policy instanceof PolicyBuilder ? ': this is its builder; call build()' : '';
+  throw new TypeError(`Sandbox2: the second argument must be a Policy${hint}`);
 }
 
 /** Closes them and forgets them, so that a second call does nothing. */

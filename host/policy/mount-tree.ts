@@ -43,10 +43,14 @@ export function checkSource(method: string, path: string, kind: 'file' | 'direct
     isDirectory = statSync(path).isDirectory();
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
-    throw new PolicyError(method, `${path}: ${code}`);
+    const hint = code === 'ENOENT' ? ' (there is none; the …IfExists methods pass over that)' : '';
+    throw new PolicyError(method, `${path}: ${code}${hint}`);
   }
   if (isDirectory !== (kind === 'directory')) {
-    throw new PolicyError(method, `${path} is ${isDirectory ? 'a directory' : 'no directory'}`);
+    const fact = isDirectory
+      ? 'is a directory; addDirectory() shows one'
+      : 'is no directory; addFile() shows a file';
+    throw new PolicyError(method, `${path} ${fact}`);
   }
 }
 

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { Executor, Sandbox2 } from '../../host/index.js';
+import { Executor, type Policy, PolicyBuilder, Sandbox2 } from '../../host/index.js';
 import { checkout, isRoot, lenientPolicy, runToEnd, sandboxee, sandboxeePath } from '../support/sandbox.js';
 import { skip } from '../support/skip.js';
 
@@ -29,6 +29,27 @@ test('a path that does not exist', async () => {
     await setupErrorOf(new Executor('/no/such/tool')),
     /cannot open the program \/no\/such\/tool: ENOENT/,
   );
+});
+
+test('a name that is no path', async () => {
+  assert.match(await setupErrorOf(new Executor('wc')), /PATH is not searched/);
+});
+
+test('something that is no policy', () => {
+  const make = (policy: unknown) => () => new Sandbox2(new Executor('/usr/bin/true'), policy as Policy);
+  assert.throws(make(undefined), /^TypeError: Sandbox2: the second argument must be a Policy$/);
+  assert.throws(make(new PolicyBuilder()), /this is its builder; call build\(\)/);
+});
+
+test('an option that is not there', () => {
+  const options = { env: {} } as object;
+  assert.throws(() => new Executor('/usr/bin/true', ['true'], options), /no option "env", only envs, cwd/);
+});
+
+test('a file where a directory is meant, and the other way round', () => {
+  assert.throws(() => new PolicyBuilder().addFile('/etc'), /addDirectory\(\) shows one/);
+  assert.throws(() => new PolicyBuilder().addDirectory('/etc/hosts'), /addFile\(\) shows a file/);
+  assert.throws(() => new PolicyBuilder().addFile('/no/such/file'), /ENOENT \(there is none; the …IfExists/);
 });
 
 test('a directory', async () => {
