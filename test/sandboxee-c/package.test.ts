@@ -1,9 +1,11 @@
-// The installed library: README.md's example must compile as it is written, by CMake and by pkg-config, in C and
+// The installed library: README.md's example must compile as it is written, by its CMakeLists.txt and its Makefile, in C and
 // with the headers in C++, and only the public names are exported.
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { samplesOf } from '../docs/samples.js';
+import { skip } from '../support/skip.js';
 import { build, buildFolder, isInstalled, root, run } from './build.js';
 
 const test = suite('libsandwire, installed');
@@ -11,15 +13,27 @@ const library = join(build('plain'), '..');
 const folder = buildFolder('package');
 const prefix = join(folder, 'prefix');
 
+const samples = samplesOf(join(root, 'sandboxee-c', 'README.md'), 'sandboxee-c/README.md');
+
+/** A sample of the manual, as written. */
+function sample(name: string): string {
+  const found = samples.find((candidate) => candidate.name === name);
+  if (found === undefined) throw new Error(`README.md has no sample ${name}`);
+  return found.code;
+}
+
+/** Where sandwire.pc was installed, for pkg-config. */
+function pkgConfigEnvironment(): NodeJS.ProcessEnv {
+  const pc = run('find', [prefix, '-name', 'sandwire.pc']).trim();
+  assert.ok(existsSync(pc));
+  return { ...process.env, PKG_CONFIG_PATH: join(pc, '..') };
+}
+
 test.before(() => {
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
   run('cmake', ['--install', library, '--prefix', prefix]);
-  const example = /^## EXAMPLE$[\s\S]*?^```c tool$\n([\s\S]*?)^```$/m.exec(
-    readFileSync(join(root, 'sandboxee-c', 'README.md'), 'utf8'),
-  );
-  assert.ok(example?.[1], 'README.md has no example');
-  writeFileSync(join(folder, 'tool.c'), example[1]);
+  writeFileSync(join(folder, 'tool.c'), sample('tool'));
 });
 
 /** Started by nobody it says so. */
@@ -30,18 +44,13 @@ function checkTool(tool: string): void {
 const cxx = isInstalled('c++');
 
 for (const target of ['sandwire::sandwire', 'sandwire::sandwire_static']) {
-  test(`find_package, ${target}`, () => {
+  test(`the manual’s CMakeLists.txt, ${target}`, () => {
     const project = join(folder, target.replaceAll(':', '_'));
     mkdirSync(project);
-    writeFileSync(
-      join(project, 'CMakeLists.txt'),
-      `cmake_minimum_required(VERSION 3.18)
-project(tool LANGUAGES C)
-find_package(sandwire 0.1 REQUIRED)
-add_executable(tool ../tool.c)
-target_link_libraries(tool ${target})
-`,
-    );
+    const lists = sample('cmake').replace('sandwire::sandwire_static)', `${target})`);
+    assert.ok(lists.includes(`${target})`));
+    writeFileSync(join(project, 'CMakeLists.txt'), lists);
+    writeFileSync(join(project, 'tool.c'), sample('tool'));
     run('cmake', ['-S', project, '-B', join(project, 'build'), `-DCMAKE_PREFIX_PATH=${prefix}`]);
     run('cmake', ['--build', join(project, 'build')]);
     checkTool(join(project, 'build', 'tool'));
@@ -65,31 +74,20 @@ target_link_libraries(tool sandwire::sandwire_static)
   checkTool(join(project, 'build', 'tool'));
 });
 
-if (isInstalled('pkg-config')) {
-  test('pkg-config', () => {
-    const pc = run('find', [prefix, '-name', 'sandwire.pc']).trim();
-    assert.ok(existsSync(pc));
-    const env = { ...process.env, PKG_CONFIG_PATH: join(pc, '..') };
-    const flags = run('pkg-config', ['--cflags', '--libs', 'sandwire'], undefined, env).trim().split(/\s+/);
-    const tool = join(folder, 'tool-by-pkg-config');
-    const rpath = `-Wl,-rpath,${join(pc, '..', '..')}`;
-    run('cc', [
-      '-std=c11',
-      '-Wall',
-      '-Wextra',
-      '-Werror',
-      join(folder, 'tool.c'),
-      ...flags,
-      rpath,
-      '-o',
-      tool,
-    ]);
-    checkTool(tool);
-    assert.match(run('pkg-config', ['--modversion', 'sandwire'], undefined, env), /^0\.1\.0$/m);
-  });
-} else {
-  console.log('skipped: pkg-config: it is not installed (apt-get install pkg-config)');
-}
+test('the manual’s Makefile, by pkg-config', () => {
+  if (!isInstalled('pkg-config')) {
+    skip('pkg-config', 'it is not installed (apt-get install pkg-config)');
+    return;
+  }
+  const project = join(folder, 'makefile');
+  mkdirSync(project);
+  writeFileSync(join(project, 'Makefile'), sample('makefile'));
+  writeFileSync(join(project, 'tool.c'), sample('tool'));
+  const env = pkgConfigEnvironment();
+  run('make', ['-C', project], undefined, { ...env, CFLAGS: '-Wextra -Werror' });
+  checkTool(join(project, 'tool'));
+  assert.match(run('pkg-config', ['--modversion', 'sandwire'], undefined, env), /^0\.1\.0$/m);
+});
 
 if (cxx) {
   test('the headers are fit for C++', () => {
