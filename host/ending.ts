@@ -39,7 +39,8 @@ function usageOf(message: UsageMessage | undefined): ResourceUsage {
 function unfinishedHandshake(event: Ended, end: EndContext): string | undefined {
   const how =
     event.kind === EndKind.EXITED
-      ? `the program ended (exit code ${event.exitCode ?? 0}) before it called sandboxMeHere()`
+      ? `the program ended (exit code ${event.exitCode ?? 0}) before it called sandboxMeHere(); ` +
+        `what it says of it is shown with stdio: { stderr: 'inherit' }`
       : event.kind === EndKind.SIGNALED
         ? `the program was ended by signal ${event.signal ?? 0} before it called sandboxMeHere()`
         : undefined;

@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { Executor, PolicyBuilder, Sandbox2 } from '../../host/index.js';
 import { samplesOf } from '../docs/samples.js';
 import { skip } from '../support/skip.js';
 import { build, buildFolder, isInstalled, root, run } from './build.js';
@@ -41,10 +42,27 @@ function checkTool(tool: string): void {
   assert.throws(() => run(tool, []), /started by a sandwire host/);
 }
 
+/** Finds its libraries, and does its work. */
+async function checkUnderHost(tool: string): Promise<void> {
+  const executor = new Executor(tool).setEnableSandboxBeforeExec(false);
+  const policy = new PolicyBuilder()
+    .allowComms()
+    .allowSystemMalloc()
+    .allowExit()
+    .addLibrariesForBinary(tool)
+    .build();
+  await using sandbox = new Sandbox2(executor, policy);
+  const isSandboxed = await sandbox.runAsync();
+  if (!isSandboxed) assert.unreachable(String(await sandbox.awaitResult()));
+  await sandbox.comms.sendBytes(Buffer.from('hello'));
+  assert.is(await sandbox.comms.recvUint32(), 0x6c6c6507);
+  assert.is(String(await sandbox.awaitResult()), 'OK - Exit code: 0');
+}
+
 const cxx = isInstalled('c++');
 
 for (const target of ['sandwire::sandwire', 'sandwire::sandwire_static']) {
-  test(`the manual’s CMakeLists.txt, ${target}`, () => {
+  test(`the manual’s CMakeLists.txt, ${target}`, async () => {
     const project = join(folder, target.replaceAll(':', '_'));
     mkdirSync(project);
     const lists = sample('cmake').replace('sandwire::sandwire_static)', `${target})`);
@@ -54,6 +72,7 @@ for (const target of ['sandwire::sandwire', 'sandwire::sandwire_static']) {
     run('cmake', ['-S', project, '-B', join(project, 'build'), `-DCMAKE_PREFIX_PATH=${prefix}`]);
     run('cmake', ['--build', join(project, 'build')]);
     checkTool(join(project, 'build', 'tool'));
+    await checkUnderHost(join(project, 'build', 'tool'));
   });
 }
 
@@ -74,7 +93,7 @@ target_link_libraries(tool sandwire::sandwire_static)
   checkTool(join(project, 'build', 'tool'));
 });
 
-test('the manual’s Makefile, by pkg-config', () => {
+test('the manual’s Makefile, by pkg-config', async () => {
   if (!isInstalled('pkg-config')) {
     skip('pkg-config', 'it is not installed (apt-get install pkg-config)');
     return;
@@ -86,6 +105,7 @@ test('the manual’s Makefile, by pkg-config', () => {
   const env = pkgConfigEnvironment();
   run('make', ['-C', project], undefined, { ...env, CFLAGS: '-Wextra -Werror' });
   checkTool(join(project, 'tool'));
+  await checkUnderHost(join(project, 'tool'));
   assert.match(run('pkg-config', ['--modversion', 'sandwire'], undefined, env), /^0\.1\.0$/m);
 });
 
