@@ -73,6 +73,8 @@ function argumentText(kind: ArgumentKind, value: bigint, memory: Uint8Array | un
       return signed32(value) === AT_FDCWD ? 'AT_FDCWD' : String(signed32(value));
     case 'size':
       return value.toString();
+    case 'long':
+      return BigInt.asIntN(64, value).toString();
     case 'path':
       return textAt(memory) ?? hexadecimal(value);
     case 'address':

@@ -1,39 +1,149 @@
 // A finished policy: a seccomp program and what the sandbox's file system holds.
+import { type Action, actionOf, describeAction, errnoName } from './actions.js';
 import { encodeProgram, type Instruction } from './bpf/instructions.js';
+import { dataWords, run } from './bpf/interpreter.js';
+import { compile, decide, type Filter, foreignRule, numbersOf, rulesFor } from './filter.js';
 import type { MountEntry } from './mount-tree.js';
-import type { Arch } from './syscalls.js';
+import { describeRule, possibleActions, type Rule } from './rules.js';
+import { type Arch, auditArch, syscallName, syscallNumber } from './syscalls.js';
+
+/** When stack traces are collected; the names are those of the builder's collectStacktracesOn… */
+export interface StackTraces {
+  readonly onViolation: boolean;
+  readonly onSignal: boolean;
+  readonly onTimeout: boolean;
+  readonly onKill: boolean;
+  readonly onExit: boolean;
+  /** Of all threads, and not only of the one that matters. */
+  readonly allThreads: boolean;
+}
+
+export type Networking = 'private' | 'unrestricted' | 'forkServerShared';
 
 export interface PolicyFields {
-  readonly instructions: readonly Instruction[];
+  readonly filter: Filter;
   readonly mounts: readonly MountEntry[];
   readonly hostname: string;
-  readonly networking: 'private' | 'unrestricted';
-  readonly allowSpeculation: boolean;
+  readonly networking: Networking;
   readonly rootWritable: boolean;
-  readonly arch: Arch;
+  readonly stackTraces: StackTraces;
+  readonly landlock: boolean;
+}
+
+/** A call to be judged. */
+export interface EvaluatedCall {
+  /** By name, or by number as the filter sees it: unsigned 32-bit. */
+  readonly syscall: string | number;
+  /** Missing ones are 0. Negative ones are taken as two's complement. */
+  readonly args?: readonly (number | bigint)[];
+  /** Default: that of the policy. Or an AUDIT_ARCH_* number. */
+  readonly arch?: Arch | number;
+  readonly instructionPointer?: bigint;
+}
+
+/** What decided: the builder method, "preamble" or "defaultAction", and the rule in words. */
+export interface DecidingRule {
+  readonly by: string;
+  readonly text: string;
+}
+
+/** What would become of a call, and by which rule. */
+export type Evaluation = Readonly<
+  (
+    | { action: 'allow' | 'violation' | 'notify' }
+    | { action: 'errno'; errno: number; errnoName: string | undefined }
+    | { action: 'trap'; data: number }
+    /** The exec, or the end of sandboxMeHere(), with which the policy comes into force; later on a violation. */
+    | { action: 'launch' }
+  ) & { rule: DecidingRule }
+>;
+
+function evaluation(action: Action, rule: Rule): Evaluation {
+  const deciding: DecidingRule = { by: rule.by, text: describeRule(rule) };
+  switch (action.kind) {
+    case 'errno':
+      return {
+        action: 'errno',
+        errno: action.errno,
+        errnoName: errnoName(action.errno),
+        rule: deciding,
+      };
+    case 'trap':
+      return { action: 'trap', data: action.data, rule: deciding };
+    default:
+      return { action: action.kind, rule: deciding };
+  }
 }
 
 /** Made by PolicyBuilder.build(); never changes. */
-export class Policy implements PolicyFields {
+export class Policy {
   readonly instructions: readonly Instruction[];
   /** struct sock_filter[], little-endian. */
   readonly program: Uint8Array;
   /** Parents before what lies in them. */
   readonly mounts: readonly MountEntry[];
   readonly hostname: string;
-  readonly networking: 'private' | 'unrestricted';
+  readonly networking: Networking;
   readonly allowSpeculation: boolean;
   readonly rootWritable: boolean;
   readonly arch: Arch;
+  readonly stackTraces: StackTraces;
+  /** Landlock as the only fence around the file system, in place of a mount namespace. */
+  readonly landlock: boolean;
+  /** Names (numbers where there is none) of the syscalls of which some calls are asked of the host. */
+  readonly notifiedSyscalls: readonly string[];
+  /** Whether calls that no rule decides are asked of the host too: defaultAction("traceAllSyscalls"). */
+  readonly notifiesByDefault: boolean;
+  readonly #filter: Filter;
 
+  /** Throws PolicyError where the program is longer than the kernel takes. */
   constructor(fields: PolicyFields) {
-    this.instructions = fields.instructions;
-    this.program = encodeProgram(fields.instructions);
+    this.#filter = fields.filter;
+    this.instructions = compile(fields.filter);
+    this.program = encodeProgram(this.instructions);
     this.mounts = fields.mounts;
     this.hostname = fields.hostname;
     this.networking = fields.networking;
-    this.allowSpeculation = fields.allowSpeculation;
+    this.allowSpeculation = fields.filter.tokens.has('allowSpeculation');
     this.rootWritable = fields.rootWritable;
-    this.arch = fields.arch;
+    this.arch = fields.filter.arch;
+    this.stackTraces = fields.stackTraces;
+    this.landlock = fields.landlock;
+    this.notifiesByDefault = fields.filter.defaultAction.kind === 'notify';
+    this.notifiedSyscalls = [...numbersOf(fields.filter)]
+      .filter((number) =>
+        rulesFor(fields.filter, number).some(
+          (rule) =>
+            rule.by !== 'defaultAction' && possibleActions(rule).some(({ kind }) => kind === 'notify'),
+        ),
+      )
+      .map((number) => syscallName(number, this.arch) ?? String(number));
+  }
+
+  /**
+   * What the kernel would answer, from the very program it gets, and the rule that decided. Throws RangeError for a
+   * syscall that the policy's architecture does not have.
+   */
+  evaluate(call: EvaluatedCall): Evaluation {
+    const arch = typeof call.arch === 'number' ? call.arch : auditArch[call.arch ?? this.arch];
+    const number =
+      typeof call.syscall === 'number' ? call.syscall >>> 0 : syscallNumber(call.syscall, this.arch);
+    if (number === undefined)
+      throw new RangeError(`${this.arch} has no syscall ${JSON.stringify(call.syscall)}`);
+    const args = Array.from({ length: 6 }, (_, index) => BigInt.asUintN(64, BigInt(call.args?.[index] ?? 0)));
+    const pointer = call.instructionPointer ?? 0n;
+    const words = dataWords({ nr: number, arch, args, instructionPointer: pointer });
+    const action = actionOf(run(this.instructions, words) ?? 0);
+    if (arch !== auditArch[this.arch]) return evaluation(action, foreignRule);
+    const { rule, value } = decide(this.#filter, number, args, words);
+    // Two ways to the same answer; that they agree is what the compiler's tests are about.
+    const expected = actionOf(value);
+    if (describeAction(expected) !== describeAction(action)) {
+      throw new Error(
+        `the program says ${describeAction(action)} and the rules ${describeAction(expected)} of syscall ${number}: ` +
+          'this is a fault of sandwire’s policy compiler',
+      );
+    }
+    return evaluation(action, rule);
   }
 }

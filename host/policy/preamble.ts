@@ -1,97 +1,66 @@
-// What stands before every user's rules: the launch itself, and what a sandboxee is never given by accident.
+// What stands before every rule of the user: the launch itself, and what a sandboxee is never given by accident.
 import { Handshake, WireFd } from '../../protocol/wire.generated.js';
-import { ALLOW, ARG_32, type Bpf, ERRNO, JA32, JEQ32, JNE32, JUMP, KILL, LABEL } from './bpf/macros.js';
+import type { Action } from './actions.js';
+import type { Condition } from './conditions.js';
+import type { Rule } from './rules.js';
+import type { DangerousToken } from './tokens.js';
 
-const AT_EMPTY_PATH = 0x1000;
-const SECCOMP_FILTER_FLAG_NEW_LISTENER = 1 << 3;
+const AT_EMPTY_PATH = 0x1000n;
+const SECCOMP_FILTER_FLAG_NEW_LISTENER = 1n << 3n;
 /** CLONE_NEW{TIME,NS,CGROUP,UTS,IPC,USER,PID,NET}. */
-const CLONE_NEW_NAMESPACES = 0x7e020080;
+const CLONE_NEW_NAMESPACES = 0x7e020080n;
 /** CLONE_NEWTIME shares its bit with the exit signal in clone(), where it cannot be asked for. */
-const CLONE_NEW_NAMESPACES_IN_CLONE = 0x7e020000;
-const TIOCSTI = 0x5412;
-const TIOCLINUX = 0x541c;
+const CLONE_NEW_NAMESPACES_IN_CLONE = 0x7e020000n;
+const TIOCSTI = 0x5412n;
+const TIOCLINUX = 0x541cn;
 
-/** Pieces before whatever the policy says of a syscall. None of them lets through what could do harm. */
-export const preamble: Readonly<Record<string, Bpf>> = {
+const allow: Action = { kind: 'allow' };
+const violation: Action = { kind: 'violation' };
+
+// The kernel ignores the upper halves of all of these.
+const is = (arg: number, ...values: bigint[]): Condition => ({ kind: 'in', arg, bits: 32, values });
+const has = (arg: number, value: bigint): Condition => ({ kind: 'anyBit', arg, bits: 32, value });
+
+function rule(condition: Condition, action: Action): Rule {
+  return { by: 'preamble', body: { kind: 'when', condition, action } };
+}
+
+/** The number that is no syscall, with which a sandboxee speaks to its supervisor. */
+export const magicSyscall = Handshake.MAGIC_SYSCALL;
+
+/** All rules of the magic syscall. */
+export const magicRules: readonly Rule[] = [
+  rule(is(0, BigInt(Handshake.MAGIC_ARG_RENDEZVOUS)), { kind: 'launch' }),
+  rule(is(0, BigInt(Handshake.MAGIC_ARG_DETECT)), { kind: 'errno', errno: Handshake.MAGIC_SANDWIRE_ERRNO }),
+  rule({ kind: 'always' }, { kind: 'errno', errno: Handshake.MAGIC_ERRNO }),
+];
+
+interface Piece {
+  /** With this token the piece is left out. */
+  readonly waivedBy?: DangerousToken;
+  readonly rule: Rule;
+}
+
+/** By syscall name. None of them lets through what could do harm. */
+export const preamble: Readonly<Record<string, Piece>> = {
   // With this close the process tells the supervisor that its filter is in force.
-  close: [ARG_32(0), JEQ32(WireFd.RENDEZVOUS_FD, ALLOW)],
+  close: { rule: rule(is(0, BigInt(WireFd.RENDEZVOUS_FD)), allow) },
   // The launch. The supervisor lets it through once; later it is a violation like any other.
-  execveat: [
-    ARG_32(4),
-    JNE32(AT_EMPTY_PATH, JUMP('other')),
-    ARG_32(5),
-    JEQ32(Handshake.EXEC_MAGIC, KILL),
-    LABEL('other'),
-  ],
-  clone: [ARG_32(0), JA32(CLONE_NEW_NAMESPACES_IN_CLONE, KILL)],
-  unshare: [ARG_32(0), JA32(CLONE_NEW_NAMESPACES, KILL)],
-  seccomp: [ARG_32(1), JA32(SECCOMP_FILTER_FLAG_NEW_LISTENER, KILL)],
+  execveat: {
+    rule: rule(
+      { kind: 'all', of: [is(4, AT_EMPTY_PATH), is(5, BigInt(Handshake.EXEC_MAGIC))] },
+      { kind: 'launch' },
+    ),
+  },
+  clone: { waivedBy: 'allowNewNamespaces', rule: rule(has(0, CLONE_NEW_NAMESPACES_IN_CLONE), violation) },
+  unshare: { waivedBy: 'allowNewNamespaces', rule: rule(has(0, CLONE_NEW_NAMESPACES), violation) },
+  seccomp: {
+    waivedBy: 'allowSeccompListener',
+    rule: rule(has(1, SECCOMP_FILTER_FLAG_NEW_LISTENER), violation),
+  },
   // They put characters into the terminal's input, as if typed.
-  ioctl: [ARG_32(1), JEQ32(TIOCSTI, KILL), JEQ32(TIOCLINUX, KILL)],
-};
-
-/** The whole block of the magic syscall. */
-export const magicSyscall: { readonly number: number; readonly block: Bpf } = {
-  number: Handshake.MAGIC_SYSCALL,
-  block: [
-    ARG_32(0),
-    JEQ32(Handshake.MAGIC_ARG_RENDEZVOUS, KILL),
-    JEQ32(Handshake.MAGIC_ARG_DETECT, ERRNO(Handshake.MAGIC_SANDWIRE_ERRNO)),
-    ERRNO(Handshake.MAGIC_ERRNO),
-  ],
+  ioctl: { waivedBy: 'allowTerminalInjection', rule: rule(is(1, TIOCSTI, TIOCLINUX), violation) },
 };
 
 /** Syscalls whose arguments lie in memory, where no filter can see them; programs fall back to the older ones. */
-export const answeredWithEnosys = ['clone3'] as const;
-
-/** Can never be allowed, only answered with an errno: with them a process leaves the policy, or changes others'. */
-export const neverAllowed: ReadonlySet<string> = new Set(['ptrace', 'bpf']);
-
-/** A violation even where everything else is allowed, unless the policy names them itself. */
-export const dangerous = [
-  'ptrace',
-  'bpf',
-  'setns',
-  'mount',
-  'umount2',
-  'pivot_root',
-  'move_mount',
-  'open_tree',
-  'fsopen',
-  'fsconfig',
-  'fsmount',
-  'fspick',
-  'mount_setattr',
-  'keyctl',
-  'add_key',
-  'request_key',
-  'userfaultfd',
-  'process_vm_readv',
-  'process_vm_writev',
-  'io_uring_setup',
-  'io_uring_enter',
-  'io_uring_register',
-  'pidfd_getfd',
-  'perf_event_open',
-  'init_module',
-  'finit_module',
-  'delete_module',
-  'kexec_load',
-  'kexec_file_load',
-  'open_by_handle_at',
-  'name_to_handle_at',
-  'quotactl',
-  'swapon',
-  'swapoff',
-  'reboot',
-  'acct',
-  'chroot',
-  'lookup_dcookie',
-  'nfsservctl',
-  'fanotify_init',
-  'kcmp',
-  'iopl',
-  'ioperm',
-  'modify_ldt',
-  'vhangup',
-] as const;
+export const answeredWithEnosys: ReadonlySet<string> = new Set(['clone3']);

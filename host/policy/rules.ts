@@ -1,27 +1,63 @@
-// What is said about each syscall, in the order it was said, and how that becomes one block of BPF.
-import { assemble } from './bpf/assembler.js';
-import { type Block, toNotifying } from './bpf/compiler.js';
-import type { Instruction } from './bpf/instructions.js';
-import { type Bpf, LOAD_SYSCALL_NR } from './bpf/macros.js';
+// What is said about each syscall, in the order it was said.
+import { type Action, actionOf, describeAction, normalReturn } from './actions.js';
+import { type Instruction, Opcode } from './bpf/instructions.js';
+import { always, type Condition, describeCondition } from './conditions.js';
 import { PolicyError } from './errors.js';
 
-/** One rule: instructions that decide (unconditional) or may fall through to the next. */
+/** Decides some or all calls of a syscall; the others go on to the next rule. */
 export interface Rule {
   /** The call that made it, for messages: "allowSyscall". */
-  readonly method: string;
-  readonly program: readonly Instruction[];
-  /** Decides every call of the syscall; the text says how: "allow", "errno 2". */
-  readonly unconditional: string | undefined;
+  readonly by: string;
+  readonly body:
+    | { readonly kind: 'when'; readonly condition: Condition; readonly action: Action }
+    /** A piece of BPF that decides by returning, or falls off its end. */
+    | { readonly kind: 'program'; readonly program: readonly Instruction[] };
+}
+
+/** What a rule does with all calls of the syscall; undefined for one that may leave some to the next. */
+export function unconditional(rule: Rule): Action | undefined {
+  if (rule.body.kind === 'when') return rule.body.condition.kind === 'always' ? rule.body.action : undefined;
+  const [first] = rule.body.program;
+  return first?.code === Opcode.RETURN ? actionOf(normalReturn(first.k)) : undefined;
+}
+
+/** All actions a rule may take. A computed return may be anything. */
+export function possibleActions(rule: Rule): readonly Action[] {
+  if (rule.body.kind === 'when') return [rule.body.action];
+  return rule.body.program.flatMap(({ code, k }): Action[] => {
+    if (code === Opcode.RETURN) return [actionOf(normalReturn(k))];
+    return code === Opcode.RETURN_A ? [{ kind: 'allow' }, { kind: 'notify' }, { kind: 'violation' }] : [];
+  });
+}
+
+/** "allow", "errno EACCES when arg 0 is 1", "by 12 instructions of BPF". */
+export function describeRule(rule: Rule): string {
+  const { body } = rule;
+  if (body.kind === 'program') {
+    const action = unconditional(rule);
+    return action === undefined ? `by ${body.program.length} instructions of BPF` : describeAction(action);
+  }
+  const action = describeAction(body.action);
+  return body.condition.kind === 'always' ? action : `${action} when ${describeCondition(body.condition)}`;
+}
+
+function sameAction(one: Action, other: Action): boolean {
+  return describeAction(one) === describeAction(other);
+}
+
+export interface AddOptions {
+  /** What was said of the syscall before no longer counts. */
+  readonly override?: boolean;
 }
 
 export class Rules {
-  readonly #bySyscall = new Map<number, Rule[]>();
-  readonly #overridable = new Map<number, Rule[]>();
+  readonly #bySyscall = new Map<number, readonly Rule[]>();
+  readonly #overridable = new Map<number, readonly Rule[]>();
 
   copy(): Rules {
     const copy = new Rules();
-    for (const [number, rules] of this.#bySyscall) copy.#bySyscall.set(number, [...rules]);
-    for (const [number, rules] of this.#overridable) copy.#overridable.set(number, [...rules]);
+    for (const [number, rules] of this.#bySyscall) copy.#bySyscall.set(number, rules);
+    for (const [number, rules] of this.#overridable) copy.#overridable.set(number, rules);
     return copy;
   }
 
@@ -29,52 +65,52 @@ export class Rules {
     return new Set([...this.#bySyscall.keys(), ...this.#overridable.keys()]);
   }
 
-  has(number: number): boolean {
-    return this.#bySyscall.has(number) || this.#overridable.has(number);
+  of(number: number): readonly Rule[] {
+    return this.#bySyscall.get(number) ?? [];
   }
 
-  /** name is for messages. Throws PolicyError where two calls say opposite things of all calls of a syscall. */
-  add(number: number, name: string, rule: Rule): void {
-    const rules = this.#bySyscall.get(number) ?? [];
-    this.#bySyscall.set(number, rules);
-    if (rule.unconditional !== undefined) {
-      const present = rules.find((other) => other.unconditional !== undefined);
-      if (present?.unconditional === rule.unconditional) return;
-      if (present !== undefined) {
+  overridableOf(number: number): readonly Rule[] {
+    return this.#overridable.get(number) ?? [];
+  }
+
+  /**
+   * name is for messages. Throws PolicyError where two calls say opposite things of all calls of a syscall, and where
+   * a restriction would never be looked at because a rule before it decides everything.
+   */
+  add(number: number, name: string, rule: Rule, options: AddOptions = {}): void {
+    const rules = options.override === true ? [] : (this.#bySyscall.get(number) ?? []);
+    const deciding = rules.find((other) => unconditional(other) !== undefined);
+    const decided = deciding === undefined ? undefined : unconditional(deciding);
+    if (deciding !== undefined && decided !== undefined) {
+      const says = `${deciding.by} has said ${describeAction(decided)} for all its calls`;
+      const action = unconditional(rule);
+      if (action !== undefined && !sameAction(action, decided)) {
         throw new PolicyError(
-          rule.method,
-          `${name}: ${rule.unconditional} contradicts ${present.unconditional}, which ${present.method} has said`,
+          rule.by,
+          `${name}: ${describeAction(action)} contradicts ${deciding.by}, which has said ${describeAction(decided)}; ` +
+            'if the later is to count, say { override: true }',
         );
       }
+      const isAddition = possibleActions(rule).every(({ kind }) => kind === 'allow');
+      if (action === undefined && !isAddition) {
+        throw new PolicyError(
+          rule.by,
+          `${name}: this rule would never be looked at, since ${says}; say it first, or with { override: true }`,
+        );
+      }
+      return; // nothing new
     }
-    rules.push(rule);
+    this.#bySyscall.set(number, [...rules, rule]);
   }
 
   /** Counts only where nothing else decides. */
   addOverridable(number: number, rule: Rule): void {
     const rules = this.#overridable.get(number) ?? [];
-    this.#overridable.set(number, rules);
-    if (!rules.some((other) => other.unconditional !== undefined)) rules.push(rule);
+    if (rules.some((other) => unconditional(other) !== undefined)) return;
+    this.#overridable.set(number, [...rules, rule]);
   }
+}
 
-  /** The rules of a syscall, between what goes before and what is done when none decides. */
-  block(number: number, before: Bpf | undefined, otherwise: Block): Block {
-    const pieces: (readonly Instruction[])[] = before === undefined ? [] : [assemble(before)];
-    let decided = false;
-    for (const rule of [...(this.#bySyscall.get(number) ?? []), ...(this.#overridable.get(number) ?? [])]) {
-      pieces.push(rule.program);
-      if (rule.unconditional !== undefined) {
-        decided = true;
-        break;
-      }
-    }
-    if (!decided) pieces.push(otherwise);
-    // Each piece finds the syscall's number in A, as the first does.
-    const program = pieces.flatMap((piece, index) =>
-      index === 0 || piece.every((entry) => entry.code === 6)
-        ? piece
-        : [LOAD_SYSCALL_NR as Instruction, ...piece],
-    );
-    return toNotifying(program);
-  }
+export function allowAll(by: string): Rule {
+  return { by, body: { kind: 'when', condition: always, action: { kind: 'allow' } } };
 }

@@ -1,6 +1,13 @@
 // The guide's names for pieces of BPF: ARG, JEQ, ALLOW, …
-import { constants } from 'node:os';
-import { DataOffset, type Instruction, instruction, Opcode, ReturnAction } from './instructions.js';
+import { errnoNumber } from '../actions.js';
+import {
+  DataOffset,
+  type Instruction,
+  instruction,
+  NotificationReason,
+  Opcode,
+  ReturnAction,
+} from './instructions.js';
 
 /** A jump to a label, or the label itself; resolved when the policy is built. Jumps go forward only. */
 export interface LabelReference {
@@ -20,14 +27,14 @@ export const ALLOW: Instruction = instruction(Opcode.RETURN, ReturnAction.ALLOW)
 export const KILL: Instruction = instruction(Opcode.RETURN, ReturnAction.KILL_THREAD);
 export const DENY: Instruction = KILL;
 
-/** An errno by number or name. Throws RangeError. */
-export function errnoNumber(errno: number | string): number {
-  const number = typeof errno === 'number' ? errno : (constants.errno as Record<string, number>)[errno];
-  if (number === undefined || !Number.isInteger(number) || number < 0 || number > 4095) {
-    throw new RangeError(`${JSON.stringify(errno)} is no errno`);
-  }
-  return number;
-}
+/** The host's onSyscall handlers are asked. */
+export const NOTIFY: Instruction = instruction(
+  Opcode.RETURN,
+  ReturnAction.USER_NOTIF | NotificationReason.NOTIFY,
+);
+/** What a monitor decides: the same as NOTIFY. */
+export const SANDBOX2_TRACE: Instruction = NOTIFY;
+export const TRACE = (_data: number): Instruction => NOTIFY;
 
 /** The syscall fails with this errno, by number or name. */
 export const ERRNO = (errno: number | string): Instruction =>
@@ -60,6 +67,8 @@ export function ARG(index: number): Bpf {
     instruction(Opcode.STORE, 1),
   ];
 }
+
+export const ARG_64 = ARG;
 
 function word(value: number): number {
   if (!Number.isInteger(value) || value < -0x80000000 || value > 0xffffffff) {
@@ -161,6 +170,26 @@ export const JA = (value: number | bigint, action: BpfAction): Bpf => [
   action,
   loadHigh,
 ];
+
+const join = (lowWord: number, highWord: number): bigint =>
+  (BigInt(word(highWord)) << 32n) | BigInt(word(lowWord));
+
+// The same with the two words of the value.
+
+export const JEQ64 = (lowWord: number, highWord: number, action: BpfAction): Bpf =>
+  JEQ(join(lowWord, highWord), action);
+export const JNE64 = (lowWord: number, highWord: number, action: BpfAction): Bpf =>
+  JNE(join(lowWord, highWord), action);
+export const JGT64 = (lowWord: number, highWord: number, action: BpfAction): Bpf =>
+  JGT(join(lowWord, highWord), action);
+export const JGE64 = (lowWord: number, highWord: number, action: BpfAction): Bpf =>
+  JGE(join(lowWord, highWord), action);
+export const JLT64 = (lowWord: number, highWord: number, action: BpfAction): Bpf =>
+  JLT(join(lowWord, highWord), action);
+export const JLE64 = (lowWord: number, highWord: number, action: BpfAction): Bpf =>
+  JLE(join(lowWord, highWord), action);
+export const JA64 = (lowWord: number, highWord: number, action: BpfAction): Bpf =>
+  JA(join(lowWord, highWord), action);
 
 /** Goes on at LABEL(name), which must come later in the same piece. */
 export const JUMP = (name: string): LabelReference => ({ kind: 'jump', name });

@@ -1,0 +1,105 @@
+// What a rule does with a syscall, as data and as the value a seccomp program returns for it.
+import { constants } from 'node:os';
+import { NotificationReason, ReturnAction } from './bpf/instructions.js';
+
+export type Action =
+  | { readonly kind: 'allow' }
+  /** It does nothing and fails. */
+  | { readonly kind: 'errno'; readonly errno: number }
+  /** It does nothing, and the sandbox ends. */
+  | { readonly kind: 'violation' }
+  /** It does nothing, and the thread gets SIGSYS with this in si_errno. */
+  | { readonly kind: 'trap'; readonly data: number }
+  /** The host is asked. */
+  | { readonly kind: 'notify' }
+  /** The supervisor's own: the exec, or the end of sandboxMeHere(), that puts the policy in force. */
+  | { readonly kind: 'launch' };
+
+const errnoNames = new Map<number, string>();
+for (const [name, number] of Object.entries(constants.errno)) {
+  if (!errnoNames.has(number)) errnoNames.set(number, name);
+}
+
+/** "ENOENT"; undefined for a number without a name. */
+export function errnoName(number: number): string | undefined {
+  return errnoNames.get(number);
+}
+
+/** An errno by number or name. Throws RangeError. The kernel takes 0 to 4095 (MAX_ERRNO). */
+export function errnoNumber(errno: number | string): number {
+  const number = typeof errno === 'number' ? errno : (constants.errno as Record<string, number>)[errno];
+  if (number === undefined || !Number.isInteger(number) || number < 0 || number > 4095) {
+    throw new RangeError(`${JSON.stringify(errno)} is no errno`);
+  }
+  return number;
+}
+
+export function returnValue(action: Action): number {
+  switch (action.kind) {
+    case 'allow':
+      return ReturnAction.ALLOW;
+    case 'errno':
+      return ReturnAction.ERRNO | action.errno;
+    case 'violation':
+      return ReturnAction.USER_NOTIF | NotificationReason.VIOLATION;
+    case 'trap':
+      return ReturnAction.TRAP | action.data;
+    case 'notify':
+      return ReturnAction.USER_NOTIF | NotificationReason.NOTIFY;
+    case 'launch':
+      return ReturnAction.USER_NOTIF | NotificationReason.LAUNCH;
+  }
+}
+
+/**
+ * Every way to die becomes a notification, which the supervisor takes for a violation; so does a notification that is
+ * none of ours.
+ */
+export function normalReturn(value: number): number {
+  const action = (value & 0xffff0000) >>> 0;
+  switch (action) {
+    case ReturnAction.ALLOW:
+      return ReturnAction.ALLOW;
+    case ReturnAction.LOG:
+    case ReturnAction.ERRNO:
+    case ReturnAction.TRAP:
+      return value >>> 0;
+    case ReturnAction.USER_NOTIF:
+      return (value & 0xffff) === NotificationReason.NOTIFY
+        ? value >>> 0
+        : ReturnAction.USER_NOTIF | NotificationReason.VIOLATION;
+    default:
+      return ReturnAction.USER_NOTIF | NotificationReason.VIOLATION;
+  }
+}
+
+/** What a program's value means. KILL_* only comes from arithmetic of the caller's own BPF. */
+export function actionOf(value: number): Action {
+  const data = value & 0xffff;
+  switch ((value & 0xffff0000) >>> 0) {
+    case ReturnAction.ALLOW:
+    case ReturnAction.LOG:
+      return { kind: 'allow' };
+    case ReturnAction.ERRNO:
+      return { kind: 'errno', errno: Math.min(data, 4095) };
+    case ReturnAction.TRAP:
+      return { kind: 'trap', data };
+    case ReturnAction.USER_NOTIF:
+      if (data === NotificationReason.NOTIFY) return { kind: 'notify' };
+      return { kind: data === NotificationReason.LAUNCH ? 'launch' : 'violation' };
+    default:
+      return { kind: 'violation' };
+  }
+}
+
+/** "allow", "errno ENOENT", "violation", "trap 5", "notify". */
+export function describeAction(action: Action): string {
+  switch (action.kind) {
+    case 'errno':
+      return `errno ${errnoName(action.errno) ?? action.errno}`;
+    case 'trap':
+      return `trap ${action.data}`;
+    default:
+      return action.kind;
+  }
+}

@@ -1,0 +1,169 @@
+// Conditions as expressions: (arg) => arg(0).in(AF_UNIX, AF_INET).
+import type { Comparison, Condition } from './conditions.js';
+import { type ArgumentKind, argumentKinds } from './tables/arguments.js';
+
+/** A value an argument is compared with. Negative ones are what they are in two's complement: -1 is all bits. */
+export type ArgumentValue = number | bigint;
+
+const wide: ReadonlySet<ArgumentKind> = new Set(['size', 'pointer', 'path', 'address', 'long']);
+
+/** How much of an argument the kernel looks at; undefined where the tables do not know the syscall. */
+export function argumentBits(syscall: string, index: number): 32 | 64 | undefined {
+  const kind = argumentKinds.get(syscall)?.[index];
+  return kind === undefined ? undefined : wide.has(kind) ? 64 : 32;
+}
+
+/**
+ * One argument of a syscall. An int (a descriptor, flags, a mode …) is compared by its lower 32 bits, since the kernel
+ * ignores the others; a long, a size or an address by all 64. Comparisons are unsigned. Throws RangeError for a value
+ * that does not fit.
+ */
+export class Argument {
+  readonly #index: number;
+  readonly #bits: 32 | 64 | undefined;
+  readonly #mask: bigint | undefined;
+  readonly #syscall: string;
+
+  constructor(syscall: string, index: number, bits: 32 | 64 | undefined, mask?: bigint) {
+    this.#syscall = syscall;
+    this.#index = index;
+    this.#bits = bits;
+    this.#mask = mask;
+  }
+
+  /** The lower 32 bits, whatever the tables say. */
+  get u32(): Argument {
+    return new Argument(this.#syscall, this.#index, 32, this.#mask);
+  }
+
+  /** All 64 bits, whatever the tables say. */
+  get u64(): Argument {
+    return new Argument(this.#syscall, this.#index, 64, this.#mask);
+  }
+
+  /** Only these bits of the argument: arg(1).mask(0x7f).eq(0). */
+  mask(bits: ArgumentValue): Argument {
+    return new Argument(this.#syscall, this.#index, this.#bits, this.#value(bits));
+  }
+
+  eq(value: ArgumentValue): Condition {
+    return this.#compare('==', value);
+  }
+
+  ne(value: ArgumentValue): Condition {
+    return this.#compare('!=', value);
+  }
+
+  lt(value: ArgumentValue): Condition {
+    return this.#compare('<', value);
+  }
+
+  le(value: ArgumentValue): Condition {
+    return this.#compare('<=', value);
+  }
+
+  gt(value: ArgumentValue): Condition {
+    return this.#compare('>', value);
+  }
+
+  ge(value: ArgumentValue): Condition {
+    return this.#compare('>=', value);
+  }
+
+  /** One of these. */
+  in(...values: ArgumentValue[]): Condition {
+    if (values.length === 0) throw new RangeError('in() needs at least one value');
+    const list = [...new Set(values.map((value) => this.#value(value)))];
+    return { kind: 'in', ...this.#subject(), values: list };
+  }
+
+  /** None of these. */
+  notIn(...values: ArgumentValue[]): Condition {
+    return { kind: 'not', of: this.in(...values) };
+  }
+
+  /** From the first to the second, both included. */
+  between(first: ArgumentValue, last: ArgumentValue): Condition {
+    return { kind: 'all', of: [this.ge(first), this.le(last)] };
+  }
+
+  /** At least one of these bits is set. */
+  hasAny(bits: ArgumentValue): Condition {
+    const value = this.#value(bits) & (this.#mask ?? -1n);
+    return { kind: 'anyBit', arg: this.#index, bits: this.#width(), value };
+  }
+
+  /** None of these bits is set. */
+  hasNone(bits: ArgumentValue): Condition {
+    return { kind: 'not', of: this.hasAny(bits) };
+  }
+
+  /** All of these bits are set, whatever the others are. */
+  hasAll(bits: ArgumentValue): Condition {
+    return this.mask(this.#value(bits) & (this.#mask ?? -1n)).eq(bits);
+  }
+
+  /** No bit but these is set. */
+  hasOnly(bits: ArgumentValue): Condition {
+    return this.hasNone(BigInt.asUintN(this.#width(), ~this.#value(bits)));
+  }
+
+  #width(): 32 | 64 {
+    if (this.#bits === undefined) {
+      const self = `arg(${this.#index})`;
+      throw new RangeError(
+        `whether ${self} of ${this.#syscall} is of 32 or 64 bits is not in the tables: say ${self}.u32 or ${self}.u64`,
+      );
+    }
+    return this.#bits;
+  }
+
+  #value(value: ArgumentValue): bigint {
+    const bits = this.#width();
+    if (typeof value !== 'bigint' && !Number.isSafeInteger(value)) {
+      throw new RangeError(`${String(value)} is no whole number; take a bigint for one above 2**53`);
+    }
+    const whole = BigInt(value);
+    if (whole < -(1n << BigInt(bits - 1)) || whole >= 1n << BigInt(bits)) {
+      throw new RangeError(`${whole} does not fit into the ${bits} bits of arg(${this.#index})`);
+    }
+    return BigInt.asUintN(bits, whole);
+  }
+
+  #subject() {
+    const mask = this.#mask === undefined ? {} : { mask: this.#mask };
+    return { arg: this.#index, bits: this.#width(), ...mask };
+  }
+
+  #compare(op: Comparison, value: ArgumentValue): Condition {
+    const isOrder = op !== '==' && op !== '!=';
+    if (isOrder && value < 0) throw new RangeError(`comparisons are unsigned, and ${value} is negative`);
+    return { kind: 'compare', ...this.#subject(), op, value: this.#value(value) };
+  }
+}
+
+/** What a condition is written with: arg(0) is the first argument. */
+export type ArgumentOf = (index: number) => Argument;
+
+export function argumentsOf(syscall: string): ArgumentOf {
+  return (index) => {
+    if (!Number.isInteger(index) || index < 0 || index > 5) {
+      throw new RangeError(`a syscall has the arguments 0 to 5, and no argument ${index}`);
+    }
+    return new Argument(syscall, index, argumentBits(syscall, index));
+  };
+}
+
+/** All of them hold. */
+export function allOf(...conditions: Condition[]): Condition {
+  return { kind: 'all', of: conditions };
+}
+
+/** At least one of them holds. */
+export function anyOf(...conditions: Condition[]): Condition {
+  return { kind: 'any', of: conditions };
+}
+
+export function not(condition: Condition): Condition {
+  return { kind: 'not', of: condition };
+}

@@ -1,0 +1,183 @@
+// BPF as a graph: what each instruction leads to, instead of how far it jumps. Equal tails are one node, so rules that
+// end alike share code whatever syscall they belong to. Classic BPF only jumps forward, so there are no cycles.
+import { type Instruction, isJump, Opcode } from './instructions.js';
+
+export type Node = ReturnNode | StepNode | TestNode;
+
+interface Common {
+  readonly id: number;
+  readonly code: number;
+  readonly k: number;
+  /** Words of M that are read from here on before they are written, as bits. */
+  readonly readsMemory: number;
+  /** Whether what A holds on the way in matters. */
+  readonly readsA: boolean;
+}
+
+export interface ReturnNode extends Common {
+  readonly kind: 'return';
+}
+
+/** An instruction that goes on to the next. */
+export interface StepNode extends Common {
+  readonly kind: 'step';
+  readonly next: Node;
+}
+
+/** A conditional jump. */
+export interface TestNode extends Common {
+  readonly kind: 'test';
+  readonly yes: Node;
+  readonly no: Node;
+}
+
+const overwritesA = new Set<number>([
+  Opcode.LOAD,
+  Opcode.LOAD_LENGTH,
+  Opcode.LOAD_IMMEDIATE,
+  Opcode.LOAD_MEMORY,
+  Opcode.TXA,
+]);
+const ignoresA = new Set<number>([Opcode.LOAD_X_LENGTH, Opcode.LOAD_X_IMMEDIATE, Opcode.LOAD_X_MEMORY]);
+
+/** Makes nodes, each once; leaves out what has no effect. */
+export class Graph {
+  readonly #nodes = new Map<string, Node>();
+  #nextId = 0;
+
+  /** How many different nodes there are. */
+  get size(): number {
+    return this.#nodes.size;
+  }
+
+  /** RET k, or RET A. */
+  return(k: number, code: number = Opcode.RETURN): Node {
+    const key = `${code} ${k}`;
+    const present = this.#nodes.get(key);
+    if (present !== undefined) return present;
+    return this.#keep(key, {
+      kind: 'return',
+      id: this.#nextId++,
+      code,
+      k,
+      readsMemory: 0,
+      readsA: code === Opcode.RETURN_A,
+    });
+  }
+
+  step(code: number, k: number, next: Node): Node {
+    if (overwritesA.has(code) && !next.readsA) return next;
+    const isStore = code === Opcode.STORE || code === Opcode.STORE_X;
+    if (isStore && ((next.readsMemory >> k) & 1) === 0) return next;
+    const key = `${code} ${k} ${next.id}`;
+    const present = this.#nodes.get(key);
+    if (present !== undefined) return present;
+    const isMemoryLoad = code === Opcode.LOAD_MEMORY || code === Opcode.LOAD_X_MEMORY;
+    const readsMemory = isStore
+      ? next.readsMemory & ~(1 << k)
+      : next.readsMemory | (isMemoryLoad ? 1 << k : 0);
+    const readsA = overwritesA.has(code)
+      ? false
+      : code === Opcode.STORE_X || ignoresA.has(code)
+        ? next.readsA
+        : true;
+    return this.#keep(key, { kind: 'step', id: this.#nextId++, code, k, next, readsMemory, readsA });
+  }
+
+  test(code: number, k: number, yes: Node, no: Node): Node {
+    if (yes === no) return yes;
+    const key = `${code} ${k} ${yes.id} ${no.id}`;
+    const present = this.#nodes.get(key);
+    if (present !== undefined) return present;
+    return this.#keep(key, {
+      kind: 'test',
+      id: this.#nextId++,
+      code,
+      k,
+      yes,
+      no,
+      readsMemory: yes.readsMemory | no.readsMemory,
+      readsA: true,
+    });
+  }
+
+  #keep(key: string, node: Node): Node {
+    this.#nodes.set(key, node);
+    return node;
+  }
+
+  /** A piece of BPF; what falls off its end goes on at afterwards. adjust: what a returned value becomes. */
+  program(program: readonly Instruction[], afterwards: Node, adjust: (value: number) => number): Node {
+    const nodes: Node[] = [];
+    nodes[program.length] = afterwards;
+    for (let at = program.length - 1; at >= 0; at--) {
+      const { code, jt, jf, k } = program[at] as Instruction;
+      const ahead = (distance: number) => nodes[at + 1 + distance] as Node;
+      if (code === Opcode.RETURN) nodes[at] = this.return(adjust(k));
+      else if (code === Opcode.RETURN_A) nodes[at] = this.return(0, code);
+      else if (code === Opcode.JUMP) nodes[at] = ahead(k);
+      else if (isJump(code)) nodes[at] = this.test(code, (code & 8) === 0 ? k : 0, ahead(jt), ahead(jf));
+      else nodes[at] = this.step(code, k, ahead(0));
+    }
+    return nodes[0] as Node;
+  }
+
+  /** The same with loads left out of what A, M[0] or M[1] hold anyway. */
+  withoutNeedlessLoads(root: Node): Node {
+    return new Forwarding(this).from(root, unknown, unknown, unknown);
+  }
+}
+
+/** What a register holds: a word of struct seccomp_data by its offset, or this. */
+const unknown = -1;
+
+class Forwarding {
+  readonly #graph: Graph;
+  readonly #done = new Map<string, Node>();
+
+  constructor(graph: Graph) {
+    this.#graph = graph;
+  }
+
+  from(node: Node, a: number, m0: number, m1: number): Node {
+    if (node.kind === 'return') return node;
+    // What is not read does not make two ways different.
+    const [first, second] = [node.readsMemory & 1 ? m0 : unknown, node.readsMemory & 2 ? m1 : unknown];
+    const key = `${node.id} ${a} ${first} ${second}`;
+    const present = this.#done.get(key);
+    if (present !== undefined) return present;
+    const made =
+      node.kind === 'test'
+        ? this.#graph.test(
+            node.code,
+            node.k,
+            this.from(node.yes, a, first, second),
+            this.from(node.no, a, first, second),
+          )
+        : this.#step(node, a, first, second);
+    this.#done.set(key, made);
+    return made;
+  }
+
+  #step({ code, k, next }: StepNode, a: number, m0: number, m1: number): Node {
+    if (code === Opcode.STORE && k <= 1) {
+      return this.#graph.step(code, k, k === 0 ? this.from(next, a, a, m1) : this.from(next, a, m0, a));
+    }
+    if (code === Opcode.STORE_X && k <= 1) {
+      return this.#graph.step(
+        code,
+        k,
+        k === 0 ? this.from(next, a, unknown, m1) : this.from(next, a, m0, unknown),
+      );
+    }
+    const word =
+      code === Opcode.LOAD ? k : code === Opcode.LOAD_MEMORY && k <= 1 ? (k === 0 ? m0 : m1) : unknown;
+    if (word !== unknown) {
+      const then = this.from(next, word, m0, m1);
+      return word === a ? then : this.#graph.step(Opcode.LOAD, word, then);
+    }
+    const keepsA =
+      code === Opcode.STORE || code === Opcode.STORE_X || code === Opcode.TAX || ignoresA.has(code);
+    return this.#graph.step(code, k, this.from(next, keepsA ? a : unknown, m0, m1));
+  }
+}

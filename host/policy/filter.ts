@@ -1,0 +1,172 @@
+// The middle of the compiler: for each syscall the list of rules that decide it, first match first; and from there to
+// BPF. An order a user can predict: preamble, the policy's rules as they were called, presets' defaults, default action.
+import { type Action, normalReturn, returnValue } from './actions.js';
+import { Graph, type Node } from './bpf/graph.js';
+import { DataOffset, type Instruction, maxInstructions, Opcode } from './bpf/instructions.js';
+import { run } from './bpf/interpreter.js';
+import { layOut, reachable } from './bpf/layout.js';
+import { compileCondition } from './compile-condition.js';
+import { always, holds } from './conditions.js';
+import { PolicyError } from './errors.js';
+import { answeredWithEnosys, magicRules, magicSyscall, preamble } from './preamble.js';
+import type { Rule, Rules } from './rules.js';
+import { type Arch, auditArch, foreignFrom, syscallName, syscallNumber } from './syscalls.js';
+import { type DangerousToken, guardedSyscalls, guardOf } from './tokens.js';
+
+export interface Filter {
+  readonly arch: Arch;
+  readonly rules: Rules;
+  readonly tokens: ReadonlySet<DangerousToken>;
+  /** For what no rule decides. */
+  readonly defaultAction: Action & { readonly kind: 'allow' | 'violation' | 'notify' };
+}
+
+/** Another architecture's entry, or the x32 interface. */
+export const foreignRule: Rule = {
+  by: 'preamble',
+  body: { kind: 'when', condition: always, action: { kind: 'violation' } },
+};
+
+function lastRule(filter: Filter, number: number): Rule {
+  const name = syscallName(number, filter.arch) ?? '';
+  const say = (by: string, action: Action): Rule => ({
+    by,
+    body: { kind: 'when', condition: always, action },
+  });
+  if (answeredWithEnosys.has(name)) return say('preamble', { kind: 'errno', errno: 38 });
+  const token = guardOf(name);
+  if (token !== undefined && !filter.tokens.has(token)) return say('preamble', { kind: 'violation' });
+  return say('defaultAction', filter.defaultAction);
+}
+
+/** All that decides a syscall, in order; the last decides whatever is left. */
+export function rulesFor(filter: Filter, number: number): readonly Rule[] {
+  if (number === magicSyscall) return magicRules;
+  const piece = preamble[syscallName(number, filter.arch) ?? ''];
+  const waived = piece?.waivedBy !== undefined && filter.tokens.has(piece.waivedBy);
+  return [
+    ...(piece === undefined || waived ? [] : [piece.rule]),
+    ...filter.rules.of(number),
+    ...filter.rules.overridableOf(number),
+    lastRule(filter, number),
+  ];
+}
+
+/** The rule that decides a call on the filter's own architecture, and the value it returns. */
+export function decide(
+  filter: Filter,
+  number: number,
+  args: readonly bigint[],
+  words: Uint32Array,
+): { rule: Rule; value: number } {
+  const foreign = foreignFrom[filter.arch];
+  if (foreign !== undefined && number >= foreign)
+    return { rule: foreignRule, value: returnValue({ kind: 'violation' }) };
+  for (const rule of rulesFor(filter, number)) {
+    if (rule.body.kind === 'when') {
+      if (holds(rule.body.condition, args)) return { rule, value: returnValue(rule.body.action) };
+    } else {
+      const value = run(rule.body.program, words, number);
+      if (value !== undefined) return { rule, value: normalReturn(value) };
+    }
+  }
+  throw new Error(`no rule decides syscall ${number}`); // the last one always does
+}
+
+/** The numbers that something is said about. */
+export function numbersOf(filter: Filter): ReadonlySet<number> {
+  const numbers = new Set<number>(filter.rules.numbers).add(magicSyscall);
+  const names = [...Object.keys(preamble), ...answeredWithEnosys, ...Object.values(guardedSyscalls).flat()];
+  for (const name of names) {
+    const number = syscallNumber(name, filter.arch);
+    if (number !== undefined) numbers.add(number);
+  }
+  return numbers;
+}
+
+function compileRules(graph: Graph, rules: readonly Rule[]): Node {
+  const nowhere = graph.return(returnValue({ kind: 'violation' }));
+  return rules.reduceRight((afterwards, { body }) => {
+    if (body.kind === 'when') {
+      return compileCondition(graph, body.condition, graph.return(returnValue(body.action)), afterwards);
+    }
+    // A piece finds the syscall's number in A.
+    return graph.step(Opcode.LOAD, DataOffset.nr, graph.program(body.program, afterwards, normalReturn));
+  }, nowhere);
+}
+
+interface Interval {
+  readonly from: number;
+  readonly node: Node;
+}
+
+/** The numbers as intervals that lead to the same node; the first begins at 0. */
+function intervalsOf(
+  blocks: ReadonlyMap<number, Node>,
+  otherwise: Node,
+  foreign: Node | undefined,
+  from = 0,
+) {
+  const intervals: Interval[] = [];
+  const add = (start: number, node: Node) => {
+    if (intervals.at(-1)?.from === start) intervals.pop();
+    if (intervals.at(-1)?.node !== node) intervals.push({ from: start, node });
+  };
+  add(0, otherwise);
+  for (const [number, node] of [...blocks].sort(([a], [b]) => a - b)) {
+    add(number, node);
+    add(number + 1, otherwise);
+  }
+  if (foreign !== undefined) add(from, foreign);
+  return intervals;
+}
+
+/**
+ * A balanced search tree over the intervals: no syscall waits behind a chain of others. Only the number and the
+ * architecture are looked at on the way, so the kernel can tell in advance which numbers are always allowed (its bitmap
+ * of constant actions, seccomp_cache_prepare()).
+ */
+function searchTree(graph: Graph, intervals: readonly Interval[], first: number, last: number): Node {
+  if (first === last) return (intervals[first] as Interval).node;
+  const middle = (first + last + 1) >> 1;
+  return graph.test(
+    Opcode.JUMP_IF_GREATER_OR_EQUAL,
+    (intervals[middle] as Interval).from,
+    searchTree(graph, intervals, middle, last),
+    searchTree(graph, intervals, first, middle - 1),
+  );
+}
+
+function tooLong(filter: Filter, length: number, blocks: ReadonlyMap<number, Node>): PolicyError {
+  const sizes = [...blocks].map(([number, node]) => ({ number, size: reachable(node).length }));
+  sizes.sort((a, b) => b.size - a.size);
+  const largest = sizes.slice(0, 5).map(({ number, size }) => {
+    const methods = new Set(filter.rules.of(number).map((rule) => rule.by));
+    return `${syscallName(number, filter.arch) ?? number} ${size} (${[...methods].join(', ') || 'preamble'})`;
+  });
+  return new PolicyError(
+    'build',
+    `the policy takes ${length} instructions and the kernel takes ${maxInstructions}; it speaks of ${blocks.size} ` +
+      `syscalls, and the rules of these take the most: ${largest.join(', ')}`,
+  );
+}
+
+/** Throws PolicyError where it is longer than the kernel takes. */
+export function compile(filter: Filter): readonly Instruction[] {
+  const graph = new Graph();
+  const violation = graph.return(returnValue({ kind: 'violation' }));
+  const blocks = new Map<number, Node>();
+  const foreign = foreignFrom[filter.arch];
+  for (const number of numbersOf(filter)) blocks.set(number, compileRules(graph, rulesFor(filter, number)));
+  const otherwise = graph.return(returnValue(filter.defaultAction));
+  const intervals = intervalsOf(blocks, otherwise, foreign === undefined ? undefined : violation, foreign);
+  const tree = graph.step(Opcode.LOAD, DataOffset.nr, searchTree(graph, intervals, 0, intervals.length - 1));
+  const root = graph.step(
+    Opcode.LOAD,
+    DataOffset.arch,
+    graph.test(Opcode.JUMP_IF_EQUAL, auditArch[filter.arch], tree, violation),
+  );
+  const program = layOut(graph.withoutNeedlessLoads(root));
+  if (program.length > maxInstructions) throw tooLong(filter, program.length, blocks);
+  return program;
+}

@@ -1,0 +1,274 @@
+// What whole parts of a program do: C library start-up, memory allocators, runtimes. Checked by running programs of the
+// machine under them (test/policy/programs.test.ts).
+import { WireFd } from '../../../protocol/wire.generated.js';
+import type { ArgumentOf } from '../arguments.js';
+import type { Condition } from '../conditions.js';
+import * as families from './families.js';
+import * as n from './numbers.js';
+import type { Preset } from './preset.js';
+
+const rw = n.PROT_READ | n.PROT_WRITE;
+const rx = n.PROT_READ | n.PROT_EXEC;
+const anonymous = n.MAP_PRIVATE | n.MAP_ANONYMOUS;
+
+/** One of these pairs of protection and flags. */
+const mapping =
+  (...pairs: readonly (readonly [protection: number, ...flags: number[]])[]) =>
+  (arg: ArgumentOf): Condition => ({
+    kind: 'any',
+    of: pairs.map(([protection, ...flags]) => ({
+      kind: 'all',
+      of: [arg(2).eq(protection), arg(3).in(...flags)],
+    })),
+  });
+
+const signalMask =
+  (...how: number[]) =>
+  (arg: ArgumentOf): Condition =>
+    arg(0).in(...how);
+
+export const systemMalloc: Preset = {
+  allow: ['munmap', 'brk'],
+  when: [
+    ['mremap', (arg) => arg(3).eq(n.MREMAP_MAYMOVE)],
+    [
+      'mmap',
+      mapping(
+        [rw, anonymous, anonymous | n.MAP_NORESERVE],
+        [n.PROT_NONE, anonymous, anonymous | n.MAP_NORESERVE],
+      ),
+    ],
+    // Arenas are reserved without access and opened up piece by piece; MADV_DONTNEED gives them back.
+    ['mprotect', (arg) => arg(2).in(rw, n.PROT_NONE)],
+    ['madvise', (arg) => arg(2).in(n.MADV_DONTNEED, n.MADV_FREE, 14, 15)],
+  ],
+  // malloc() takes a random number for tcache once.
+  includes: [families.futexWake, families.getRandom],
+};
+
+export const scudoMalloc: Preset = {
+  allow: ['munmap', 'nanosleep'],
+  when: [
+    ['madvise', (arg) => arg(2).in(2, 4, 24, 9, 14, 15, 16, 25)],
+    [
+      'mmap',
+      mapping(
+        [
+          rw,
+          ...[0, n.MAP_FIXED, n.MAP_NORESERVE, n.MAP_FIXED | n.MAP_NORESERVE].map(
+            (flags) => anonymous | flags,
+          ),
+        ],
+        [n.PROT_NONE, anonymous | n.MAP_NORESERVE],
+      ),
+    ],
+  ],
+  otherwise: [
+    ['open', 'ENOENT'],
+    ['openat', 'ENOENT'],
+  ],
+  includes: [
+    families.time,
+    families.futexWake,
+    families.getRandom,
+    families.getPids,
+    families.wipeOnFork,
+    families.prctlSetVma,
+  ],
+};
+
+const readOnlyOpen: Preset = {
+  when: [
+    // O_ACCMODE, O_CREAT and O_TRUNC
+    ['open', (arg) => arg(1).hasNone(0o1103)],
+    ['openat', (arg) => arg(2).hasNone(0o1103)],
+  ],
+};
+
+/** Programs read the list of CPUs for it, from the /proc and /sys/devices/system/cpu that the builder mounts. */
+export const restartableSequences: Preset = {
+  allow: ['rseq', 'getcpu', 'membarrier', 'close'],
+  when: [
+    ['rt_sigprocmask', signalMask(n.SIG_SETMASK)],
+    ['mmap', mapping([rw, anonymous])],
+  ],
+  includes: [
+    families.futexWait,
+    families.futexWake,
+    families.read,
+    readOnlyOpen,
+    families.poll,
+    families.prctlSetVma,
+  ],
+};
+
+export const slowFences: Preset = { allow: ['sched_getaffinity', 'sched_setaffinity'] };
+
+export const tcMalloc: Preset = {
+  allow: ['munmap', 'nanosleep', 'brk', 'mincore', 'membarrier', 'lseek'],
+  when: [
+    ['madvise', (arg) => arg(2).in(4, 8, 14, 15, 21, 22, 24)],
+    ['mprotect', (arg) => arg(2).in(rw, n.PROT_NONE)],
+    [
+      'mmap',
+      mapping(
+        [rw, anonymous],
+        [
+          n.PROT_NONE,
+          anonymous,
+          anonymous | n.MAP_NORESERVE,
+          anonymous | n.MAP_FIXED_NOREPLACE,
+          anonymous | n.MAP_NORESERVE | n.MAP_FIXED_NOREPLACE,
+        ],
+      ),
+    ],
+  ],
+  otherwise: [['process_vm_readv', 'ENOSYS']],
+  includes: [
+    families.time,
+    restartableSequences,
+    families.getPids,
+    families.getRandom,
+    families.wipeOnFork,
+    families.poll,
+  ],
+};
+
+/** What the runtimes of ASan, MSan, TSan and UBSan (gcc and clang) do beside the program. */
+export const sanitizers: Preset = {
+  allow: ['munmap', 'brk', 'sigaltstack', 'getrlimit', 'sched_yield', 'sched_getaffinity', 'close', 'gettid'],
+  when: [
+    ['mmap', (arg) => ({ kind: 'all', of: [arg(2).hasNone(n.PROT_EXEC), arg(3).hasAll(anonymous)] })],
+    ['mprotect', (arg) => arg(2).hasNone(n.PROT_EXEC)],
+    ['madvise', (arg) => arg(2).in(4, 14, 15, 16, 17)],
+    ['personality', (arg) => arg(0).in(0xffffffff, 0, 0x40000)],
+    // PR_GET_DUMPABLE, PR_SET_DUMPABLE, PR_SET_PTRACER (as an errno it is harmless): read by the leak checker.
+    ['prctl', (arg) => arg(0).in(3, 4)],
+  ],
+  otherwise: [
+    ['prctl', 'EINVAL'],
+    ['ptrace', 'EPERM'],
+  ],
+  includes: [
+    families.read,
+    families.write,
+    readOnlyOpen,
+    families.stat,
+    families.access,
+    families.readlink,
+    families.futexWait,
+    families.futexWake,
+    families.getIds,
+    families.getPids,
+    families.getRandom,
+    families.getRlimit,
+    families.handleSignals,
+    families.prctlSetName,
+    families.prctlSetVma,
+    families.tcgets,
+    families.time,
+    families.wipeOnFork,
+  ],
+};
+
+/** What the runtime of coverage instrumentation does when it writes its file. */
+export const coverage: Preset = {
+  allow: ['ftruncate', 'lseek', 'close', 'getcwd', 'munmap'],
+  when: [
+    ['mmap', (arg) => arg(2).hasNone(n.PROT_EXEC)],
+    ['fcntl', (arg) => arg(1).in(1, 2, 3, 5, 6, 7, 37, 38)],
+  ],
+  includes: [families.read, families.write, families.open, families.stat, families.mkdir, families.getPids],
+};
+
+export const staticStartup: Preset = {
+  allow: ['uname', 'brk', 'set_tid_address', 'set_robust_list', 'rseq', 'rt_sigprocmask'],
+  when: [
+    // The C library's own realtime signals.
+    ['rt_sigaction', (arg) => arg(0).in(32, 33, 34)],
+    ['arch_prctl', (arg) => arg(0).eq(n.ARCH_SET_FS)],
+    ['mprotect', (arg) => arg(2).eq(n.PROT_READ)],
+  ],
+  otherwise: [
+    ['readlink', 'ENOENT'],
+    ['readlinkat', 'ENOENT'],
+    ['sigaltstack', 'ENOSYS'],
+    // CET and the like: an arch_prctl that the kernel does not know either.
+    ['arch_prctl', 'EINVAL'],
+  ],
+  includes: [families.getRlimit, families.getRandom, families.futexWaitBitset],
+};
+
+export const dynamicStartup: Preset = {
+  allow: ['lseek', 'close', 'munmap'],
+  when: [
+    ['mprotect', (arg) => arg(2).in(n.PROT_READ, n.PROT_NONE, rw, rx)],
+    [
+      'mmap',
+      mapping(
+        [
+          n.PROT_READ,
+          ...[0, n.MAP_DENYWRITE, n.MAP_FIXED, n.MAP_FIXED | n.MAP_DENYWRITE].map(
+            (flags) => n.MAP_PRIVATE | flags,
+          ),
+        ],
+        [
+          rw,
+          n.MAP_PRIVATE | n.MAP_FIXED | n.MAP_DENYWRITE,
+          n.MAP_PRIVATE | n.MAP_FIXED,
+          // musl maps a library whole and writable first.
+          n.MAP_PRIVATE,
+          anonymous,
+          anonymous | n.MAP_FIXED,
+          anonymous | n.MAP_STACK,
+        ],
+        [
+          rx,
+          ...[0, n.MAP_DENYWRITE, n.MAP_FIXED, n.MAP_FIXED | n.MAP_DENYWRITE].map(
+            (flags) => n.MAP_PRIVATE | flags,
+          ),
+        ],
+        [n.PROT_NONE, anonymous, anonymous | n.MAP_FIXED],
+      ),
+    ],
+    // musl reads a library's headers with pread and looks where it is.
+    ['fcntl', (arg) => arg(1).in(1, 2)],
+  ],
+  includes: [families.access, families.open, families.read, families.stat, staticStartup],
+};
+
+export const sharedMemory: Preset = {
+  allow: ['munmap', 'close'],
+  when: [['mmap', mapping([rw, n.MAP_SHARED])]],
+  includes: [families.stat],
+};
+
+export const sharedMemoryComms: Preset = {
+  includes: [sharedMemory, families.futexWait, families.futexWake],
+};
+
+/** Without tcmalloc, which would let files be read. */
+export const logForwarding: Preset = {
+  allow: ['clock_gettime', 'gettid', 'close'],
+  when: [
+    ['rt_sigprocmask', signalMask(n.SIG_BLOCK)],
+    ['kill', (arg) => ({ kind: 'all', of: [arg(0).eq(0), arg(1).eq(n.SIGABRT)] })],
+  ],
+  includes: [families.write, systemMalloc, families.getPids, families.getRlimit],
+};
+
+const onComms = (arg: ArgumentOf): Condition => arg(0).eq(WireFd.COMMS_FD);
+
+export const comms: Preset = {
+  when: [
+    ['read', onComms],
+    ['write', onComms],
+    ['recvmsg', onComms],
+    ['sendmsg', onComms],
+    ['close', onComms],
+    // Only to the other end, never to an address.
+    ['sendto', (arg) => ({ kind: 'all', of: [onComms(arg), arg(4).eq(0)] })],
+    ['recvfrom', onComms],
+  ],
+  includes: [families.poll],
+};

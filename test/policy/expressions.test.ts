@@ -1,0 +1,197 @@
+// Rules as expressions, and what evaluate() says of them.
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { ALLOW, allOf, anyOf, type Condition, KILL, NOTIFY, not, PolicyBuilder } from '../../host/index.js';
+import type { Expression } from '../../host/policy/rule-builder.js';
+
+const test = suite('expressions');
+const upper = 0xabcdefn << 32n;
+
+function allows(syscall: string, expression: Expression, ...args: (number | bigint)[]): boolean {
+  const policy = new PolicyBuilder({ arch: 'x86-64' }).syscall(syscall, expression).build();
+  return policy.evaluate({ syscall, args }).action === 'allow';
+}
+
+test('an int is compared by its lower half, a size by all of it', () => {
+  assert.ok(allows('socket', (arg) => arg(0).in(1, 2), 2));
+  assert.ok(allows('socket', (arg) => arg(0).in(1, 2), upper | 2n));
+  assert.not.ok(allows('socket', (arg) => arg(0).in(1, 2), 10));
+  assert.ok(allows('mmap', (arg) => arg(1).eq(4096), 0, 4096));
+  assert.not.ok(allows('mmap', (arg) => arg(1).eq(4096), 0, upper | 4096n));
+  assert.ok(allows('openat', (arg) => arg(0).eq(-100), 0xffffff9c));
+  assert.ok(allows('openat', (arg) => arg(0).eq(-100), -100));
+  assert.not.ok(allows('read', (arg) => arg(0).u64.eq(1), upper | 1n));
+  assert.ok(allows('mmap', (arg) => arg(1).u32.eq(4096), 0, upper | 4096n));
+});
+
+test('every comparison, at the edges', () => {
+  const edges = [0n, 1n, 0x7fffffffn, 0x80000000n, 0xffffffffn, 0x100000000n, 0x100000001n, 2n ** 64n - 1n];
+  for (const value of edges) {
+    for (const given of edges) {
+      const check = (
+        name: string,
+        expression: (arg: Parameters<Expression>[0]) => Condition,
+        expected: boolean,
+      ) => assert.is(allows('mmap', expression, 0, given), expected, `${given} ${name} ${value}`);
+      check('==', (arg) => arg(1).eq(value), given === value);
+      check('!=', (arg) => arg(1).ne(value), given !== value);
+      check('<', (arg) => arg(1).lt(value), given < value);
+      check('<=', (arg) => arg(1).le(value), given <= value);
+      check('>', (arg) => arg(1).gt(value), given > value);
+      check('>=', (arg) => arg(1).ge(value), given >= value);
+      check('has any', (arg) => arg(1).hasAny(value), (given & value) !== 0n);
+      check('has none', (arg) => arg(1).hasNone(value), (given & value) === 0n);
+      check('has all', (arg) => arg(1).hasAll(value), (given & value) === value);
+      check('has only', (arg) => arg(1).hasOnly(value), (given & ~value & (2n ** 64n - 1n)) === 0n);
+      check('masked', (arg) => arg(1).mask(0xff000000ffn).le(value), (given & 0xff000000ffn) <= value);
+    }
+  }
+});
+
+test('many values', () => {
+  const values = Array.from(
+    { length: 100 },
+    (_, index) => BigInt(index * 7) + (index % 3 === 0 ? upper : 0n),
+  );
+  const policy = new PolicyBuilder({ arch: 'x86-64' }).syscall('mmap', (arg) => arg(0).in(...values)).build();
+  for (let given = 0n; given < 710n; given++) {
+    for (const value of [given, given | upper]) {
+      const { action } = policy.evaluate({ syscall: 'mmap', args: [value] });
+      assert.is(action, values.includes(value) ? 'allow' : 'violation', String(value));
+    }
+  }
+});
+
+test('together', () => {
+  const expression: Expression = (arg) => [
+    anyOf(arg(0).eq(1), arg(0).eq(2)),
+    not(allOf(arg(1).eq(3), arg(2).between(5, 7))),
+  ];
+  assert.ok(allows('socket', expression, 1, 0, 6));
+  assert.ok(allows('socket', expression, 2, 3, 8));
+  assert.not.ok(allows('socket', expression, 2, 3, 5));
+  assert.not.ok(allows('socket', expression, 3, 0, 0));
+  assert.ok(allows('socket', (arg) => arg(0).notIn(1, 2), 3));
+});
+
+test('each action', () => {
+  const policy = new PolicyBuilder({ arch: 'x86-64' })
+    .syscall('socket', (arg) => arg(0).eq(1), 'notify')
+    .syscall('socket', (arg) => arg(0).eq(2), { errno: 'EACCES' })
+    .syscall('socket', (arg) => arg(0).eq(3), { trap: 7 })
+    .syscall('socket', (arg) => arg(0).eq(4), 'kill')
+    .syscall('socket', (arg) => arg(0).eq(5))
+    .syscall(['connect', 'bind'], 'notify')
+    .syscall('getpid', { errno: 13 })
+    .build();
+  const say = (family: number) => policy.evaluate({ syscall: 'socket', args: [family] });
+  assert.equal(say(1), { action: 'notify', rule: { by: 'syscall', text: 'notify when arg 0 == 1' } });
+  assert.equal(say(2), {
+    action: 'errno',
+    errno: 13,
+    errnoName: 'EACCES',
+    rule: { by: 'syscall', text: 'errno EACCES when arg 0 == 2' },
+  });
+  assert.equal(say(3), { action: 'trap', data: 7, rule: { by: 'syscall', text: 'trap 7 when arg 0 == 3' } });
+  assert.equal(say(4).rule, { by: 'syscall', text: 'violation when arg 0 == 4' });
+  assert.is(say(4).action, 'violation');
+  assert.is(say(5).action, 'allow');
+  assert.equal(say(6), { action: 'violation', rule: { by: 'defaultAction', text: 'violation' } });
+  assert.is(policy.evaluate({ syscall: 'connect' }).action, 'notify');
+  assert.equal([...policy.notifiedSyscalls].sort(), ['bind', 'connect', 'socket']);
+  assert.not.ok(policy.notifiesByDefault);
+});
+
+test('a notification by raw BPF, and by default', () => {
+  const policy = new PolicyBuilder().addPolicyOnSyscall('getpid', [NOTIFY]).build();
+  assert.equal(policy.notifiedSyscalls, ['getpid']);
+  assert.is(policy.evaluate({ syscall: 'getpid' }).action, 'notify');
+  const all = new PolicyBuilder().defaultAction('traceAllSyscalls').allowExit().build();
+  assert.ok(all.notifiesByDefault);
+  assert.is(all.evaluate({ syscall: 'read' }).action, 'notify');
+  assert.is(all.evaluate({ syscall: 'exit' }).action, 'allow');
+  assert.is(all.evaluate({ syscall: 'ptrace' }).action, 'violation');
+});
+
+test('order, contradiction and override', () => {
+  const made = (build: (builder: PolicyBuilder) => PolicyBuilder) =>
+    build(new PolicyBuilder({ arch: 'x86-64' })).build();
+  const first = made((b) => b.syscall('read', (arg) => arg(0).eq(0), { errno: 'EIO' }).allowRead());
+  assert.is(first.evaluate({ syscall: 'read' }).action, 'errno');
+  assert.is(first.evaluate({ syscall: 'read', args: [1] }).action, 'allow');
+  assert.throws(
+    () => made((b) => b.allowRead().blockSyscallWithErrno('read', 'EPERM')),
+    /PolicyBuilder\.blockSyscallWithErrno: read: errno EPERM contradicts allowRead, which has said allow/,
+  );
+  assert.throws(
+    () => made((b) => b.blockSyscallWithErrno('read', 'EPERM').allowRead()),
+    /PolicyBuilder\.allowRead: read: allow contradicts blockSyscallWithErrno, which has said errno EPERM/,
+  );
+  assert.throws(
+    () => made((b) => b.allowRead().addPolicyOnSyscall('read', [KILL])),
+    /addPolicyOnSyscall: read: violation contradicts allowRead/,
+  );
+  assert.throws(
+    () => made((b) => b.allowRead().syscall('read', (arg) => arg(0).eq(0), 'kill')),
+    /syscall: read: this rule would never be looked at, since allowRead has said allow/,
+  );
+  const overridden = made((b) => b.allowRead().blockSyscallWithErrno('read', 'EPERM', { override: true }));
+  assert.is(overridden.evaluate({ syscall: 'read' }).rule.by, 'blockSyscallWithErrno');
+  assert.is(overridden.evaluate({ syscall: 'pread64' }).action, 'allow');
+  const narrowed = made((b) =>
+    b.allowRead().syscall('read', (arg) => arg(0).eq(0), 'allow', { override: true }),
+  );
+  assert.is(narrowed.evaluate({ syscall: 'read', args: [1] }).action, 'violation');
+  // Said twice is no contradiction, and what a preset allows under conditions yields to a block.
+  made((b) => b.allowRead().allowRead().allowSyscall('read').addPolicyOnSyscall('read', [ALLOW]));
+  const blocked = made((b) => b.blockSyscallWithErrno('mremap', 'ENOSYS').allowSystemMalloc());
+  assert.is(blocked.evaluate({ syscall: 'mremap', args: [0, 0, 0, 1] }).action, 'errno');
+});
+
+test('what counts only where nothing else decides', () => {
+  const policy = new PolicyBuilder({ arch: 'x86-64' })
+    .overridableBlockSyscallWithErrno('umask', 'EXDEV')
+    .overridablePolicyOnSyscall('getpid', [KILL])
+    .syscall('umask', (arg) => arg(0).eq(1), { errno: 'EPERM' })
+    .allowStaticStartup()
+    .defaultAction('allowAllSyscalls')
+    .build();
+  const errno = (syscall: string, ...args: number[]) => {
+    const decided = policy.evaluate({ syscall, args });
+    return decided.action === 'errno' ? decided.errnoName : decided.action;
+  };
+  assert.is(errno('umask', 1), 'EPERM');
+  assert.is(errno('umask', 2), 'EXDEV');
+  assert.is(errno('readlink'), 'ENOENT');
+  assert.is(errno('getpid'), 'violation');
+  assert.is(errno('getppid'), 'allow');
+});
+
+test('slips', () => {
+  const slip = (build: (builder: PolicyBuilder) => unknown, pattern: RegExp) =>
+    assert.throws(() => build(new PolicyBuilder({ arch: 'x86-64' })), pattern);
+  slip((b) => b.syscall('no_such'), /there is no syscall "no_such"/);
+  slip((b) => b.syscall([]), /the list of syscalls is empty/);
+  slip((b) => b.allowSyscalls([]), /the list of syscalls is empty/);
+  slip((b) => b.syscall('read', (arg) => arg(6).eq(0)), /no argument 6/);
+  slip((b) => b.syscall('read', (arg) => arg(0).eq(2 ** 33)), /does not fit into the 32 bits of arg\(0\)/);
+  slip((b) => b.syscall('read', (arg) => arg(0).eq(0.5)), /no whole number/);
+  slip((b) => b.syscall('read', (arg) => arg(0).lt(-1)), /unsigned/);
+  slip((b) => b.syscall('read', (arg) => arg(0).in()), /at least one value/);
+  slip((b) => b.syscall('vmsplice', (arg) => arg(0).eq(1)), /say arg\(0\)\.u32 or arg\(0\)\.u64/);
+  slip((b) => b.syscall('read', () => true as never), /must return a condition/);
+  slip((b) => b.syscall('read', () => undefined as never), /must return a condition/);
+  slip((b) => b.syscall('read', 'deny' as never), /an action is/);
+  slip((b) => b.syscall('read', { errno: 'ENOTHING' }), /"ENOTHING" is no errno/);
+  slip((b) => b.syscall('read', { trap: 70000 }), /0 to 65535/);
+  slip((b) => b.allowSyscall(-1), /no syscall number/);
+  slip((b) => b.allowSyscall(0x40000000), /no syscall number/);
+  slip((b) => b.addPolicyOnSyscall('read', []), /there is no instruction/);
+  slip(
+    (b) => b.addPolicyOnSyscall('read', [{ code: 0x28, jt: 0, jf: 0, k: 0 }]),
+    /nothing that seccomp takes/,
+  );
+  assert.throws(() => new PolicyBuilder().build().evaluate({ syscall: 'no_such' }), RangeError);
+});
+
+test.run();

@@ -1,0 +1,184 @@
+// What must hold under every policy, in effect: each denial, with its token and without.
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { type Arch, type DangerousToken, type Policy, PolicyBuilder, PolicyError } from '../../host/index.js';
+import { syscallNumber } from '../../host/policy/syscalls.js';
+import { guardedSyscalls } from '../../host/policy/tokens.js';
+import { Handshake, WireFd } from '../../protocol/wire.generated.js';
+
+const test = suite('preamble');
+const arches: readonly Arch[] = ['x86-64', 'aarch64'];
+
+/** Denies all, allows all, and allows what there is by name. */
+function policies(arch: Arch, ...tokens: DangerousToken[]): readonly Policy[] {
+  const names = ['close', 'execveat', 'clone', 'unshare', 'seccomp', 'ioctl'];
+  return [
+    new PolicyBuilder({ arch }).allow(...tokens).build(),
+    new PolicyBuilder({ arch })
+      .allow(...tokens)
+      .defaultAction('allowAllSyscalls')
+      .build(),
+    new PolicyBuilder({ arch })
+      .allow(...tokens)
+      .allowSyscalls(names)
+      .build(),
+    new PolicyBuilder({ arch })
+      .allow(...tokens)
+      .defaultAction('traceAllSyscalls')
+      .build(),
+  ];
+}
+
+function actions(
+  made: readonly Policy[],
+  syscall: string | number,
+  args: (number | bigint)[] = [],
+): string[] {
+  return made.map((policy) => policy.evaluate({ syscall, args }).action);
+}
+
+const violations = ['violation', 'violation', 'violation', 'violation'];
+
+test('another architecture, and the x32 interface', () => {
+  for (const arch of arches) {
+    for (const policy of policies(arch)) {
+      for (const foreign of [0x40000003, 0, 0xffffffff, arch === 'x86-64' ? 0xc00000b7 : 0xc000003e]) {
+        for (const syscall of [0, 1, 60, 0x40000000]) {
+          const { action, rule } = policy.evaluate({ syscall, arch: foreign });
+          assert.is(action, 'violation');
+          assert.is(rule.by, 'preamble');
+        }
+      }
+    }
+  }
+  for (const number of [0x40000000, 0x40000001, 0x7fffffff, 0x80000000, 0xffffffff]) {
+    assert.equal(actions(policies('x86-64'), number), violations);
+  }
+});
+
+test('the magic syscall', () => {
+  for (const arch of arches) {
+    for (const policy of policies(arch)) {
+      const say = (argument: number) =>
+        policy.evaluate({ syscall: Handshake.MAGIC_SYSCALL, args: [argument] });
+      assert.is(say(Handshake.MAGIC_ARG_RENDEZVOUS).action, 'launch');
+      const detected = say(Handshake.MAGIC_ARG_DETECT);
+      assert.is(detected.action === 'errno' && detected.errno, Handshake.MAGIC_SANDWIRE_ERRNO);
+      const other = say(0);
+      assert.is(other.action === 'errno' && other.errno, Handshake.MAGIC_ERRNO);
+    }
+  }
+});
+
+test('the launch', () => {
+  const launch = [3, 0, 0, 0, 0x1000, Handshake.EXEC_MAGIC];
+  for (const arch of arches) {
+    assert.equal(actions(policies(arch), 'close', [WireFd.RENDEZVOUS_FD]), [
+      'allow',
+      'allow',
+      'allow',
+      'allow',
+    ]);
+    assert.equal(actions(policies(arch), 'close', [3]), ['violation', 'allow', 'allow', 'notify']);
+    assert.equal(actions(policies(arch), 'execveat', launch), ['launch', 'launch', 'launch', 'launch']);
+    for (const other of [
+      [3, 0, 0, 0, 0x1000, 0],
+      [3, 0, 0, 0, 0, Handshake.EXEC_MAGIC],
+    ]) {
+      assert.equal(actions(policies(arch), 'execveat', other), ['violation', 'allow', 'allow', 'notify']);
+    }
+  }
+});
+
+test('what is guarded is a violation, or allowed after its token', () => {
+  for (const arch of arches) {
+    for (const [token, names] of Object.entries(guardedSyscalls)) {
+      for (const name of names) {
+        const number = syscallNumber(name, arch);
+        if (number === undefined || name === 'clone3') continue;
+        assert.equal(actions(policies(arch), name), violations, name);
+        const allowed = actions(policies(arch, token as DangerousToken), name);
+        assert.equal(allowed, ['violation', 'allow', 'violation', 'notify'], name);
+        for (const refused of [
+          () => new PolicyBuilder({ arch }).allowSyscall(name),
+          () => new PolicyBuilder({ arch }).allowSyscall(number),
+          () => new PolicyBuilder({ arch }).syscall(name, 'notify'),
+          () => new PolicyBuilder({ arch }).syscall(name, (arg) => arg(0).u32.eq(1)),
+        ]) {
+          assert.throws(refused, (error: unknown) => {
+            return error instanceof PolicyError && error.message.includes(`allow("${token}")`);
+          });
+        }
+        const named = new PolicyBuilder({ arch })
+          .allow(token as DangerousToken)
+          .allowSyscall(name)
+          .build();
+        assert.is(named.evaluate({ syscall: name }).action, 'allow');
+        const blocked = new PolicyBuilder({ arch }).blockSyscallWithErrno(name, 'EPERM').build();
+        assert.is(blocked.evaluate({ syscall: name }).action, 'errno');
+      }
+    }
+  }
+});
+
+test('clone3 answers ENOSYS, so that programs take clone', () => {
+  for (const arch of arches) {
+    assert.equal(actions(policies(arch), 'clone3'), ['errno', 'errno', 'errno', 'errno']);
+    assert.equal(actions(policies(arch, 'allowNewNamespaces'), 'clone3'), [
+      'errno',
+      'errno',
+      'errno',
+      'errno',
+    ]);
+    assert.throws(() => new PolicyBuilder({ arch }).allowSyscall('clone3'), /allowNewNamespaces/);
+  }
+});
+
+const guardedArguments: readonly [string, DangerousToken, (number | bigint)[], (number | bigint)[]][] = [
+  ...[0x20000, 0x2000000, 0x4000000, 0x8000000, 0x10000000, 0x20000000, 0x40000000].map(
+    (flag): [string, DangerousToken, (number | bigint)[], (number | bigint)[]] => [
+      'clone',
+      'allowNewNamespaces',
+      [flag | 17],
+      [0x10f00 | 17],
+    ],
+  ),
+  ...[0x80, 0x20000, 0x2000000, 0x4000000, 0x8000000, 0x10000000, 0x20000000, 0x40000000].map(
+    (flag): [string, DangerousToken, (number | bigint)[], (number | bigint)[]] => [
+      'unshare',
+      'allowNewNamespaces',
+      [flag | 0x200],
+      [0x200],
+    ],
+  ),
+  ['seccomp', 'allowSeccompListener', [1, 8], [1, 1]],
+  ['seccomp', 'allowSeccompListener', [1, 9], [0, 0]],
+  ['ioctl', 'allowTerminalInjection', [0, 0x5412], [0, 0x5401]],
+  ['ioctl', 'allowTerminalInjection', [0, 0x541c], [0, 0]],
+];
+
+test('guarded arguments, also with something in the half that the kernel ignores', () => {
+  for (const arch of arches) {
+    for (const [name, token, bad, good] of guardedArguments) {
+      const high = bad.map((value) => BigInt(value) | (0xdeadbeefn << 32n));
+      assert.equal(actions(policies(arch), name, bad), violations, `${name} ${bad}`);
+      assert.equal(actions(policies(arch), name, high), violations, `${name} ${high}`);
+      assert.equal(actions(policies(arch), name, good), ['violation', 'allow', 'allow', 'notify'], name);
+      assert.equal(
+        actions(policies(arch, token), name, bad),
+        ['violation', 'allow', 'allow', 'notify'],
+        name,
+      );
+      const overridden = new PolicyBuilder({ arch }).syscall(name, 'allow', { override: true }).build();
+      assert.is(overridden.evaluate({ syscall: name, args: bad }).action, 'violation');
+    }
+  }
+});
+
+test('a token that does not exist', () => {
+  assert.throws(() => new PolicyBuilder().allow('allowEverything' as DangerousToken), /there is no token/);
+  assert.throws(() => new PolicyBuilder().allow('toString' as DangerousToken), /there is no token/);
+  assert.throws(() => new PolicyBuilder().defaultAction('allow' as never), /token/);
+});
+
+test.run();
