@@ -1,50 +1,11 @@
 // From a violation to the line that would have allowed it.
-import { DataOffset, type Instruction, Opcode, ReturnAction } from './policy/bpf/instructions.js';
 import { type Policy, PolicyBuilder, PolicyError } from './policy/index.js';
-import { auditArch, nativeArch } from './policy/syscalls.js';
+import { nativeArch } from './policy/syscalls.js';
 import type { Violation } from './result.js';
 
-/** Runs a policy on the call of a violation. Knows the instructions that presets are made of. */
 function allows(policy: Policy, violation: Violation): boolean {
-  const data = new Map<number, number>([
-    [DataOffset.nr, violation.number >>> 0],
-    [DataOffset.arch, auditArch[nativeArch] >>> 0],
-  ]);
-  violation.args.forEach(({ value }, index) => {
-    const number = BigInt.asUintN(64, BigInt(value));
-    data.set(DataOffset.argumentLow(index), Number(number & 0xffffffffn));
-    data.set(DataOffset.argumentHigh(index), Number(number >> 32n));
-  });
-  const memory: number[] = [];
-  let a = 0;
-  const holds = ({ code, k }: Instruction): boolean | undefined => {
-    switch (code) {
-      case Opcode.JUMP_IF_EQUAL:
-        return a === k;
-      case Opcode.JUMP_IF_GREATER:
-        return a > k;
-      case Opcode.JUMP_IF_GREATER_OR_EQUAL:
-        return a >= k;
-      case Opcode.JUMP_IF_ANY_BIT:
-        return (a & k) !== 0;
-      default:
-        return undefined;
-    }
-  };
-  for (let at = 0; at < policy.instructions.length; at++) {
-    const instruction = policy.instructions[at];
-    if (instruction === undefined) return false;
-    const { code, k, jt, jf } = instruction;
-    const condition = holds(instruction);
-    if (condition !== undefined) at += condition ? jt : jf;
-    else if (code === Opcode.LOAD) a = data.get(k) ?? 0;
-    else if (code === Opcode.LOAD_MEMORY) a = memory[k] ?? 0;
-    else if (code === Opcode.STORE) memory[k] = a;
-    else if (code === Opcode.AND) a = (a & k) >>> 0;
-    else if (code === Opcode.JUMP) at += k;
-    else return code === Opcode.RETURN && k === ReturnAction.ALLOW;
-  }
-  return false;
+  const args = violation.args.map(({ value }) => BigInt(value));
+  return policy.evaluate({ syscall: violation.number, args }).action === 'allow';
 }
 
 interface Preset {
@@ -54,11 +15,22 @@ interface Preset {
 
 let presets: readonly Preset[] | undefined;
 
+/** For programs made with something in particular; they allow much that others have no use for. */
+const particular: ReadonlySet<string> = new Set([
+  'allowNode',
+  'allowTcMalloc',
+  'allowScudoMalloc',
+  'allowRestartableSequences',
+  'allowLlvmSanitizers',
+  'allowLlvmCoverage',
+  'allowUnrestrictedNetworking',
+]);
+
 /** The methods of PolicyBuilder that take nothing and allow something; the narrowest, by its program, first. */
 function allPresets(): readonly Preset[] {
   const names = [...Object.keys(new PolicyBuilder()), ...Object.getOwnPropertyNames(PolicyBuilder.prototype)];
   return names
-    .filter((name) => /^allow[A-Z]/.test(name))
+    .filter((name) => /^allow[A-Z]/.test(name) && !particular.has(name))
     .flatMap((name) => {
       const builder = new PolicyBuilder();
       const method: unknown = Reflect.get(builder, name);

@@ -23,7 +23,7 @@ function hexadecimal(value: bigint): string {
 }
 
 export function describeViolation(message: ViolationMessage): Violation {
-  const number = Number(message.syscall ?? -1n);
+  const number = Number(message.syscall ?? 0n);
   const isX32 = message.arch === 0xc000003e && number >= x32Bit;
   const arch = isX32
     ? 'X32'

@@ -57,6 +57,61 @@ eventfd2 int flags; timerfd_create int flags; inotify_init1 flags; inotify_add_w
 clock_gettime int pointer; clock_nanosleep int flags pointer pointer; nanosleep pointer pointer; gettimeofday pointer pointer
 sched_yield; sched_getaffinity int size pointer; sysinfo pointer; getcpu pointer pointer pointer; personality flags
 io_uring_setup int pointer; userfaultfd flags; keyctl int long long long long; process_vm_readv int pointer size pointer size flags
+rt_sigreturn; msync pointer size flags; mincore pointer size pointer; shmget int size flags; shmat int pointer flags
+shmctl int int pointer; shmdt pointer; semget int int flags; semop int pointer size; semctl int int int long
+semtimedop int pointer size pointer; msgget int flags; msgsnd int pointer size flags; msgrcv int pointer size long flags
+msgctl int int pointer; pause; alarm int; getitimer int pointer; setitimer int pointer pointer
+getpeername fd pointer pointer; flock fd int; fsync fd; fdatasync fd; sync; syncfs fd; getdents fd pointer size
+fchown fd int int; lchown path int int; getrusage int pointer; times pointer; syslog int pointer int; getpgrp; getsid int
+setreuid int int; setregid int int; setresuid int int int; getresuid pointer pointer pointer; setresgid int int int
+getresgid pointer pointer pointer; setfsuid int; setfsgid int; getgroups int pointer; setgroups int pointer
+capget pointer pointer; capset pointer pointer; rt_sigpending pointer size; rt_sigtimedwait pointer pointer pointer size
+rt_sigqueueinfo int signal pointer; rt_tgsigqueueinfo int int signal pointer; rt_sigsuspend pointer size
+utime path pointer; utimes path pointer; futimesat fd path pointer; mknod path mode int; mknodat fd path mode int
+ustat int pointer; getpriority int int; setpriority int int int; sched_setparam int pointer; sched_getparam int pointer
+sched_setscheduler int int pointer; sched_getscheduler int; sched_get_priority_max int; sched_get_priority_min int
+sched_rr_get_interval int pointer; sched_setaffinity int size pointer; sched_setattr int pointer flags
+sched_getattr int pointer size flags; munlock pointer size; mlock2 pointer size flags; mlockall flags; munlockall; vhangup
+modify_ldt int pointer size; adjtimex pointer; acct path; settimeofday pointer pointer; swapoff path
+reboot int int int pointer; setdomainname path size; iopl int; ioperm long long int; init_module pointer size path
+finit_module fd path flags; delete_module path flags; quotactl int path int pointer; quotactl_fd fd int int pointer
+readahead fd long size; lsetxattr path path pointer size flags; fsetxattr fd path pointer size flags
+lgetxattr path path pointer size; fgetxattr fd path pointer size; listxattr path pointer size
+llistxattr path pointer size; flistxattr fd pointer size; removexattr path path; lremovexattr path path
+fremovexattr fd path; time pointer; set_thread_area pointer; get_thread_area pointer; io_setup int pointer
+io_destroy long; io_getevents long long long pointer pointer; io_submit long long pointer; io_cancel long pointer pointer
+io_pgetevents long long long pointer pointer pointer; lookup_dcookie long pointer size; epoll_create int
+epoll_pwait2 fd pointer int pointer pointer size; remap_file_pages pointer size protection size flags; restart_syscall
+fadvise64 fd long size int; timer_create int pointer pointer; timer_settime int flags pointer pointer
+timer_gettime int pointer; timer_getoverrun int; timer_delete int; clock_settime int pointer; clock_getres int pointer
+clock_adjtime int pointer; mbind pointer size long pointer long flags; set_mempolicy int pointer long
+get_mempolicy pointer pointer long pointer long; set_mempolicy_home_node pointer size long long
+migrate_pages int long pointer pointer; move_pages int long pointer pointer pointer flags
+mq_open path flags mode pointer; mq_unlink path; mq_timedsend fd pointer size int pointer
+mq_timedreceive fd pointer size pointer pointer; mq_notify fd pointer; mq_getsetattr fd pointer pointer
+kexec_load pointer long pointer long; kexec_file_load fd fd size path long; add_key path path pointer size int
+request_key path path path int; ioprio_set int int int; ioprio_get int int; inotify_init; inotify_rm_watch fd int
+pselect6 int pointer pointer pointer pointer pointer; get_robust_list int pointer pointer
+splice fd pointer fd pointer size flags; tee fd fd size flags; vmsplice fd pointer size flags
+sync_file_range fd long long flags; copy_file_range fd pointer fd pointer size flags; signalfd fd pointer size
+signalfd4 fd pointer size flags; eventfd int; timerfd_settime fd flags pointer pointer; timerfd_gettime fd pointer
+preadv fd pointer size long long; pwritev fd pointer size long long; preadv2 fd pointer size long long flags
+pwritev2 fd pointer size long long flags; perf_event_open pointer int int fd long; recvmmsg fd pointer int flags pointer
+sendmmsg fd pointer int flags; fanotify_init flags flags; fanotify_mark fd flags long fd path
+name_to_handle_at fd path pointer pointer flags; open_by_handle_at fd pointer flags
+process_vm_writev int pointer size pointer size flags; kcmp int int int long long; membarrier int flags int
+pkey_mprotect pointer size protection int; pkey_alloc long long; pkey_free int; pidfd_open int flags
+pidfd_send_signal fd signal pointer flags; pidfd_getfd fd int flags; io_uring_enter fd int int flags pointer size
+io_uring_register fd int pointer int; open_tree fd path flags; move_mount fd path fd path flags; fsopen path flags
+fsconfig fd int path pointer int; fsmount fd flags flags; fspick fd path flags; mount_setattr fd path flags pointer size
+open_tree_attr fd path flags pointer size; close_range int int flags; process_madvise fd pointer size int flags
+process_mrelease fd flags; landlock_create_ruleset pointer size flags; landlock_add_rule fd int pointer flags
+landlock_restrict_self fd flags; memfd_secret flags; futex_waitv pointer int flags pointer int
+cachestat fd pointer pointer flags; fchmodat2 fd path mode flags; map_shadow_stack pointer size flags
+futex_wake pointer long int flags; futex_wait pointer long long flags pointer int; futex_requeue pointer flags int int
+mseal pointer size long; statmount pointer pointer size flags; listmount pointer pointer size flags
+setxattrat fd path flags path pointer size; getxattrat fd path flags path pointer size
+listxattrat fd path flags pointer size; removexattrat fd path flags path
 sethostname path size; swapon path flags; getxattr path path pointer size; setxattr path path pointer size flags
 `;
 
