@@ -1,10 +1,12 @@
 // sandwire's host API: run an untrusted program in a sandbox, and talk to it.
 export { NativeUnavailableError } from '../native/addon.js';
 export { Comms, CommsError } from '../protocol/index.js';
+export type { CapabilityName } from './capabilities.js';
 export { Executor, type ExecutorOptions } from './executor.js';
 export { type FdMapping, IPC } from './ipc.js';
 export { Limits, type LimitValues } from './limits.js';
 export * from './policy/index.js';
+export { type Capability, type Probe, probe } from './probe.js';
 export {
   FinalStatus,
   ReasonCode,

@@ -1,5 +1,5 @@
 /* The supervisor of one host process. It is started with its control socket on fd 3 and nothing else: no arguments,
- * no environment. It makes sandboxes, watches what runs in them and tells the host how that ended. When the host
+ * no environment (with --probe it only tells what this machine allows). It makes sandboxes, watches what runs in them and tells the host how that ended. When the host
  * goes, the socket ends, and everything ends with it. Runs with the host's uid and privileges, single-threaded,
  * and executes nothing a sandboxee sent. */
 #include <errno.h>
@@ -13,6 +13,7 @@
 
 #include "control.h"
 #include "event_loop.h"
+#include "probe.h"
 
 enum { CONTROL_FD = 3 };
 
@@ -21,7 +22,13 @@ static int fail(const char *what) {
   return 1;
 }
 
-int main(void) {
+int main(int argc, char **argv) {
+  if (argc == 2 && strcmp(argv[1], "--probe") == 0) {
+    return probe_main();
+  }
+  if (argc == 2 && strcmp(argv[1], "--nothing") == 0) {
+    return 0; /* what the host runs in a sandbox to see that one can be had */
+  }
   if (syscall(SYS_close_range, CONTROL_FD + 1, ~0u, 0) != 0) {
     return fail("close_range (Linux 5.9 is needed)");
   }

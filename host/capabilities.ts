@@ -1,0 +1,100 @@
+// What sandwire needs of a machine, and what to do where it is missing: words only.
+
+export interface CapabilityText {
+  /** What is allowed, or not. */
+  readonly title: string;
+  /** Without it no sandbox can be had; otherwise only what `without` says. */
+  readonly isRequired: boolean;
+  readonly without: string;
+  readonly advice: string;
+}
+
+const namespaces =
+  'allow user namespaces: sysctl -w user.max_user_namespaces=15000 kernel.unprivileged_userns_clone=1 ' +
+  'kernel.apparmor_restrict_unprivileged_userns=0 (those that exist); in a container, run it with ' +
+  '--security-opt seccomp=unconfined or a profile that allows clone, unshare, setns, mount and pivot_root';
+const seccomp =
+  'a kernel built with CONFIG_SECCOMP_FILTER and a container profile that allows seccomp() are needed';
+const newer = (version: string) =>
+  `Linux ${version} or newer is needed, and a container profile that allows the call`;
+
+function required(title: string, advice: string): CapabilityText {
+  return { title, isRequired: true, without: 'no sandbox can be had', advice };
+}
+
+function optional(title: string, without: string, advice: string): CapabilityText {
+  return { title, isRequired: false, without, advice };
+}
+
+/** Everything that is tried, in the order in which it is told. */
+export const capabilities = {
+  userNamespace: required('user namespaces', namespaces),
+  mountNamespace: required('mount namespaces', namespaces),
+  pidNamespace: required('pid namespaces', namespaces),
+  networkNamespace: required('network namespaces', namespaces),
+  ipcNamespace: required('ipc namespaces', namespaces),
+  utsNamespace: required('uts namespaces', namespaces),
+  cgroupNamespace: required('cgroup namespaces', namespaces),
+  idMaps: required(
+    'writing id maps',
+    'a root host needs uid 65534 mapped in the user namespace it is in (a rootless container maps it when /etc/subuid ' +
+      'has a range of 65536 for its user); /proc must be mounted and writable',
+  ),
+  enterNamespaces: required('entering namespaces by pidfd', newer('5.8')),
+  mounts: required(
+    'mounting in a sandbox',
+    `${newer('5.12')}; in a container: --security-opt seccomp=unconfined`,
+  ),
+  procMount: optional(
+    'mounting a /proc of its own',
+    'policies that add /proc fail',
+    'the container’s own /proc is masked, and the kernel then gives no whole one to a user namespace (EPERM): run the ' +
+      'container with --security-opt systempaths=unconfined, or leave /proc out of the policy',
+  ),
+  sysfsMount: optional(
+    'mounting a /sys of its own',
+    'policies that add /sys fail',
+    'the container’s own /sys is masked or missing: run the container with --security-opt systempaths=unconfined, or ' +
+      'leave /sys out of the policy',
+  ),
+  seccompFilter: required('seccomp filters', seccomp),
+  seccompNotify: required('seccomp user notification', `${seccomp}, and Linux 5.7 or newer`),
+  seccompWaitKillable: optional(
+    'notifications that signals do not take away',
+    'a sandboxee’s signal handlers can make a judged call come twice',
+    newer('5.19'),
+  ),
+  noNewPrivileges: required('no_new_privs', newer('3.5')),
+  pidfd: required('pidfds', newer('5.3')),
+  pidfdGetfd: required(
+    'taking a descriptor from a sandboxee (pidfd_getfd)',
+    'Linux 5.6 or newer is needed; where it is refused (EPERM), set kernel.yama.ptrace_scope to 0 or 1, and in a ' +
+      'container allow pidfd_getfd (--cap-add SYS_PTRACE, or --security-opt seccomp=unconfined)',
+  ),
+  ptrace: optional(
+    'ptrace',
+    'there are no stack traces',
+    'set kernel.yama.ptrace_scope to 0 or 1 (sysctl -w kernel.yama.ptrace_scope=1); in a container: --cap-add SYS_PTRACE',
+  ),
+  sealedMemory: required('sealed memory files', newer('3.17')),
+  closeRange: required('close_range', newer('5.9')),
+  openFiles: required(
+    'open files',
+    'raise the hard limit well above 1024: ulimit -Hn 4096, LimitNOFILE=4096 in a systemd unit, or ' +
+      '--ulimit nofile=4096 for a container',
+  ),
+  speculation: optional(
+    'switching speculation off per process',
+    'sandboxees run with the machine’s own mitigations only',
+    'nothing to do where the CPU or the hypervisor offers no such switch; otherwise boot without spec_store_bypass_disable=off',
+  ),
+  landlock: optional(
+    'Landlock',
+    'the second fence around the file system is not there, and enableLandlock() fails',
+    'a kernel with CONFIG_SECURITY_LANDLOCK, "landlock" in its lsm= list, and a container profile that allows ' +
+      'landlock_*() are needed; ABI 2 (Linux 5.19) for the second fence, ABI 6 (Linux 6.12) for enableLandlock()',
+  ),
+  sandbox: required('running a program in a sandbox', 'what is refused above is most likely the reason'),
+} as const satisfies Record<string, CapabilityText>;
+
+export type CapabilityName = keyof typeof capabilities;

@@ -1,0 +1,100 @@
+// What this machine allows, found out by doing it.
+import { execFile } from 'node:child_process';
+import { constants } from 'node:os';
+import { supervisorPath } from '../native/addon.js';
+import { type CapabilityName, type CapabilityText, capabilities } from './capabilities.js';
+import { Executor } from './executor.js';
+import { PolicyBuilder } from './policy/index.js';
+import { Sandbox2 } from './sandbox2.js';
+
+/** One thing that was tried. */
+export interface Capability {
+  readonly name: CapabilityName;
+  /** In words, "user namespaces" for example. */
+  readonly title: string;
+  readonly isAvailable: boolean;
+  /** Without it no sandbox can be had at all. */
+  readonly isRequired: boolean;
+  /** A number that goes with it: Landlock's ABI version, the hard limit of open files. */
+  readonly value?: number;
+  /** Why it was refused: the name of an errno or a signal, or a sentence. */
+  readonly reason?: string;
+  /** What is missing without it; only where it is not available. */
+  readonly without?: string;
+  /** What to do; only where it is not available. */
+  readonly advice?: string;
+}
+
+/** What probe() found. Plain data. */
+export interface Probe {
+  /** Whether sandboxes can be had here: everything that is required is available. */
+  readonly isUsable: boolean;
+  readonly capabilities: readonly Capability[];
+}
+
+const errnoNames = new Map(Object.entries(constants.errno).map(([name, number]) => [number, name]));
+const signalNames = new Map(Object.entries(constants.signals).map(([name, number]) => [number, name]));
+const valued: ReadonlySet<CapabilityName> = new Set(['openFiles', 'landlock']);
+
+function reasonOf(error: number): string {
+  if (error < 0) return `ended by ${signalNames.get(-error) ?? `signal ${-error}`}`;
+  return errnoNames.get(error) ?? `errno ${error}`;
+}
+
+function capability(name: CapabilityName, reason: string | undefined, value?: number): Capability {
+  const text: CapabilityText = capabilities[name];
+  return {
+    name,
+    title: text.title,
+    isAvailable: reason === undefined,
+    isRequired: text.isRequired,
+    ...(value !== undefined && valued.has(name) && { value }),
+    ...(reason !== undefined && { reason, without: text.without, advice: text.advice }),
+  };
+}
+
+const isName = (text: string): text is CapabilityName => Object.hasOwn(capabilities, text);
+
+/** Lines of sandwire-supervisor --probe: name, error, value. */
+export function parseProbe(output: string): Capability[] {
+  return output
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => {
+      const [name = '', error = '', value = ''] = line.split(' ');
+      if (!isName(name) || !/^-?\d+$/.test(error) || !/^-?\d+$/.test(value)) {
+        throw new Error(`sandwire-supervisor --probe: a line that means nothing: ${JSON.stringify(line)}`);
+      }
+      return capability(name, Number(error) === 0 ? undefined : reasonOf(Number(error)), Number(value));
+    });
+}
+
+function runHelper(): Promise<string> {
+  return new Promise((resolve, reject) => {
+    // Room for every attempt to get stuck for its whole time.
+    execFile(supervisorPath(), ['--probe'], { env: {}, timeout: 150_000 }, (error, stdout) => {
+      if (error === null) resolve(stdout);
+      else reject(new Error(`sandwire-supervisor --probe failed: ${error.message}`));
+    });
+  });
+}
+
+async function trySandbox(): Promise<Capability> {
+  const program = supervisorPath();
+  const policy = new PolicyBuilder().defaultAction('allowAllSyscalls').addLibrariesForBinary(program).build();
+  await using sandbox = new Sandbox2(new Executor(program, ['sandwire-supervisor', '--nothing']), policy);
+  const result = await sandbox.run();
+  return capability('sandbox', result.isOk ? undefined : String(result));
+}
+
+/**
+ * Tries everything that sandwire needs of the machine, as the user this process runs as, and at last runs a program
+ * in a sandbox. Nothing stays behind. Takes some 50 ms. Throws NativeUnavailableError where nothing is built.
+ */
+export async function probe(): Promise<Probe> {
+  const found = [...parseProbe(await runHelper()), await trySandbox()];
+  return {
+    isUsable: found.every((each) => each.isAvailable || !each.isRequired),
+    capabilities: found,
+  };
+}
