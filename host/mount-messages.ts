@@ -25,7 +25,12 @@ export function encodeMounts(mounts: readonly MountEntry[]): Mount[] {
           executable: mount.executable,
         };
       case 'tmpfs':
-        return { ...common, sizeBytes: BigInt(mount.sizeBytes), writable: true };
+        return {
+          ...common,
+          sizeBytes: BigInt(mount.sizeBytes),
+          writable: true,
+          executable: mount.executable,
+        };
       case 'symlink':
         return { ...common, outside: bytes(mount.target) };
       default:

@@ -108,7 +108,20 @@ function execHint(errno: string, context: SetupContext): string {
   return '';
 }
 
-function hint(step: SetupStep, errno: string, context: SetupContext): string {
+function mountHint(errno: string, detail: string): string {
+  if (errno === 'EROFS') {
+    return 'the place it is mounted on does not exist in the read-only directory that holds it; mount it elsewhere, or make it there first';
+  }
+  if (errno === 'EPERM' && (detail === '/proc' || detail === '/sys')) {
+    return (
+      `this container’s own ${detail} is masked, and the kernel then gives no whole one to a user namespace; ` +
+      'run the container with --security-opt systempaths=unconfined, or leave it out of the policy'
+    );
+  }
+  return '';
+}
+
+function hint(step: SetupStep, errno: string, detail: string, context: SetupContext): string {
   switch (step) {
     case SetupStep.STEP_NAMESPACES:
       return namespaceHint(errno);
@@ -121,9 +134,7 @@ function hint(step: SetupStep, errno: string, context: SetupContext): string {
     case SetupStep.STEP_OPEN_MOUNT_SOURCE:
       return errno === 'ENOENT' ? 'it does not exist on the host' : '';
     case SetupStep.STEP_MOUNT:
-      return errno === 'EROFS'
-        ? 'the place it is mounted on does not exist in the read-only directory that holds it; mount it elsewhere, or make it there first'
-        : '';
+      return mountHint(errno, detail);
     case SetupStep.STEP_CWD:
       return errno === 'ENOENT' ? 'the policy mounts no such directory' : '';
     case SetupStep.STEP_FDS:
@@ -142,7 +153,7 @@ export function describeSetupFailure(
 ): SetupFailure {
   const { reason, tried } = steps[step];
   const name = errnoName(errno);
-  const advice = hint(step, name, context);
+  const advice = hint(step, name, detail, context);
   const message = `${tried} ${detail}${name === '' ? '' : `: ${name}`}${advice === '' ? '' : ` (${advice})`}`;
   return { reasonCode: ReasonCode[reason], message };
 }

@@ -96,7 +96,7 @@ export class PolicyBuilder extends PresetBuilder {
     if (!Number.isSafeInteger(sizeBytes) || sizeBytes <= 0) {
       throw new PolicyError('addTmpfs', `a size in bytes is needed, not ${sizeBytes}`);
     }
-    this.#mounts.add('addTmpfs', { kind: 'tmpfs', inside, sizeBytes });
+    this.#mounts.add('addTmpfs', { kind: 'tmpfs', inside, sizeBytes, executable: false });
     return this;
   }
 
@@ -194,7 +194,7 @@ export class PolicyBuilder extends PresetBuilder {
   build(): Policy {
     return new Policy({
       filter: this.filter(),
-      mounts: this.#mounts.list(),
+      mounts: this.#mounts.list(this.tokens.has('allowWriteExecutable')),
       hostname: this.#hostname,
       networking: this.#networking,
       rootWritable: this.#rootWritable,
@@ -238,8 +238,7 @@ export class PolicyBuilder extends PresetBuilder {
       this.#mounts.add(method, { kind: outside === '/proc' ? 'proc' : 'sysfs', inside });
       return this;
     }
-    const executable = isReadOnly || this.tokens.has('allowWriteExecutable');
-    this.#mounts.add(method, { kind, inside, outside, writable: !isReadOnly, executable });
+    this.#mounts.add(method, { kind, inside, outside, writable: !isReadOnly, executable: isReadOnly });
     return this;
   }
 }

@@ -11,7 +11,12 @@ export type MountEntry =
       readonly writable: boolean;
       readonly executable: boolean;
     }
-  | { readonly kind: 'tmpfs'; readonly inside: string; readonly sizeBytes: number }
+  | {
+      readonly kind: 'tmpfs';
+      readonly inside: string;
+      readonly sizeBytes: number;
+      readonly executable: boolean;
+    }
   | { readonly kind: 'symlink'; readonly inside: string; readonly target: string }
   /** The sandbox's own, read-only. */
   | { readonly kind: 'proc' | 'sysfs'; readonly inside: string };
@@ -108,11 +113,7 @@ export class MountTree {
       entry.kind === present.kind &&
       sameThing(present.outside, entry.outside)
     ) {
-      return {
-        ...present,
-        writable: present.writable || entry.writable,
-        executable: present.executable || entry.executable,
-      };
+      return { ...present, writable: present.writable || entry.writable };
     }
     if (JSON.stringify(present) === JSON.stringify(entry)) return present;
     const describe = (mount: MountEntry) =>
@@ -124,8 +125,14 @@ export class MountTree {
   }
 
   /** Parents before what lies in them. */
-  list(): readonly MountEntry[] {
-    return [...this.#entries.values()].sort((a, b) => {
+  list(writeExecutable: boolean): readonly MountEntry[] {
+    // Settled here, when the last word is said: what was added read-only may have become writable since, and the token
+    // may have come later.
+    const settled = [...this.#entries.values()].map((entry) => {
+      if (entry.kind === 'tmpfs') return { ...entry, executable: writeExecutable };
+      return 'outside' in entry ? { ...entry, executable: !entry.writable || writeExecutable } : entry;
+    });
+    return settled.sort((a, b) => {
       const [one, other] = [a.inside.split('/'), b.inside.split('/')];
       return one.length - other.length;
     });

@@ -16,6 +16,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "host_power.h"
 #include "mounts.h"
 #include "privileges.h"
 #include "sandwire/wire.generated.h"
@@ -55,7 +56,7 @@ static void allow_only_waiting(struct setup_report *report) {
 }
 
 _Noreturn void init_main(struct sandbox_description *description, struct source_identity *identities,
-                         struct setup_report *report, int go_fd, int ready_fd, bool root) {
+                         struct setup_report *report, int go_fd, int ready_fd) {
   char byte;
   if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0) {
     setup_fail(report, SANDWIRE_STEP_INIT, "PR_SET_PDEATHSIG");
@@ -64,7 +65,7 @@ _Noreturn void init_main(struct sandbox_description *description, struct source_
     _exit(SETUP_EXIT_CODE); /* the maker failed and has said why */
   }
   close(go_fd);
-  if (!root) {
+  if (!host_can_mount()) {
     /* What is mounted outside stays outside. */
     if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0) {
       setup_fail(report, SANDWIRE_STEP_ROOT, "private propagation");
@@ -73,7 +74,7 @@ _Noreturn void init_main(struct sandbox_description *description, struct source_
   }
   /* Before the root is made: its files belong to whoever makes them, and only the mapped user can own files. All
    * capabilities in this user namespace stay, as the user given up was never this namespace's root. */
-  if (root && sandwire_become_inside_user(true) != 0) {
+  if (host_can_map_ids(description) && sandwire_become_inside_user(true) != 0) {
     setup_fail(report, SANDWIRE_STEP_IDENTITY, "init");
   }
   mounts_make_root(description, report);

@@ -2,16 +2,12 @@
 #ifndef SUPERVISOR_INIT_H
 #define SUPERVISOR_INIT_H
 
-#include <stdbool.h>
-
 #include "mounts.h"
 #include "sandbox_description.h"
 #include "setup_report.h"
 
-/* Never returns. go_fd: readable when the ids are mapped. ready_fd: gets one byte when the sandbox is complete.
- * root: the host is root, so its ids have to be given up and the sources of mounts are open already. */
+/* Never returns. go_fd: readable when the ids are mapped. ready_fd: gets one byte when the sandbox is complete. */
 _Noreturn void init_main(struct sandbox_description *description, struct source_identity *identities,
-                          struct setup_report *report, int go_fd, int ready_fd,
-                         bool root);
+                          struct setup_report *report, int go_fd, int ready_fd);
 
 #endif

@@ -12,6 +12,7 @@
 
 #include "entrance.h"
 #include "filter.h"
+#include "host_power.h"
 #include "privileges.h"
 #include "sandwire/wire.generated.h"
 
@@ -70,14 +71,14 @@ _Noreturn static void fail_under_filter(struct setup_report *report, int step, c
 
 /* In the sandbox, with all capabilities there; becomes the program. */
 _Noreturn static void become_sandboxee(const struct start_request *request, struct setup_report *report,
-                                       int rendezvous_fd, bool root) {
+                                       int rendezvous_fd, bool drop_groups) {
   if (sandwire_leave_session() != 0 || sandwire_reset_signals() != 0) {
     setup_fail(report, SANDWIRE_STEP_SESSION, "session, keyring and signals");
   }
   umask(022);
   arrange_fds(request, report, rendezvous_fd);
   set_limits(request, report);
-  if (sandwire_become_inside_user(root) != 0) {
+  if (sandwire_become_inside_user(drop_groups) != 0) {
     setup_fail(report, SANDWIRE_STEP_IDENTITY, "sandboxee");
   }
   if (sandwire_drop_capabilities(-1) != 0) {
@@ -110,7 +111,6 @@ _Noreturn static void become_sandboxee(const struct start_request *request, stru
 
 _Noreturn void launch_main(const struct start_request *request, struct setup_report *report,
                            const struct sandbox *sandbox, int rendezvous_fd, pid_t supervisor) {
-  const bool root = geteuid() == 0;
   if (getppid() != supervisor) {
     _exit(SETUP_EXIT_CODE);
   }
@@ -127,7 +127,7 @@ _Noreturn void launch_main(const struct start_request *request, struct setup_rep
     setup_fail(report, SANDWIRE_STEP_ENTER, "setns and fork");
   }
   if (sandboxee == 0) {
-    become_sandboxee(request, report, rendezvous_fd, root);
+    become_sandboxee(request, report, rendezvous_fd, host_can_map_ids(sandbox_describe(sandbox)));
   }
   report->child_pid = sandboxee;
   _exit(0);

@@ -13,6 +13,7 @@
 
 #include "control.h"
 #include "event_loop.h"
+#include "host_power.h"
 #include "probe.h"
 
 enum { CONTROL_FD = 3 };
@@ -36,6 +37,7 @@ int main(int argc, char **argv) {
   if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0) {
     return fail("PR_SET_CHILD_SUBREAPER");
   }
+  host_power_look();
   signal(SIGPIPE, SIG_IGN); /* a pipe to an init that has died */
   struct rlimit files;
   if (getrlimit(RLIMIT_NOFILE, &files) != 0) {

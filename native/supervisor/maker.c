@@ -11,13 +11,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "host_power.h"
 #include "init.h"
 #include "mounts.h"
 #include "privileges.h"
 #include "sandwire/wire.generated.h"
-
-/* The kernel uid and gid of a sandboxee when root is the host and names none: nobody's. */
-enum { UNPRIVILEGED_ID = 65534 };
 
 /* Runs with the host's privileges: writes one line into /proc/<pid>/<name>. */
 static void write_proc_file(struct setup_report *report, pid_t pid, const char *name, const char *text) {
@@ -36,11 +34,10 @@ static void write_proc_file(struct setup_report *report, pid_t pid, const char *
 
 static void write_id_maps(const struct sandbox_description *description, struct setup_report *report, pid_t init) {
   char line[64];
-  uid_t own_uid = geteuid();
-  bool root = own_uid == 0;
-  uid_t uid = description->outside_uid_set ? description->outside_uid : root ? UNPRIVILEGED_ID : own_uid;
-  gid_t gid = description->outside_gid_set ? description->outside_gid : root ? UNPRIVILEGED_ID : getegid();
-  if (!root) {
+  const bool can_map = host_can_map_ids(description);
+  uid_t uid = description->outside_uid_set ? description->outside_uid : can_map ? UNPRIVILEGED_ID : geteuid();
+  gid_t gid = description->outside_gid_set ? description->outside_gid : can_map ? UNPRIVILEGED_ID : getegid();
+  if (!can_map) {
     /* Without privilege a gid map may only be written once setgroups is given up (user_namespaces(7)). */
     write_proc_file(report, init, "setgroups", "deny");
   }
@@ -58,8 +55,7 @@ _Noreturn void maker_main(struct sandbox_description *description, struct source
   if (getppid() != supervisor) {
     _exit(SETUP_EXIT_CODE); /* it died before the line above, and nobody is left to tell */
   }
-  const bool root = geteuid() == 0;
-  if (root) {
+  if (host_can_mount()) {
     /* With all of root's powers still there: a source may lie below directories that only root can pass, or that
      * belong to others. An ordinary user has no such power, and opens the sources from within. */
     if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0) {
@@ -84,7 +80,7 @@ _Noreturn void maker_main(struct sandbox_description *description, struct source
   }
   if (init == 0) {
     close(go[1]);
-    init_main(description, identities, report, go[0], ready_fd, root);
+    init_main(description, identities, report, go[0], ready_fd);
   }
   report->child_pid = (pid_t)init; /* first, so that the supervisor can reap it whatever happens next */
   write_id_maps(description, report, (pid_t)init);

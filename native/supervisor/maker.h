@@ -6,6 +6,9 @@
 #include "sandbox_description.h"
 #include "setup_report.h"
 
+/* The kernel uid and gid of a sandboxee when root is the host and names none: nobody's. */
+enum { UNPRIVILEGED_ID = 65534 };
+
 /* Never returns. ready_fd is for init, which writes one byte to it when the sandbox is complete. The pid of init
  * is in report->child_pid when the maker has ended with 0. */
 _Noreturn void maker_main(struct sandbox_description *description, struct source_identity *identities,

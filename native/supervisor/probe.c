@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "host_power.h"
 #include "probe_kernel.h"
 #include "probe_namespaces.h"
 
@@ -75,6 +76,7 @@ static void attempt(size_t index, struct outcome *shared) {
 }
 
 int probe_main(void) {
+  host_power_look();
   struct outcome *shared =
     mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (shared == MAP_FAILED) {

@@ -13,6 +13,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "host_power.h"
+
 enum { EVERYTHING = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS |
                     CLONE_NEWCGROUP };
 
@@ -69,14 +71,15 @@ static int write_file(pid_t pid, const char *name, const char *text) {
 
 static int write_maps(pid_t pid) {
   char line[64];
-  const bool root = geteuid() == 0;
-  int error = root ? 0 : write_file(pid, "setgroups", "deny");
+  const struct sandbox_description nobody = {.outside_uid_set = false};
+  const bool can_map = host_can_map_ids(&nobody);
+  int error = can_map ? 0 : write_file(pid, "setgroups", "deny");
   if (error == 0) {
-    snprintf(line, sizeof(line), "1000 %u 1", root ? 65534u : (unsigned)geteuid());
+    snprintf(line, sizeof(line), "1000 %u 1", can_map ? 65534u : (unsigned)geteuid());
     error = write_file(pid, "uid_map", line);
   }
   if (error == 0) {
-    snprintf(line, sizeof(line), "1000 %u 1", root ? 65534u : (unsigned)getegid());
+    snprintf(line, sizeof(line), "1000 %u 1", can_map ? 65534u : (unsigned)getegid());
     error = write_file(pid, "gid_map", line);
   }
   return error;

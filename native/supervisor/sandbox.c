@@ -198,6 +198,10 @@ pid_t sandbox_init(const struct sandbox *sandbox) {
   return sandbox->init.pid;
 }
 
+const struct sandbox_description *sandbox_describe(const struct sandbox *sandbox) {
+  return sandbox_template_description(sandbox->template);
+}
+
 bool sandbox_keeps_network(const struct sandbox *sandbox) {
   return sandbox_template_description(sandbox->template)->unrestricted_networking;
 }

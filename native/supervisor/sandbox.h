@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "sandbox_description.h"
 #include "setup_report.h"
 
 struct sandbox;
@@ -29,6 +30,7 @@ const struct setup_report *sandbox_report(const struct sandbox *sandbox);
 
 /* Pid of its init as the supervisor sees it; 0 when it is gone. */
 pid_t sandbox_init(const struct sandbox *sandbox);
+const struct sandbox_description *sandbox_describe(const struct sandbox *sandbox);
 bool sandbox_keeps_network(const struct sandbox *sandbox);
 
 /* In the child that is to enter: whether its mounts show what their paths name now. */

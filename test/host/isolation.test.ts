@@ -1,10 +1,13 @@
 // What a sandboxee finds itself to be, and what it must not find.
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readlinkSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { isRoot, lenientPolicy, runToEnd, sandboxee } from '../support/sandbox.js';
+import { Executor, type Policy, type PolicyBuilder } from '../../host/index.js';
+import { syscallNumber } from '../../host/policy/syscalls.js';
+import { run } from '../support/command.js';
+import { checkout, isRoot, lenientPolicy, runToEnd, sandboxee, sandboxeePath } from '../support/sandbox.js';
 import { skip } from '../support/skip.js';
 
 const test = suite('isolation');
@@ -133,6 +136,174 @@ test('a symlink in a writable directory cannot steer a mount', async () => {
   } finally {
     rmSync(folder, { recursive: true });
   }
+});
+
+test('every namespace is another one than the host’s; capabilities are gone, all of them', async () => {
+  const policy = lenientPolicy((builder) => builder.addDirectory('/proc'));
+  const { output } = await runToEnd(sandboxee('inspect'), policy);
+  for (const name of ['user', 'mnt', 'pid', 'net', 'ipc', 'uts', 'cgroup']) {
+    const inside = lineOf(output, `namespace ${name}`);
+    assert.match(inside ?? '', /^[a-z]+:\[\d+\]$/);
+    assert.is.not(inside, readlinkSync(`/proc/self/ns/${name}`), name);
+  }
+  assert.is(lineOf(output, 'capabilities'), '0 0 0');
+  assert.is(lineOf(output, 'hostname'), 'sandwire');
+});
+
+test('the network is a loopback device, or with a token the host’s', async () => {
+  const { output } = await runToEnd(sandboxee('inspect'));
+  assert.is(lineOf(output, 'interfaces')?.trim(), 'lo');
+  assert.is(lineOf(output, 'loopback'), 'ok');
+  const open = lenientPolicy((builder) => builder.allow('allowUnrestrictedNetworking').addDirectory('/proc'));
+  const unrestricted = await runToEnd(sandboxee('inspect'), open);
+  assert.is(lineOf(unrestricted.output, 'namespace net'), readlinkSync('/proc/self/ns/net'));
+});
+
+test('a root that may be written to, and /sys only if it was added', async () => {
+  const policy = lenientPolicy((builder) => builder.setRootWritable().addDirectory('/sys'));
+  const { output } = await runToEnd(sandboxee('inspect'), policy);
+  assert.is(lineOf(output, 'mkdir /'), 'made');
+  assert.match(lineOf(output, 'ls /sys') ?? '', /class/);
+  assert.is(lineOf((await runToEnd(sandboxee('inspect'))).output, 'ls /sys'), 'No such file or directory');
+});
+
+test('options of mounts: nosuid and nodev always, noexec where it can be written, unless waived', async () => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'sandwire-test-'));
+  try {
+    chmodSync(folder, 0o777);
+    const extend = (builder: PolicyBuilder) =>
+      builder
+        .addDirectory('/proc')
+        .addDirectoryAt(folder, '/shown')
+        .addDirectoryAt(folder, '/data', false)
+        .addTmpfs('/tmp', 1 << 20);
+    const optionsIn = async (policy: Policy) => {
+      const { output } = await runToEnd(sandboxee('inspect'), policy);
+      const lines = output.split('\n').filter((line) => line.startsWith('/proc/self/mountinfo: '));
+      return new Map(lines.map((line) => [line.split(' ')[5] ?? '', (line.split(' ')[6] ?? '').split(',')]));
+    };
+    const options = await optionsIn(lenientPolicy(extend));
+    for (const [mount, list] of options) {
+      for (const each of ['nosuid', 'nodev']) assert.ok(list.includes(each), `${mount}: ${list}`);
+    }
+    assert.ok(options.get('/')?.includes('ro'));
+    assert.ok(options.get('/proc')?.includes('noexec') && options.get('/proc')?.includes('ro'));
+    assert.ok(options.get('/shown')?.includes('ro') && !options.get('/shown')?.includes('noexec'));
+    assert.ok(options.get('/data')?.includes('rw') && options.get('/data')?.includes('noexec'));
+    assert.ok(options.get('/tmp')?.includes('rw') && options.get('/tmp')?.includes('noexec'));
+    const upgraded = await optionsIn(
+      lenientPolicy((builder) => extend(builder.addDirectoryAt(folder, '/data'))),
+    );
+    assert.ok(
+      upgraded.get('/data')?.includes('rw') && upgraded.get('/data')?.includes('noexec'),
+      'shown first',
+    );
+    const waived = await optionsIn(lenientPolicy((builder) => extend(builder.allow('allowWriteExecutable'))));
+    assert.not.ok(waived.get('/data')?.includes('noexec'));
+    assert.not.ok(waived.get('/tmp')?.includes('noexec'));
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test('no key of the host’s session keyring', async () => {
+  const addKey = syscallNumber('add_key');
+  const requestKey = syscallNumber('request_key');
+  const name = `sandwire-test-${process.pid}`;
+  const program = sandboxeePath('make_syscall');
+  // -5: what is searched where there is no session keyring. Length 1 of the text "x".
+  const added = await run(program, [String(addKey), 'user', name, 'x', '1', '-5']);
+  if (added.code !== 0) return skip('no key of the host’s', `this kernel gives no keys: errno ${added.code}`);
+  assert.is((await run(program, [String(requestKey), 'user', name, '0', '0'])).code, 0, 'the host finds it');
+  const policy = lenientPolicy((builder) => builder.allow('allowKeyrings'));
+  const { result } = await runToEnd(
+    sandboxee('make_syscall', [String(requestKey), 'user', name, '0', '0']),
+    policy,
+  );
+  assert.is(result.exitCode, 126, 'ENOKEY');
+});
+
+const nested = (SHOW: string) => [
+  'env',
+  `SHOW=${SHOW}`,
+  process.execPath,
+  `${checkout}dist/test/host/fixtures/run-once.js`,
+  sandboxeePath('inspect'),
+];
+
+test('no controlling terminal, even where the host has one', async () => {
+  const terminal = (output: string) => /^\/proc\/self\/stat: .*\) \S+ \S+ \S+ \S+ (\S+)/m.exec(output)?.[1];
+  const host = await run('script', ['-qec', 'cat /proc/self/stat', '/dev/null']);
+  if (!/^\d+ \(cat\) \S+ \S+ \S+ \S+ [1-9]/m.test(host.stdout)) {
+    return skip('no controlling terminal', 'script(1) is not there to give the host one');
+  }
+  const command = nested('/proc').join(' ');
+  const { stdout } = await run('script', ['-qec', command, '/dev/null']);
+  assert.is(terminal(stdout.replaceAll('\r', '')), '0', stdout);
+});
+
+// What a container is to us: a user namespace in which we are root, with or without most of root's powers.
+const containers: readonly (readonly [string, readonly string[], string])[] = [
+  ['root of one mapped id', [], '/proc'],
+  ['a /tmp that cannot be written to', ['mount --bind /tmp /tmp && mount -o remount,bind,ro /tmp'], ''],
+  ['a masked /proc', ['mount -t tmpfs none /proc/irq'], ''],
+];
+for (const [name, preparation, show] of containers) {
+  test(`inside another container: ${name}`, async () => {
+    const flags = ['--user', '--map-root-user', '--mount', '--pid', '--fork', '--mount-proc'];
+    if ((await run('unshare', [...flags, ...['sh', '-c', preparation[0] ?? 'true']])).code !== 0) {
+      return skip(`inside another container: ${name}`, 'unshare(1) cannot make one here');
+    }
+    const script = [...preparation, 'exec "$@"'].join(' && ');
+    const { stdout, stderr } = await run('unshare', [...flags, 'sh', '-c', script, 'sh', ...nested(show)]);
+    assert.match(stdout, /^OK - Exit code: 0$/m, stdout + stderr);
+    assert.match(stdout, /^uid=1000 gid=1000 /m);
+    assert.match(stdout, /^capabilities=0 0 0$/m);
+  });
+}
+
+test('inside a container that masks /proc, a policy with /proc fails with what to do', async () => {
+  const flags = ['--user', '--map-root-user', '--mount', '--pid', '--fork', '--mount-proc'];
+  const script = 'mount -t tmpfs none /proc/irq && exec "$@"';
+  const { stdout } = await run('unshare', [...flags, 'sh', '-c', script, 'sh', ...nested('/proc')]);
+  if (stdout === '') return skip('a container that masks /proc', 'unshare(1) cannot make one here');
+  assert.match(
+    stdout,
+    /SETUP_ERROR - Code: FAILED_NAMESPACES: mount \/proc: EPERM \(.*systempaths=unconfined/,
+  );
+});
+
+test('inside a container without CAP_SYS_ADMIN, as root and with no id but its own', async () => {
+  const around = ['--bounding-set', '-sys_admin,-setuid,-setgid', '--inh-caps', '-all'];
+  if ((await run('setpriv', [...around, 'true'])).code !== 0) {
+    return skip(
+      'a container without CAP_SYS_ADMIN',
+      'setpriv(1) is not there or may not change the bounding set',
+    );
+  }
+  const { stdout, stderr } = await run('setpriv', [...around, ...nested('/proc')]);
+  assert.match(stdout, /^OK - Exit code: 0$/m, stdout + stderr);
+  assert.match(stdout, /^uid=1000 gid=1000 /m);
+});
+
+test('our host inside our own sandbox: refused in words, and nothing hangs', async () => {
+  const policy = lenientPolicy((builder) =>
+    builder
+      .addDirectory('/usr')
+      .addDirectory('/lib')
+      .addDirectory('/lib64')
+      .addDirectory('/proc')
+      .addDirectory(path.dirname(process.execPath))
+      .addDirectory(checkout.replace(/\/$/, ''))
+      .addFile('/dev/null'),
+  );
+  const [, , node = '', ...args] = nested('');
+  const executor = new Executor(node, [node, ...args]);
+  executor.limits.setWalltimeLimitMs(20_000);
+  const { result, output } = await runToEnd(executor, policy);
+  // New namespaces are a violation under every policy that does not name them.
+  assert.is(result.finalStatus, 'VIOLATION', `${result} ${output}`);
+  assert.match(String(result), /clone|unshare/);
 });
 
 test.run();

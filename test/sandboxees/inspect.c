@@ -11,6 +11,9 @@
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <unistd.h>
+#include <linux/capability.h>
+#include <net/if.h>
+#include <netinet/in.h>
 
 extern char **environ;
 
@@ -29,6 +32,60 @@ static void list_directory(const char *path) {
   }
   printf("\n");
   closedir(directory);
+}
+
+/* A connection to a port of its own, through the loopback device. */
+static const char *try_loopback(void) {
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  socklen_t size = sizeof address;
+  int server = socket(AF_INET, SOCK_STREAM, 0), client = socket(AF_INET, SOCK_STREAM, 0);
+  if (bind(server, (struct sockaddr *)&address, size) != 0 || listen(server, 1) != 0 ||
+      getsockname(server, (struct sockaddr *)&address, &size) != 0 ||
+      connect(client, (struct sockaddr *)&address, size) != 0) {
+    return strerror(errno);
+  }
+  close(client);
+  close(server);
+  return "ok";
+}
+
+static void print_capabilities(void) {
+  struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+  struct __user_cap_data_struct data[2] = {{0}};
+  syscall(SYS_capget, &header, data);
+  printf("capabilities=%x %x %x\n", data[0].effective | data[1].effective, data[0].permitted | data[1].permitted,
+         data[0].inheritable | data[1].inheritable);
+}
+
+static void print_interfaces(void) {
+  struct if_nameindex *interfaces = if_nameindex();
+  printf("interfaces=");
+  for (struct if_nameindex *each = interfaces; each != NULL && each->if_index != 0; each++) {
+    printf("%s ", each->if_name);
+  }
+  printf("\n");
+}
+
+static void print_file(const char *path) {
+  char line[1024];
+  FILE *file = fopen(path, "r");
+  while (file != NULL && fgets(line, sizeof line, file) != NULL) {
+    printf("%s: %s", path, line);
+  }
+  if (file != NULL) {
+    fclose(file);
+  }
+}
+
+static void print_namespaces(void) {
+  const char *names[] = {"user", "mnt", "pid", "net", "ipc", "uts", "cgroup"};
+  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+    char path[64], target[64] = "";
+    snprintf(path, sizeof path, "/proc/self/ns/%s", names[i]);
+    if (readlink(path, target, sizeof target - 1) > 0) {
+      printf("namespace %s=%s\n", names[i], target);
+    }
+  }
 }
 
 int main(int argc, char **argv) {
@@ -64,6 +121,16 @@ int main(int argc, char **argv) {
   printf("mkdir /=%s\n", mkdir("/made", 0755) == 0 ? "made" : strerror(errno));
   printf("mkdir /tmp=%s\n", mkdir("/tmp/made", 0755) == 0 ? "made" : strerror(errno));
   list_directory("/");
+  list_directory("/sys");
+  print_capabilities();
+  print_interfaces();
+  print_namespaces();
+  print_file("/proc/self/stat");
+  print_file("/proc/self/mountinfo");
+  print_file("/proc/self/cgroup");
+  printf("loopback=%s\n", try_loopback());
+  printf("speculation=%d\n", prctl(PR_GET_SPECULATION_CTRL, 0 /* store bypass */, 0, 0, 0));
+  printf("mkdir /data=%s\n", mkdir("/data/made", 0755) == 0 ? "made" : strerror(errno));
   for (int i = 1; i < argc; i++) {
     int fd = open(argv[i], O_RDONLY);
     printf("open %s=%s\n", argv[i], fd >= 0 ? "ok" : strerror(errno));
