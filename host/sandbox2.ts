@@ -285,6 +285,7 @@ export class Sandbox2 {
       cwd: bytes(executor.cwd),
       policyBytes: executor.sandboxBeforeExec ? policy.program : new Uint8Array(),
       allowSpeculation: policy.allowSpeculation,
+      landlockFence: policy.landlockFence,
       sandbox: {
         mounts: encodeMounts(policy.mounts),
         hostname: bytes(policy.hostname),
@@ -292,6 +293,7 @@ export class Sandbox2 {
         rootWritable: policy.rootWritable,
         outsideUid: executor.uid,
         outsideGid: executor.gid,
+        landlockOnly: policy.landlock,
       },
       limits: executor.limits.values,
       walltimeMs: BigInt(this.#walltimeMs ?? executor.limits.walltimeMs),

@@ -39,6 +39,7 @@ const steps: Record<SetupStep, { readonly reason: ReasonCode; readonly tried: st
   [SetupStep.STEP_LISTENER]: { reason: 'FAILED_MONITOR', tried: 'taking the seccomp listener:' },
   [SetupStep.STEP_EXEC]: { reason: 'FAILED_SUBPROCESS', tried: 'exec' },
   [SetupStep.STEP_HANDSHAKE]: { reason: 'FAILED_CONNECTION', tried: 'the sandboxMeHere handshake:' },
+  [SetupStep.STEP_LANDLOCK]: { reason: 'FAILED_NAMESPACES', tried: 'fencing with Landlock:' },
 };
 
 /** What the hints need to know of the run. */
@@ -121,6 +122,16 @@ function mountHint(errno: string, detail: string): string {
   return '';
 }
 
+function landlockHint(errno: string): string {
+  if (errno === 'EOPNOTSUPP' || errno === 'ENOSYS') {
+    return 'enableLandlock() needs Landlock’s ABI 6 (Linux 6.12), switched on at boot; `sandwire doctor` tells what there is';
+  }
+  if (errno === 'EXDEV') {
+    return 'with enableLandlock() there are no mounts: only files and directories of the host at their own paths can be shown';
+  }
+  return '';
+}
+
 function hint(step: SetupStep, errno: string, detail: string, context: SetupContext): string {
   switch (step) {
     case SetupStep.STEP_NAMESPACES:
@@ -135,6 +146,8 @@ function hint(step: SetupStep, errno: string, detail: string, context: SetupCont
       return errno === 'ENOENT' ? 'it does not exist on the host' : '';
     case SetupStep.STEP_MOUNT:
       return mountHint(errno, detail);
+    case SetupStep.STEP_LANDLOCK:
+      return landlockHint(errno);
     case SetupStep.STEP_CWD:
       return errno === 'ENOENT' ? 'the policy mounts no such directory' : '';
     case SetupStep.STEP_FDS:

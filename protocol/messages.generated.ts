@@ -39,6 +39,7 @@ export interface StartRequest {
   readonly walltimeMs?: bigint | undefined;
   readonly program?: Uint8Array | undefined;
   readonly fdTargets?: readonly number[] | undefined;
+  readonly landlockFence?: boolean | undefined;
 }
 
 export interface SandboxDescription {
@@ -48,6 +49,7 @@ export interface SandboxDescription {
   readonly rootWritable?: boolean | undefined;
   readonly outsideUid?: number | undefined;
   readonly outsideGid?: number | undefined;
+  readonly landlockOnly?: boolean | undefined;
 }
 
 export const LaunchMode = {
@@ -169,6 +171,7 @@ export const SetupStep = {
   STEP_LISTENER: 20,
   STEP_EXEC: 21,
   STEP_HANDSHAKE: 22,
+  STEP_LANDLOCK: 101,
 } as const;
 export type SetupStep = (typeof SetupStep)[keyof typeof SetupStep];
 
@@ -366,6 +369,11 @@ export const messageDescriptors = {
                   "options": {
                     "packed": false
                   }
+                },
+                "landlockFence": {
+                  "type": "bool",
+                  "id": 101,
+                  "protoName": "landlock_fence"
                 }
               }
             },
@@ -417,6 +425,11 @@ export const messageDescriptors = {
                   "options": {
                     "proto3_optional": true
                   }
+                },
+                "landlockOnly": {
+                  "type": "bool",
+                  "id": 100,
+                  "protoName": "landlock_only"
                 }
               }
             },
@@ -762,7 +775,8 @@ export const messageDescriptors = {
                 "STEP_FILTER": 19,
                 "STEP_LISTENER": 20,
                 "STEP_EXEC": 21,
-                "STEP_HANDSHAKE": 22
+                "STEP_HANDSHAKE": 22,
+                "STEP_LANDLOCK": 101
               }
             },
             "Violation": {

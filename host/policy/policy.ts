@@ -90,6 +90,8 @@ export class Policy {
   readonly stackTraces: StackTraces;
   /** Landlock as the only fence around the file system, in place of a mount namespace. */
   readonly landlock: boolean;
+  /** Landlock behind the mounts, as a second fence, wherever the kernel has it. */
+  readonly landlockFence: boolean;
   /** Names (numbers where there is none) of the syscalls of which some calls are asked of the host. */
   readonly notifiedSyscalls: readonly string[];
   /** Whether calls that no rule decides are asked of the host too: defaultAction("traceAllSyscalls"). */
@@ -109,6 +111,9 @@ export class Policy {
     this.arch = fields.filter.arch;
     this.stackTraces = fields.stackTraces;
     this.landlock = fields.landlock;
+    // Under Landlock nothing can be mounted (landlock(7)).
+    const { tokens } = fields.filter;
+    this.landlockFence = !tokens.has('allowMountSyscalls') && !tokens.has('allowPathsOutsideMounts');
     this.notifiesByDefault = fields.filter.defaultAction.kind === 'notify';
     this.notifiedSyscalls = [...numbersOf(fields.filter)]
       .filter((number) =>

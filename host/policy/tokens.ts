@@ -64,6 +64,8 @@ const others = [
   'allowUnrestrictedNetworking',
   /** The CPU's mitigations against speculation stay as they are on the host. */
   'allowSpeculation',
+  /** Directories received over comms can be opened into: no Landlock behind the policy's mounts. */
+  'allowPathsOutsideMounts',
   /** Files in writable mounts can be executed. */
   'allowWriteExecutable',
 ] as const;

@@ -65,7 +65,7 @@ _Noreturn void init_main(struct sandbox_description *description, struct source_
     _exit(SETUP_EXIT_CODE); /* the maker failed and has said why */
   }
   close(go_fd);
-  if (!host_can_mount()) {
+  if (!host_can_mount() && !description->landlock_only) {
     /* What is mounted outside stays outside. */
     if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0) {
       setup_fail(report, SANDWIRE_STEP_ROOT, "private propagation");
@@ -77,7 +77,9 @@ _Noreturn void init_main(struct sandbox_description *description, struct source_
   if (host_can_map_ids(description) && sandwire_become_inside_user(true) != 0) {
     setup_fail(report, SANDWIRE_STEP_IDENTITY, "init");
   }
-  mounts_make_root(description, report);
+  if (!description->landlock_only) {
+    mounts_make_root(description, report);
+  }
   if (description->hostname[0] != '\0' && sethostname(description->hostname, strlen(description->hostname)) != 0) {
     setup_fail(report, SANDWIRE_STEP_HOSTNAME, description->hostname);
   }

@@ -1,11 +1,180 @@
 #include "landlock.h"
 
-#include <stddef.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-/* linux/landlock.h and the syscall table; the same on all architectures. */
-enum { SYSCALL_CREATE_RULESET = 444, CREATE_RULESET_VERSION = 1 };
+#include "sandwire/wire.generated.h"
+
+/* From linux/landlock.h and the syscall table, the same on all architectures; many systems' headers are older than
+ * the kernels they run on. */
+enum {
+  SYSCALL_CREATE_RULESET = 444,
+  SYSCALL_ADD_RULE = 445,
+  SYSCALL_RESTRICT_SELF = 446,
+  CREATE_RULESET_VERSION = 1,
+  RULE_PATH_BENEATH = 1,
+  SCOPE_ABSTRACT_UNIX_SOCKET = 1 << 0,
+  SCOPE_SIGNAL = 1 << 1,
+};
+enum {
+  EXECUTE = 1 << 0,
+  WRITE_FILE = 1 << 1,
+  READ_FILE = 1 << 2,
+  READ_DIR = 1 << 3,
+  MAKE_AND_REMOVE = 0x1ff0, /* REMOVE_DIR to MAKE_SYM, bits 4 to 12 */
+  REFER = 1 << 13,          /* ABI 2 */
+  TRUNCATE = 1 << 14,       /* ABI 3 */
+  IOCTL_DEV = 1 << 15,      /* ABI 5 */
+  OF_FILES = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV,
+  CHANGES = WRITE_FILE | MAKE_AND_REMOVE | REFER | TRUNCATE | IOCTL_DEV,
+  ALL = EXECUTE | READ_FILE | READ_DIR | CHANGES,
+};
+
+struct ruleset_attributes {
+  uint64_t file_system, network, scope;
+};
+
+struct path_beneath {
+  uint64_t allowed;
+  int32_t parent;
+} __attribute__((packed));
 
 int landlock_abi(void) {
   return (int)syscall(SYSCALL_CREATE_RULESET, NULL, 0, CREATE_RULESET_VERSION);
+}
+
+static unsigned known_to(int abi) {
+  return abi >= 5 ? ALL : abi >= 3 ? ALL & ~IOCTL_DEV : ALL & ~(IOCTL_DEV | TRUNCATE);
+}
+
+/* Takes the fd's kind into account: a rule of a file may only hold rights of files, and a device, pipe or socket is
+ * written to whether its mount is read-only or not (path_resolution(7) leaves them out of EROFS, too). */
+static int allow(int rules, int fd, unsigned rights, unsigned known) {
+  struct stat status;
+  if (fstat(fd, &status) != 0) {
+    return -1;
+  }
+  if (!S_ISDIR(status.st_mode)) {
+    rights &= OF_FILES;
+    if (!S_ISREG(status.st_mode)) {
+      rights |= WRITE_FILE | IOCTL_DEV;
+    }
+  }
+  struct path_beneath rule = {.allowed = rights & known, .parent = fd};
+  /* EBADFD: it is in no file system that has paths (a memfd, a pipe), and Landlock does not judge it. */
+  return syscall(SYSCALL_ADD_RULE, rules, RULE_PATH_BENEATH, &rule, 0) == 0 || errno == EBADFD ? 0 : -1;
+}
+
+static int allow_path(int rules, const char *path, unsigned rights, unsigned known) {
+  int fd = open(path, O_PATH | O_CLOEXEC);
+  if (fd < 0) {
+    return -1;
+  }
+  int result = allow(rules, fd, rights, known);
+  int error = errno;
+  close(fd);
+  errno = error;
+  return result;
+}
+
+static unsigned rights_of(const struct mount_request *mount) {
+  unsigned rights = READ_FILE | READ_DIR;
+  if (mount->writable) {
+    rights |= CHANGES;
+  }
+  if (mount->executable || (!mount->writable && mount->kind != SANDWIRE_MOUNT_PROC &&
+                            mount->kind != SANDWIRE_MOUNT_SYSFS)) {
+    rights |= EXECUTE;
+  }
+  return rights;
+}
+
+/* What the sandbox's own root has and the machine's has not. */
+static bool needs_mount(const struct mount_request *mount) {
+  return (mount->kind != SANDWIRE_MOUNT_FILE && mount->kind != SANDWIRE_MOUNT_DIRECTORY) ||
+         strcmp(mount->inside, mount->outside) != 0;
+}
+
+static int allow_mounts(int rules, const struct sandbox_description *description, unsigned known,
+                        const char **object) {
+  for (size_t i = 0; i < description->mount_count; i++) {
+    const struct mount_request *mount = &description->mounts[i];
+    *object = mount->inside;
+    if (description->landlock_only && needs_mount(mount)) {
+      errno = EXDEV;
+      return -1;
+    }
+    if (mount->kind != SANDWIRE_MOUNT_SYMLINK &&
+        allow_path(rules, mount->inside, rights_of(mount), known) != 0) {
+      return -1;
+    }
+  }
+  return 0;
+}
+
+static int fill(int rules, const struct sandbox_description *description, unsigned known, int program, const int *fds,
+                size_t fd_count, const char **object) {
+  *object = "/";
+  unsigned root = description->root_writable ? ALL & ~EXECUTE : READ_DIR;
+  if (!description->landlock_only && allow_path(rules, "/", root, known) != 0) {
+    return -1;
+  }
+  *object = "the program";
+  if (allow(rules, program, EXECUTE | READ_FILE, known) != 0) {
+    return -1;
+  }
+  /* A directory that is handed in is meant to be used. */
+  *object = "a directory among the fds";
+  for (size_t i = 0; i < fd_count; i++) {
+    struct stat status;
+    if (fstat(fds[i], &status) != 0 ||
+        (S_ISDIR(status.st_mode) && allow(rules, fds[i], ALL & ~EXECUTE, known) != 0)) {
+      return -1;
+    }
+  }
+  return allow_mounts(rules, description, known, object);
+}
+
+int landlock_prepare(const struct sandbox_description *description, int program, const int *fds, size_t fd_count,
+                     const char **object) {
+  const int abi = landlock_abi();
+  *object = "ruleset";
+  if (abi < (description->landlock_only ? LANDLOCK_ONLY_ABI : LANDLOCK_FENCE_ABI)) {
+    if (!description->landlock_only) {
+      return LANDLOCK_NOT_NEEDED;
+    }
+    *object = "ABI 6";
+    errno = EOPNOTSUPP;
+    return -1;
+  }
+  const unsigned known = known_to(abi);
+  struct ruleset_attributes attributes = {.file_system = known};
+  size_t size = sizeof(attributes.file_system); /* what ABI 1 to 3 know */
+  if (abi >= LANDLOCK_ONLY_ABI) {
+    size = sizeof(attributes);
+    /* Abstract sockets belong to the network namespace: where the host's is kept, so are they. */
+    attributes.scope = SCOPE_SIGNAL | (description->unrestricted_networking ? 0 : SCOPE_ABSTRACT_UNIX_SOCKET);
+  }
+  int rules = (int)syscall(SYSCALL_CREATE_RULESET, &attributes, size, 0);
+  if (rules < 0) {
+    return -1;
+  }
+  if (fill(rules, description, known, program, fds, fd_count, object) != 0) {
+    int error = errno;
+    close(rules);
+    errno = error;
+    return -1;
+  }
+  return rules;
+}
+
+int landlock_enforce(int rules) {
+  if (syscall(SYSCALL_RESTRICT_SELF, rules, 0) != 0) {
+    return -1;
+  }
+  return close(rules);
 }

@@ -13,6 +13,7 @@
 #include "entrance.h"
 #include "filter.h"
 #include "host_power.h"
+#include "landlock.h"
 #include "privileges.h"
 #include "sandwire/wire.generated.h"
 
@@ -61,6 +62,21 @@ static void set_limits(const struct start_request *request, struct setup_report 
   }
 }
 
+/* Opens what the rules are about, as long as nothing keeps us from it: limits, or another user's directories. */
+static int prepare_fence(const struct start_request *request, const struct sandbox_description *description,
+                         struct setup_report *report) {
+  if (!request->landlock_fence && !description->landlock_only) {
+    return LANDLOCK_NOT_NEEDED;
+  }
+  const char *object = "";
+  int rules =
+    landlock_prepare(description, SANDWIRE_EXEC_FD, request->targets + 1, request->fd_count - 1, &object);
+  if (rules == -1) {
+    setup_fail(report, SANDWIRE_STEP_LANDLOCK, object);
+  }
+  return rules;
+}
+
 /* Past the filter there is no syscall left to end with, and no way to speak but the page. */
 _Noreturn static void fail_under_filter(struct setup_report *report, int step, const char *detail) {
   setup_report_failure(report, step, errno, detail);
@@ -71,14 +87,15 @@ _Noreturn static void fail_under_filter(struct setup_report *report, int step, c
 
 /* In the sandbox, with all capabilities there; becomes the program. */
 _Noreturn static void become_sandboxee(const struct start_request *request, struct setup_report *report,
-                                       int rendezvous_fd, bool drop_groups) {
+                                       int rendezvous_fd, const struct sandbox_description *description) {
   if (sandwire_leave_session() != 0 || sandwire_reset_signals() != 0) {
     setup_fail(report, SANDWIRE_STEP_SESSION, "session, keyring and signals");
   }
   umask(022);
   arrange_fds(request, report, rendezvous_fd);
+  const int fence = prepare_fence(request, description, report);
   set_limits(request, report);
-  if (sandwire_become_inside_user(drop_groups) != 0) {
+  if (sandwire_become_inside_user(host_can_map_ids(description)) != 0) {
     setup_fail(report, SANDWIRE_STEP_IDENTITY, "sandboxee");
   }
   if (sandwire_drop_capabilities(-1) != 0) {
@@ -86,6 +103,9 @@ _Noreturn static void become_sandboxee(const struct start_request *request, stru
   }
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
     setup_fail(report, SANDWIRE_STEP_PRIVILEGES, "no_new_privs");
+  }
+  if (fence >= 0 && landlock_enforce(fence) != 0) {
+    setup_fail(report, SANDWIRE_STEP_LANDLOCK, "restrict_self");
   }
   if (chdir(request->cwd[0] == '\0' ? "/" : request->cwd) != 0) {
     setup_fail(report, SANDWIRE_STEP_CWD, request->cwd);
@@ -127,7 +147,7 @@ _Noreturn void launch_main(const struct start_request *request, struct setup_rep
     setup_fail(report, SANDWIRE_STEP_ENTER, "setns and fork");
   }
   if (sandboxee == 0) {
-    become_sandboxee(request, report, rendezvous_fd, host_can_map_ids(sandbox_describe(sandbox)));
+    become_sandboxee(request, report, rendezvous_fd, sandbox_describe(sandbox));
   }
   report->child_pid = sandboxee;
   _exit(0);

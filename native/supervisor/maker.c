@@ -55,7 +55,7 @@ _Noreturn void maker_main(struct sandbox_description *description, struct source
   if (getppid() != supervisor) {
     _exit(SETUP_EXIT_CODE); /* it died before the line above, and nobody is left to tell */
   }
-  if (host_can_mount()) {
+  if (host_can_mount() && !description->landlock_only) {
     /* With all of root's powers still there: a source may lie below directories that only root can pass, or that
      * belong to others. An ordinary user has no such power, and opens the sources from within. */
     if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0) {

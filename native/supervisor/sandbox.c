@@ -207,8 +207,9 @@ bool sandbox_keeps_network(const struct sandbox *sandbox) {
 }
 
 bool sandbox_is_current(const struct sandbox *sandbox) {
-  return !sandbox->made_ahead ||
-         mounts_are_current(sandbox_template_description(sandbox->template), sandbox->identities);
+  const struct sandbox_description *description = sandbox_describe(sandbox);
+  return !sandbox->made_ahead || description->landlock_only ||
+         mounts_are_current(description, sandbox->identities);
 }
 
 void sandbox_kill(const struct sandbox *sandbox) {

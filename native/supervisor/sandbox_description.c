@@ -63,6 +63,9 @@ static const char *parse_field(struct sandbox_description *description,
     case SANDWIRE_SANDBOX_DESCRIPTION_ROOT_WRITABLE:
       description->root_writable = field->value != 0;
       return NULL;
+    case SANDWIRE_SANDBOX_DESCRIPTION_LANDLOCK_ONLY:
+      description->landlock_only = field->value != 0;
+      return NULL;
     case SANDWIRE_SANDBOX_DESCRIPTION_OUTSIDE_UID:
       description->outside_uid_set = true;
       description->outside_uid = (uid_t)field->value;

@@ -27,6 +27,7 @@ struct sandbox_description {
   const char *hostname;
   bool unrestricted_networking;
   bool root_writable;
+  bool landlock_only;
   struct mount_request *mounts;
   size_t mount_count;
   bool outside_uid_set, outside_gid_set;

@@ -108,6 +108,9 @@ static const char *parse_field(struct start_request *request, const struct sandw
     case SANDWIRE_START_REQUEST_ALLOW_SPECULATION:
       request->allow_speculation = field->value != 0;
       return NULL;
+    case SANDWIRE_START_REQUEST_LANDLOCK_FENCE:
+      request->landlock_fence = field->value != 0;
+      return NULL;
     case SANDWIRE_START_REQUEST_SANDBOX:
       request->sandbox = copy_bytes(&request->arena, field);
       request->sandbox_size = field->size;

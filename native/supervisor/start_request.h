@@ -28,6 +28,7 @@ struct start_request {
   struct sock_filter *policy;
   size_t policy_count;
   bool allow_speculation;
+  bool landlock_fence;
   const uint8_t *sandbox; /* the SandboxDescription message */
   size_t sandbox_size;
   struct limit_request limits[LIMIT_KINDS]; /* in the order of start_request_limits */

@@ -1,0 +1,168 @@
+// Landlock: behind the mounts, and in their place.
+import { chmodSync, closeSync, copyFileSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
+import { constants, tmpdir } from 'node:os';
+import path from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { type Policy, type PolicyBuilder, probe, type Result, Sandbox2 } from '../../host/index.js';
+import { isRoot, lenientPolicy, runToEnd, sandboxee, sandboxeePath } from '../support/sandbox.js';
+import { skip } from '../support/skip.js';
+
+const test = suite('landlock');
+const { EACCES, EPERM, ESRCH } = constants.errno;
+const abi = (await probe()).capabilities.find((each) => each.name === 'landlock')?.value ?? 0;
+
+/** A directory of the host's with a file in it, gone afterwards. */
+async function withFolder<T>(use: (folder: string) => Promise<T>): Promise<T> {
+  const folder = mkdtempSync(path.join(tmpdir(), 'sandwire-test-'));
+  try {
+    chmodSync(folder, 0o777);
+    writeFileSync(path.join(folder, 'secret'), 'x');
+    return await use(folder);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+async function reachOut(args: readonly string[], policy: Policy): Promise<number | undefined> {
+  const { result } = await runToEnd(sandboxee('reach_out', args), policy);
+  assert.is(result.finalStatus, 'OK', String(result));
+  return result.exitCode;
+}
+
+async function sendFolder(folder: string, policy: Policy): Promise<Result> {
+  await using sandbox = new Sandbox2(sandboxee('reach_out', ['received']), policy);
+  await sandbox.runAsync();
+  const fd = openSync(folder, 'r');
+  try {
+    await sandbox.comms.sendFd(fd);
+    return await sandbox.awaitResult();
+  } finally {
+    closeSync(fd);
+  }
+}
+
+test('second fence: a directory outside of the mounts cannot be opened into, unless that is waived', async () => {
+  if (abi < 2) return skip('second fence', `Landlock’s ABI is ${abi} here; 2 is needed`);
+  await withFolder(async (folder) => {
+    assert.is((await sendFolder(folder, lenientPolicy())).exitCode, EACCES);
+    const waived = lenientPolicy((builder) => builder.allow('allowPathsOutsideMounts'));
+    assert.is((await sendFolder(folder, waived)).exitCode, 0);
+  });
+});
+
+test('second fence: a directory that the policy’s user maps can be used', async () => {
+  await withFolder(async (folder) => {
+    const executor = sandboxee('reach_out', ['mapped', '7']);
+    executor.ipc.mapFd(openSync(folder, 'r'), 7);
+    assert.is((await runToEnd(executor)).result.exitCode, 0);
+  });
+});
+
+test('second fence: what the mounts allow works as without it', async () => {
+  await withFolder(async (folder) => {
+    copyFileSync(sandboxeePath('exit_with'), path.join(folder, 'program'));
+    chmodSync(path.join(folder, 'program'), 0o755);
+    chmodSync(path.join(folder, 'secret'), 0o666);
+    const policy = lenientPolicy((builder) =>
+      builder
+        .addDirectoryAt(folder, '/work', false)
+        .addDirectoryAt(folder, '/shown')
+        .addTmpfs('/tmp', 1 << 20)
+        .addFile('/dev/null')
+        .setRootWritable(),
+    );
+    for (const place of ['/work', '/tmp', '/'])
+      assert.is(await reachOut(['change', place], policy), 0, place);
+    assert.is(await reachOut(['list', '/'], policy), 0);
+    assert.is(await reachOut(['write', '/dev/null'], policy), 0);
+    assert.is(await reachOut(['run', '/shown/program'], policy), 0);
+    assert.is(await reachOut(['run', '/work/program'], policy), EACCES);
+    assert.is(await reachOut(['write', '/shown/secret'], policy), constants.errno.EROFS);
+  });
+});
+
+const only = (extend: (builder: PolicyBuilder) => PolicyBuilder = (builder) => builder) =>
+  lenientPolicy((builder) => extend(builder.enableLandlock()));
+
+function cannotBeOnly(name: string): boolean {
+  if (abi < 6) skip(name, `Landlock’s ABI is ${abi} here; 6 is needed`);
+  return abi < 6;
+}
+
+test('only fence: what is listed, and nothing else of the host', async () => {
+  if (cannotBeOnly('only fence')) return;
+  await withFolder(async (folder) => {
+    const secret = path.join(folder, 'secret');
+    assert.is(await reachOut(['list', '/'], only()), EACCES);
+    assert.is(await reachOut(['write', secret], only()), EACCES);
+    const { output } = await runToEnd(
+      sandboxee('inspect', ['/etc/hostname', '/etc/passwd', secret]),
+      only((builder) => builder.addFile('/etc/passwd')),
+    );
+    assert.match(output, /^open \/etc\/passwd=ok$/m);
+    assert.match(output, /^open \/etc\/hostname=(Permission denied|No such file or directory)$/m);
+    assert.match(output, new RegExp(`^open ${secret}=Permission denied$`, 'm'));
+    assert.match(output, /^pid=2 ppid=0 sid=2 pgid=2$/m);
+    assert.match(output, /^interfaces=lo $/m);
+    assert.match(output, /^capabilities=0 0 0$/m);
+  });
+});
+
+test('only fence: writable, read-only, truncate and rename', async () => {
+  if (cannotBeOnly('only fence: writable')) return;
+  await withFolder(async (folder) => {
+    const secret = path.join(folder, 'secret');
+    chmodSync(secret, 0o666);
+    const readOnly = only((builder) => builder.addDirectory(folder));
+    const writable = only((builder) => builder.addDirectory(folder, false));
+    assert.is(await reachOut(['list', folder], readOnly), 0);
+    assert.is(await reachOut(['write', secret], readOnly), EACCES);
+    assert.is(await reachOut(['change', folder], readOnly), EACCES);
+    assert.is(await reachOut(['write', secret], writable), 0);
+    assert.is(await reachOut(['change', folder], writable), 0);
+    copyFileSync(sandboxeePath('exit_with'), path.join(folder, 'program'));
+    chmodSync(path.join(folder, 'program'), 0o755);
+    assert.is(await reachOut(['run', path.join(folder, 'program')], readOnly), 0);
+    assert.is(await reachOut(['run', path.join(folder, 'program')], writable), EACCES);
+  });
+});
+
+test('only fence: no signal gets out, and what needs mounts is refused in words', async () => {
+  if (cannotBeOnly('only fence: signals')) return;
+  const killed = await reachOut(['kill', '1'], only());
+  assert.ok(killed === EPERM, `kill(1, 0) in the sandbox: errno ${killed}`);
+  assert.is(await reachOut(['kill', String(process.pid)], only()), ESRCH);
+  for (const extend of [
+    (builder: PolicyBuilder) => builder.addTmpfs('/tmp', 1 << 20),
+    (builder: PolicyBuilder) => builder.addFileAt('/etc/passwd', '/etc/other'),
+    (builder: PolicyBuilder) => builder.addDirectory('/proc'),
+  ]) {
+    const { result } = await runToEnd(sandboxee('exit_with', ['0']), only(extend));
+    assert.is(result.finalStatus, 'SETUP_ERROR');
+    assert.match(
+      String(result),
+      /fencing with Landlock: .*: EXDEV \(with enableLandlock\(\) there are no mounts/,
+    );
+  }
+});
+
+test('both modes alternate on one supervisor', async () => {
+  if (cannotBeOnly('both modes alternate')) return;
+  for (let round = 0; round < 6; round++) {
+    const policy = round % 2 === 0 ? only() : lenientPolicy();
+    assert.is(await reachOut(['list', '/'], policy), round % 2 === 0 ? EACCES : 0);
+  }
+});
+
+test('root’s own files stay closed', async () => {
+  if (cannotBeOnly('root’s own files') || !isRoot)
+    return skip('root’s own files stay closed', 'needs a root host');
+  const { output } = await runToEnd(
+    sandboxee('inspect', ['/etc/shadow']),
+    only((builder) => builder.addDirectory('/etc')),
+  );
+  assert.match(output, /^open \/etc\/shadow=Permission denied$/m);
+});
+
+test.run();
