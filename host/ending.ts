@@ -7,7 +7,7 @@ import {
   type ResourceUsage as UsageMessage,
 } from '../protocol/messages.generated.js';
 import type { LimitValues } from './limits.js';
-import { ReasonCode, type ResourceUsage, Result } from './result.js';
+import { ReasonCode, type ResourceUsage, Result, type Violation } from './result.js';
 import { describeSetupFailure, type SetupContext } from './setup-failure.js';
 import { describeViolation, isForeignArch } from './violation.js';
 
@@ -16,6 +16,9 @@ export interface EndContext {
   /** Why the host broke the handshake off, if it did. */
   readonly handshakeFailure: string | undefined;
   readonly limits: LimitValues;
+  /** How long onSyscall had for an answer, and why it failed, if it did. */
+  readonly syscallTimeoutMs: number;
+  readonly syscallFailure: string | undefined;
   /** The program had still to call sandboxMeHere(). */
   readonly awaitsHandshake: boolean;
 }
@@ -62,6 +65,22 @@ function limitBehind(signal: number, usage: ResourceUsage, limits: LimitValues):
   return undefined;
 }
 
+/** Why a call that the policy leaves to the host was not allowed. */
+function denialOf(violation: Violation, end: EndContext): string | undefined {
+  switch (violation.cause) {
+    case 'host':
+      return end.syscallFailure === undefined
+        ? 'onSyscall denied it'
+        : `onSyscall failed: ${end.syscallFailure}`;
+    case 'noAnswer':
+      return `onSyscall gave no answer within ${end.syscallTimeoutMs} ms`;
+    case 'tooManyQuestions':
+      return 'too many threads waited for onSyscall at once';
+    default:
+      return undefined;
+  }
+}
+
 export function resultOfEnd(event: Ended, end: EndContext): Result {
   const rusage = usageOf(event.usage);
   const unfinished = unfinishedHandshake(event, end);
@@ -91,7 +110,13 @@ export function resultOfEnd(event: Ended, end: EndContext): Result {
     case EndKind.VIOLATED: {
       const violation = describeViolation(event.violation ?? {});
       const reasonCode = isForeignArch(violation) ? ReasonCode.VIOLATION_ARCH : ReasonCode.VIOLATION_SYSCALL;
-      return new Result({ finalStatus: 'VIOLATION', reasonCode, violation, rusage });
+      return new Result({
+        finalStatus: 'VIOLATION',
+        reasonCode,
+        message: denialOf(violation, end),
+        violation,
+        rusage,
+      });
     }
     default: {
       const failure = describeSetupFailure(

@@ -5,6 +5,7 @@ export type { CapabilityName } from './capabilities.js';
 export { Executor, type ExecutorOptions } from './executor.js';
 export { type FdMapping, IPC } from './ipc.js';
 export { Limits, type LimitValues } from './limits.js';
+export type { NotifiedSyscall, Notify, SyscallAnswer } from './notify.js';
 export * from './policy/index.js';
 export { type Capability, type Probe, probe } from './probe.js';
 export {

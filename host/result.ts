@@ -51,6 +51,8 @@ export interface Violation {
   readonly tid: number;
   /** Path of the executable the process was running. */
   readonly program: string;
+  /** The policy's rules, or, for a call the policy leaves to the host: its no, none in time, or too many at once. */
+  readonly cause: 'policy' | 'host' | 'noAnswer' | 'tooManyQuestions';
   /** All of it in one line. */
   readonly description: string;
 }
@@ -138,7 +140,7 @@ export class Result implements ResultFields {
       case 'VIOLATION':
         return this.violation === undefined
           ? 'SYSCALL VIOLATION - Unknown Violation'
-          : `SYSCALL VIOLATION - Violating Syscall ${this.violation.description}`;
+          : `SYSCALL VIOLATION - Violating Syscall ${this.violation.description}${detail}`;
       case 'SIGNALED':
         return `Process terminated with a SIGNAL - Signal: ${signalName(this.reasonCode)} [${this.reasonCode}]${detail}`;
       case 'TIMEOUT':

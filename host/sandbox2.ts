@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import type { Comms } from '../protocol/index.js';
 import {
+  type Asked,
   LaunchMode,
   type Sandboxed,
   type Started,
@@ -17,9 +18,10 @@ import { performHandshake } from './handshake.js';
 import type { FdMapping } from './ipc.js';
 import { checkWalltime } from './limits.js';
 import { encodeMounts } from './mount-messages.js';
+import { asksHost, checkNotify, type Notify, Questions, tellEnd } from './notify.js';
 import { Policy, PolicyBuilder } from './policy/index.js';
 import { openProgram } from './program.js';
-import { ReasonCode, Result } from './result.js';
+import { ReasonCode, type ResourceUsage, Result } from './result.js';
 import type { SetupContext } from './setup-failure.js';
 import { type CaptureOptions, collect, connectStdio, type StdioStreams } from './stdio.js';
 import { nextRunNumber, type Supervisor, supervisor } from './supervisor.js';
@@ -48,22 +50,35 @@ export class Sandbox2 {
   readonly #executor: Executor;
   readonly #policy: Policy;
   readonly #streams: StdioStreams;
+  readonly #notify: Notify;
+  readonly #questions: Questions;
   readonly #run = nextRunNumber();
   readonly #result = deferred<Result>();
   #supervisor: Supervisor | undefined;
   #started: Promise<boolean> | undefined;
   #final: Result | undefined;
+  #there = deferred<void>();
   #sandboxed = deferred<void>();
   #isSandboxed = false;
   #handshakeFailure: string | undefined;
+  #refusal: string | undefined;
   #context: SetupContext | undefined;
   #walltimeMs: number | undefined;
   #killed = false;
   #pid = -1;
   #initPid = -1;
 
-  constructor(executor: Executor, policy: Policy) {
+  /**
+   * @param notify what the host wants to hear of the run, and the calls it judges itself. Its onSyscall is a must for a
+   *   policy with the action "notify".
+   */
+  constructor(executor: Executor, policy: Policy, notify: Notify = {}) {
     checkPolicy(policy);
+    checkNotify(notify, policy);
+    this.#notify = { ...notify };
+    this.#questions = new Questions(this.#notify, (answer) => {
+      if (this.#final === undefined) this.#supervisor?.answer({ ...answer, run: this.#run });
+    });
     executor.claim();
     this.#executor = executor;
     this.#policy = policy;
@@ -227,7 +242,9 @@ export class Sandbox2 {
       await this.#supervisor.flush();
       // Now, not later: as long as we hold the sandboxee's end of comms, its closing that end goes unseen.
       closeAll(launchFds);
-      if (!this.#executor.sandboxBeforeExec) await this.#handshake(launch.byHandshake);
+      if (this.#notify.onStarted !== undefined) await this.#tellStarted(this.#notify.onStarted);
+      if (!this.#executor.sandboxBeforeExec && this.#final === undefined)
+        await this.#handshake(launch.byHandshake);
     } catch (error) {
       // The supervisor's own death reaches the listener; anything else ends here.
       const message = error instanceof Error ? error.message : String(error);
@@ -239,6 +256,20 @@ export class Sandbox2 {
     }
     await Promise.race([this.#sandboxed.promise, this.#result.promise]);
     return this.#final === undefined || this.#isSandboxed;
+  }
+
+  /** What it says no to ends the run. */
+  async #tellStarted(onStarted: NonNullable<Notify['onStarted']>): Promise<void> {
+    await Promise.race([this.#there.promise, this.#result.promise]);
+    if (this.#final !== undefined) return;
+    try {
+      if ((await onStarted(this.#pid, this.comms)) !== false) return;
+      this.#refusal = 'onStarted said no';
+    } catch (error) {
+      this.#refusal = `onStarted failed: ${error instanceof Error ? error.message : String(error)}`;
+    }
+    this.#supervisor?.kill(this.#run);
+    await this.#result.promise;
   }
 
   /** The host's half of sandboxMeHere. A failure ends the run; its words go into the result. */
@@ -283,7 +314,9 @@ export class Sandbox2 {
       args: executor.args.map(bytes),
       envs,
       cwd: bytes(executor.cwd),
-      policyBytes: executor.sandboxBeforeExec ? policy.program : new Uint8Array(),
+      policyBytes: executor.sandboxBeforeExec || asksHost(policy) ? policy.program : new Uint8Array(),
+      asksHost: asksHost(policy),
+      answerTimeoutMs: BigInt(this.#questions.timeoutMs),
       allowSpeculation: policy.allowSpeculation,
       landlockFence: policy.landlockFence,
       sandbox: {
@@ -310,6 +343,7 @@ export class Sandbox2 {
         this.#isSandboxed = true;
         this.#sandboxed.resolve();
       },
+      asked: (event: Asked) => void this.#questions.ask(event),
       ended: (event: Parameters<typeof resultOfEnd>[0]) => {
         const context = this.#context ?? {
           interpreter: undefined,
@@ -320,6 +354,8 @@ export class Sandbox2 {
           resultOfEnd(event, {
             context,
             limits: this.#executor.limits.values,
+            syscallTimeoutMs: this.#questions.timeoutMs,
+            syscallFailure: this.#questions.failure,
             handshakeFailure: this.#handshakeFailure,
             awaitsHandshake: !this.#executor.sandboxBeforeExec && !this.#isSandboxed,
           }),
@@ -343,13 +379,17 @@ export class Sandbox2 {
   #isThere(event: Started | Sandboxed): void {
     this.#pid = event.pid ?? -1;
     this.#initPid = event.initPid ?? -1;
+    this.#there.resolve();
   }
 
   #finish(result: Result): boolean {
-    if (this.#final === undefined) {
-      this.#final = result;
-      this.#result.resolve(result);
-    }
+    if (this.#final !== undefined) return false;
+    const final =
+      this.#refusal === undefined ? result : setupError('FAILED_NOTIFY', this.#refusal, result.rusage);
+    this.#final = final;
+    this.#questions.close();
+    tellEnd(this.#notify, final);
+    this.#result.resolve(final);
     return false;
   }
 }
@@ -366,8 +406,8 @@ function closeAll(fds: number[]): void {
   for (const fd of fds.splice(0)) closeSync(fd);
 }
 
-function setupError(reason: ReasonCode, message: string): Result {
-  return new Result({ finalStatus: 'SETUP_ERROR', reasonCode: ReasonCode[reason], message });
+function setupError(reason: ReasonCode, message: string, rusage?: ResourceUsage): Result {
+  return new Result({ finalStatus: 'SETUP_ERROR', reasonCode: ReasonCode[reason], message, rusage });
 }
 
 /**

@@ -4,13 +4,22 @@ import { closeSync } from 'node:fs';
 import { addon, supervisorPath } from '../native/addon.js';
 import { SocketTransport } from '../native/socket-transport.js';
 import { Comms, decodeMessage, encodeMessage } from '../protocol/index.js';
-import type { Ended, Sandboxed, Started, StartRequest } from '../protocol/messages.generated.js';
+import type {
+  AnswerRequest,
+  Asked,
+  Ended,
+  Sandboxed,
+  Started,
+  StartRequest,
+} from '../protocol/messages.generated.js';
 
 /** What one run is told. Exactly one of ended, refused and lost comes, and comes last. */
 export interface RunListener {
   started(event: Started): void;
   /** The policy is in force and watched. */
   sandboxed(event: Sandboxed): void;
+  /** A call is for the host to judge: answer() is waited for. */
+  asked(event: Asked): void;
   ended(event: Ended): void;
   /** The supervisor could not take the request. */
   refused(reason: string): void;
@@ -76,6 +85,10 @@ class Supervisor {
     this.#watch([this.#comms.sendProtobufBytes(encodeMessage('Request', request))]);
   }
 
+  answer(answer: AnswerRequest): void {
+    this.#watch([this.#comms.sendProtobufBytes(encodeMessage('Request', { answer }))]);
+  }
+
   attachListener(run: bigint, listener: number): Promise<void> {
     const sent = [
       this.#comms.sendProtobufBytes(encodeMessage('Request', { attachListener: { run } })),
@@ -108,12 +121,18 @@ class Supervisor {
 
   #dispatch(bytes: Uint8Array): void {
     const event = decodeMessage('Event', bytes);
-    const run = event.started?.run ?? event.sandboxed?.run ?? event.ended?.run ?? event.refused?.run;
+    const run =
+      event.started?.run ??
+      event.sandboxed?.run ??
+      event.asked?.run ??
+      event.ended?.run ??
+      event.refused?.run;
     const listener = run === undefined ? undefined : this.#runs.get(run);
     if (run === undefined || listener === undefined) return;
     if (event.ended !== undefined || event.refused !== undefined) this.#runs.delete(run);
     if (event.started !== undefined) listener.started(event.started);
     else if (event.sandboxed !== undefined) listener.sandboxed(event.sandboxed);
+    else if (event.asked !== undefined) listener.asked(event.asked);
     else if (event.ended !== undefined) listener.ended(event.ended);
     else if (event.refused !== undefined) listener.refused(new TextDecoder().decode(event.refused.reason));
   }

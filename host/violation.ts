@@ -1,5 +1,5 @@
 // Puts a violation, as the supervisor read it, into words.
-import type { Violation as ViolationMessage } from '../protocol/messages.generated.js';
+import { ViolationCause, type Violation as ViolationMessage } from '../protocol/messages.generated.js';
 import { describeSyscall } from './policy/index.js';
 import type { Violation } from './result.js';
 
@@ -13,6 +13,13 @@ const archNames = new Map([
 const nativeArch = process.arch === 'arm64' ? 'AARCH64' : 'X86-64';
 /** The x32 interface of x86-64 marks its syscall numbers with this bit. */
 const x32Bit = 0x40000000;
+
+const causes: Record<ViolationCause, Violation['cause']> = {
+  [ViolationCause.CAUSE_POLICY]: 'policy',
+  [ViolationCause.CAUSE_HOST]: 'host',
+  [ViolationCause.CAUSE_NO_ANSWER]: 'noAnswer',
+  [ViolationCause.CAUSE_TOO_MANY]: 'tooManyQuestions',
+};
 
 export function isForeignArch(violation: Violation): boolean {
   return violation.arch !== nativeArch;
@@ -50,6 +57,7 @@ export function describeViolation(message: ViolationMessage): Violation {
     pid,
     tid,
     program,
+    cause: causes[message.cause ?? ViolationCause.CAUSE_POLICY],
     description: `${described.text} IP: ${instructionPointer}, PID: ${pid}${tid === pid ? '' : `, TID: ${tid}`}, PROG: '${program}'`,
   };
 }

@@ -24,6 +24,7 @@ export interface Request {
   readonly kill?: KillRequest | undefined;
   readonly setWalltime?: SetWalltimeRequest | undefined;
   readonly attachListener?: AttachListenerRequest | undefined;
+  readonly answer?: AnswerRequest | undefined;
 }
 
 export interface StartRequest {
@@ -40,6 +41,8 @@ export interface StartRequest {
   readonly program?: Uint8Array | undefined;
   readonly fdTargets?: readonly number[] | undefined;
   readonly landlockFence?: boolean | undefined;
+  readonly asksHost?: boolean | undefined;
+  readonly answerTimeoutMs?: bigint | undefined;
 }
 
 export interface SandboxDescription {
@@ -104,11 +107,28 @@ export interface AttachListenerRequest {
   readonly run?: bigint | undefined;
 }
 
+export interface AnswerRequest {
+  readonly run?: bigint | undefined;
+  readonly question?: bigint | undefined;
+  readonly kind?: AnswerKind | undefined;
+  readonly errno?: number | undefined;
+  readonly value?: bigint | undefined;
+}
+
+export const AnswerKind = {
+  ANSWER_DENY: 0,
+  ANSWER_ALLOW: 1,
+  ANSWER_ERRNO: 2,
+  ANSWER_VALUE: 3,
+} as const;
+export type AnswerKind = (typeof AnswerKind)[keyof typeof AnswerKind];
+
 export interface Event {
   readonly started?: Started | undefined;
   readonly sandboxed?: Sandboxed | undefined;
   readonly ended?: Ended | undefined;
   readonly refused?: Refused | undefined;
+  readonly asked?: Asked | undefined;
 }
 
 export interface Started {
@@ -184,6 +204,21 @@ export interface Violation {
   readonly tid?: number | undefined;
   readonly program?: Uint8Array | undefined;
   readonly memory?: readonly ArgumentMemory[] | undefined;
+  readonly cause?: ViolationCause | undefined;
+}
+
+export const ViolationCause = {
+  CAUSE_POLICY: 0,
+  CAUSE_HOST: 1,
+  CAUSE_NO_ANSWER: 2,
+  CAUSE_TOO_MANY: 3,
+} as const;
+export type ViolationCause = (typeof ViolationCause)[keyof typeof ViolationCause];
+
+export interface Asked {
+  readonly run?: bigint | undefined;
+  readonly question?: bigint | undefined;
+  readonly call?: Violation | undefined;
 }
 
 export interface ArgumentMemory {
@@ -285,7 +320,8 @@ export const messageDescriptors = {
                     "start",
                     "kill",
                     "setWalltime",
-                    "attachListener"
+                    "attachListener",
+                    "answer"
                   ]
                 }
               },
@@ -307,6 +343,10 @@ export const messageDescriptors = {
                   "type": "AttachListenerRequest",
                   "id": 4,
                   "protoName": "attach_listener"
+                },
+                "answer": {
+                  "type": "AnswerRequest",
+                  "id": 110
                 }
               }
             },
@@ -374,6 +414,16 @@ export const messageDescriptors = {
                   "type": "bool",
                   "id": 101,
                   "protoName": "landlock_fence"
+                },
+                "asksHost": {
+                  "type": "bool",
+                  "id": 110,
+                  "protoName": "asks_host"
+                },
+                "answerTimeoutMs": {
+                  "type": "uint64",
+                  "id": 111,
+                  "protoName": "answer_timeout_ms"
                 }
               }
             },
@@ -631,6 +681,38 @@ export const messageDescriptors = {
                 }
               }
             },
+            "AnswerRequest": {
+              "fields": {
+                "run": {
+                  "type": "uint64",
+                  "id": 1
+                },
+                "question": {
+                  "type": "uint64",
+                  "id": 2
+                },
+                "kind": {
+                  "type": "AnswerKind",
+                  "id": 3
+                },
+                "errno": {
+                  "type": "uint32",
+                  "id": 4
+                },
+                "value": {
+                  "type": "int64",
+                  "id": 5
+                }
+              }
+            },
+            "AnswerKind": {
+              "values": {
+                "ANSWER_DENY": 0,
+                "ANSWER_ALLOW": 1,
+                "ANSWER_ERRNO": 2,
+                "ANSWER_VALUE": 3
+              }
+            },
             "Event": {
               "oneofs": {
                 "event": {
@@ -638,7 +720,8 @@ export const messageDescriptors = {
                     "started",
                     "sandboxed",
                     "ended",
-                    "refused"
+                    "refused",
+                    "asked"
                   ]
                 }
               },
@@ -658,6 +741,10 @@ export const messageDescriptors = {
                 "refused": {
                   "type": "Refused",
                   "id": 4
+                },
+                "asked": {
+                  "type": "Asked",
+                  "id": 110
                 }
               }
             },
@@ -815,6 +902,34 @@ export const messageDescriptors = {
                   "rule": "repeated",
                   "type": "ArgumentMemory",
                   "id": 8
+                },
+                "cause": {
+                  "type": "ViolationCause",
+                  "id": 110
+                }
+              }
+            },
+            "ViolationCause": {
+              "values": {
+                "CAUSE_POLICY": 0,
+                "CAUSE_HOST": 1,
+                "CAUSE_NO_ANSWER": 2,
+                "CAUSE_TOO_MANY": 3
+              }
+            },
+            "Asked": {
+              "fields": {
+                "run": {
+                  "type": "uint64",
+                  "id": 1
+                },
+                "question": {
+                  "type": "uint64",
+                  "id": 2
+                },
+                "call": {
+                  "type": "Violation",
+                  "id": 3
                 }
               }
             },

@@ -58,6 +58,13 @@ export const WireFd = {
   RENDEZVOUS_FD: 1021,
 } as const;
 
+/** The data of a SECCOMP_RET_USER_NOTIF: which reason to notify it is. */
+export const NotificationReason = {
+  VIOLATION: 0,
+  NOTIFY: 1,
+  LAUNCH: 2,
+} as const;
+
 /** Environment variables and other fixed texts. */
 export const WireName = {
   COMMS_FD_ENV: 'SANDBOX2_COMMS_FD',

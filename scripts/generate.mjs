@@ -30,6 +30,11 @@ function renderTypeScriptConstants() {
     Object.entries(wire.handshake),
   );
   record('WireFd', 'Well-known file descriptor numbers in a sandboxee.', Object.entries(wire.fds));
+  record(
+    'NotificationReason',
+    'The data of a SECCOMP_RET_USER_NOTIF: which reason to notify it is.',
+    Object.entries(wire.notificationReasons),
+  );
   record('WireName', 'Environment variables and other fixed texts.', Object.entries(wire.names));
   record('StatusCode', 'Canonical status codes.', Object.entries(wire.statusCodes));
   lines.push('/** Every code a CommsError can carry. */', 'export const commsErrorCodes = [');
@@ -116,6 +121,9 @@ function renderC(parsed) {
     for (const [name, value] of Object.entries(wire[group])) define(`SANDWIRE_${name}`, number(value));
     lines.push('');
   }
+  for (const [name, value] of Object.entries(wire.notificationReasons))
+    define(`SANDWIRE_NOTIFICATION_${name}`, `${value}u`);
+  lines.push('');
   for (const [name, value] of Object.entries(wire.names)) define(`SANDWIRE_${name}`, `"${value}"`);
   lines.push('');
   for (const [name, value] of Object.entries(wire.statusCodes)) define(`SANDWIRE_STATUS_${name}`, value);

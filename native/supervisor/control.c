@@ -12,6 +12,7 @@
 #include "event_loop.h"
 #include "events.h"
 #include "protobuf.h"
+#include "questions.h"
 #include "reader.h"
 #include "run.h"
 #include "sandwire/wire.generated.h"
@@ -110,6 +111,34 @@ static void take_start(const struct sandwire_protobuf_field *message) {
   }
 }
 
+static void take_answer(const struct sandwire_protobuf_field *message) {
+  struct sandwire_protobuf_reader fields;
+  struct sandwire_protobuf_field field;
+  struct answer answer = {.kind = SANDWIRE_ANSWER_DENY};
+  uint64_t run = 0, question = 0;
+  sandwire_protobuf_reader_init(&fields, message->bytes, message->size);
+  while (sandwire_protobuf_next(&fields, &field)) {
+    switch (field.number) {
+      case SANDWIRE_ANSWER_REQUEST_RUN:
+        run = field.value;
+        break;
+      case SANDWIRE_ANSWER_REQUEST_QUESTION:
+        question = field.value;
+        break;
+      case SANDWIRE_ANSWER_REQUEST_KIND:
+        answer.kind = (int)field.value;
+        break;
+      case SANDWIRE_ANSWER_REQUEST_ERRNO:
+        answer.error = (int)field.value;
+        break;
+      case SANDWIRE_ANSWER_REQUEST_VALUE:
+        answer.value = (int64_t)field.value;
+        break;
+    }
+  }
+  questions_answer(run, question, &answer);
+}
+
 static void take_request(const struct sandwire_message *message) {
   struct sandwire_protobuf_reader fields;
   struct sandwire_protobuf_field field;
@@ -133,6 +162,9 @@ static void take_request(const struct sandwire_message *message) {
       break;
     case SANDWIRE_REQUEST_ATTACH_LISTENER:
       awaiting_listener = run_number_in(&field, 0, NULL);
+      break;
+    case SANDWIRE_REQUEST_ANSWER:
+      take_answer(&field);
       break;
     default:
       give_up();

@@ -7,8 +7,8 @@
 #include "protobuf.h"
 #include "sandwire/wire.generated.h"
 
-/* The longest event is a violation: six times what an argument points at, and some numbers. */
-enum { EVENT_SIZE = 6 * (VIOLATION_MEMORY_SIZE + 16) + SETUP_DETAIL_SIZE + VIOLATION_PROGRAM_SIZE + 512 };
+/* The longest event is a question: six times what an argument points at, and some numbers. */
+enum { EVENT_SIZE = 6 * (ARGUMENT_MEMORY_SIZE + 16) + SETUP_DETAIL_SIZE + VIOLATION_PROGRAM_SIZE + 512 };
 
 static void send_event(uint32_t kind, const struct sandwire_protobuf_writer *message) {
   unsigned char bytes[EVENT_SIZE + 16];
@@ -70,7 +70,8 @@ static void put_usage(struct sandwire_protobuf_writer *message, const struct rus
   sandwire_protobuf_put_bytes(message, SANDWIRE_ENDED_USAGE, inner.buffer, inner.size);
 }
 
-static void put_violation(struct sandwire_protobuf_writer *message, const struct violation *violation) {
+static void put_call(struct sandwire_protobuf_writer *message, uint32_t field, const struct violation *violation,
+                     const struct argument_memory arguments[6]) {
   unsigned char bytes[EVENT_SIZE];
   struct sandwire_protobuf_writer inner;
   sandwire_protobuf_writer_init(&inner, bytes, sizeof(bytes));
@@ -84,18 +85,37 @@ static void put_violation(struct sandwire_protobuf_writer *message, const struct
   sandwire_protobuf_put_varint(&inner, SANDWIRE_VIOLATION_TID, signed_varint(violation->tid));
   sandwire_protobuf_put_bytes(&inner, SANDWIRE_VIOLATION_PROGRAM, violation->program, strlen(violation->program));
   for (uint32_t i = 0; i < 6; i++) {
-    if (violation->memory_size[i] == 0) {
+    if (arguments[i].size == 0) {
       continue;
     }
-    unsigned char memory[VIOLATION_MEMORY_SIZE + 16];
+    unsigned char memory[ARGUMENT_MEMORY_SIZE + 16];
     struct sandwire_protobuf_writer entry;
     sandwire_protobuf_writer_init(&entry, memory, sizeof(memory));
     sandwire_protobuf_put_varint(&entry, SANDWIRE_ARGUMENT_MEMORY_ARGUMENT, i);
-    sandwire_protobuf_put_bytes(&entry, SANDWIRE_ARGUMENT_MEMORY_BYTES, violation->memory[i],
-                                violation->memory_size[i]);
+    sandwire_protobuf_put_bytes(&entry, SANDWIRE_ARGUMENT_MEMORY_BYTES, arguments[i].bytes, arguments[i].size);
     sandwire_protobuf_put_bytes(&inner, SANDWIRE_VIOLATION_MEMORY, memory, entry.size);
   }
-  sandwire_protobuf_put_bytes(message, SANDWIRE_ENDED_VIOLATION, inner.buffer, inner.size);
+  sandwire_protobuf_put_varint(&inner, SANDWIRE_VIOLATION_CAUSE, (uint64_t)violation->cause);
+  sandwire_protobuf_put_bytes(message, field, inner.buffer, inner.size);
+}
+
+static void put_violation(struct sandwire_protobuf_writer *message, const struct violation *violation) {
+  struct argument_memory arguments[6];
+  for (int i = 0; i < 6; i++) {
+    arguments[i] = (struct argument_memory){violation->memory_size[i], violation->memory[i]};
+  }
+  put_call(message, SANDWIRE_ENDED_VIOLATION, violation, arguments);
+}
+
+void events_send_asked(uint64_t run, uint64_t question, const struct violation *call,
+                       const struct argument_memory memory[6]) {
+  unsigned char bytes[EVENT_SIZE];
+  struct sandwire_protobuf_writer message;
+  sandwire_protobuf_writer_init(&message, bytes, sizeof(bytes));
+  sandwire_protobuf_put_varint(&message, SANDWIRE_ASKED_RUN, run);
+  sandwire_protobuf_put_varint(&message, SANDWIRE_ASKED_QUESTION, question);
+  put_call(&message, SANDWIRE_ASKED_CALL, call, memory);
+  send_event(SANDWIRE_EVENT_ASKED, &message);
 }
 
 void events_send_ended(uint64_t run, const struct run_end *end, const struct setup_report *report,

@@ -21,6 +21,9 @@ void events_send_started(uint64_t run, pid_t sandboxee, pid_t init);
 void events_send_sandboxed(uint64_t run, pid_t sandboxee, pid_t init);
 void events_send_ended(uint64_t run, const struct run_end *end, const struct setup_report *report,
                        const struct violation *violation);
+/* The call told as a violation, with more of what its arguments point at. */
+void events_send_asked(uint64_t run, uint64_t question, const struct violation *call,
+                       const struct argument_memory memory[6]);
 void events_send_refused(uint64_t run, const char *reason);
 
 #endif

@@ -75,6 +75,10 @@ int listener_take(int pidfd, pid_t pid, int number) {
   return number < 0 ? -1 : (int)syscall(SYS_pidfd_getfd, pidfd, number, 0);
 }
 
+bool listener_still_waits(int listener, uint64_t id) {
+  return ioctl(listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &id) == 0;
+}
+
 bool listener_is_launch(int mode, const struct seccomp_notif *notification) {
   const struct seccomp_data *data = &notification->data;
   if (data->arch != NATIVE_ARCH) {

@@ -4,6 +4,7 @@
 
 #include <linux/seccomp.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 /* Takes a duplicate of the listener out of the process. number: where the process said it would be. Returns the fd
@@ -12,6 +13,10 @@ int listener_take(int pidfd, pid_t pid, int number);
 
 /* Whether the fd is a seccomp listener at all. */
 bool listener_is_one(int fd);
+
+/* Whether the thread of this notification still stands before its syscall: what was read of it until now was its own
+ * (SECCOMP_IOCTL_NOTIF_ID_VALID in seccomp_unotify(2)). */
+bool listener_still_waits(int listener, uint64_t id);
 
 /* Whether this is the syscall with which a launch ends: the marked execveat, or the magic syscall of
  * sandboxMeHere. mode: enum sandwire_launch_mode. */

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "listener.h"
+#include "questions.h"
 #include "run.h"
 #include "run_private.h"
 #include "sandwire/wire.generated.h"
@@ -36,7 +37,19 @@ static void on_notification(struct watch *watch, uint32_t events) {
   if (run->end.kind != 0) {
     return; /* being killed already; the thread stands still until then */
   }
-  violation_read(&run->violation, &notification);
+  int cause = SANDWIRE_CAUSE_POLICY;
+  if (questions_are_for_host(run, &notification.data)) {
+    cause = questions_ask(run, &notification);
+    if (cause == 0) {
+      return;
+    }
+  }
+  monitor_violate(run, &notification, cause);
+}
+
+void monitor_violate(struct run *run, const struct seccomp_notif *notification, int cause) {
+  violation_read(&run->violation, run->listener.fd, notification);
+  run->violation.cause = cause;
   /* The listener stays open until everybody is dead: closing it would answer the syscall with ENOSYS, and another
    * process of the sandbox could run on for a moment. */
   run_end(run, SANDWIRE_VIOLATED);

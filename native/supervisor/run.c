@@ -23,6 +23,7 @@
 #include "events.h"
 #include "launch.h"
 #include "monitor.h"
+#include "questions.h"
 #include "run_private.h"
 #include "sandwire/wire.generated.h"
 
@@ -46,6 +47,7 @@ void run_end(struct run *run, int kind) {
     run->end.kind = kind;
   }
   deadline_clear(&run->walltime);
+  questions_drop(run);
   process_kill(&run->sandboxee);
   if (run->sandbox != NULL) {
     sandbox_kill(run->sandbox);

@@ -4,6 +4,7 @@
 #define SUPERVISOR_RUN_PRIVATE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "deadlines.h"
 #include "event_loop.h"
@@ -28,6 +29,8 @@ struct run {
   bool launched;            /* the one notification that is not a violation has been let through */
   struct run_end end;       /* kind 0: it goes on */
   struct violation violation;
+  struct question *questions; /* calls the host is being asked about */
+  size_t question_count;
 };
 
 #define RUN_OF(pointer, member) ((struct run *)((char *)(pointer)-offsetof(struct run, member)))

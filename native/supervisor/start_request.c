@@ -111,6 +111,12 @@ static const char *parse_field(struct start_request *request, const struct sandw
     case SANDWIRE_START_REQUEST_LANDLOCK_FENCE:
       request->landlock_fence = field->value != 0;
       return NULL;
+    case SANDWIRE_START_REQUEST_ASKS_HOST:
+      request->asks_host = field->value != 0;
+      return NULL;
+    case SANDWIRE_START_REQUEST_ANSWER_TIMEOUT_MS:
+      request->answer_timeout_ms = field->value;
+      return NULL;
     case SANDWIRE_START_REQUEST_SANDBOX:
       request->sandbox = copy_bytes(&request->arena, field);
       request->sandbox_size = field->size;
@@ -163,7 +169,7 @@ static const char *parse(struct start_request *request, const uint8_t *bytes, si
   if (request->mode != SANDWIRE_SANDBOXED_BEFORE_EXEC && request->mode != SANDWIRE_SANDBOX_ME_HERE) {
     return "an unknown launch mode";
   }
-  if (request->mode == SANDWIRE_SANDBOXED_BEFORE_EXEC && request->policy_count == 0) {
+  if ((request->mode == SANDWIRE_SANDBOXED_BEFORE_EXEC || request->asks_host) && request->policy_count == 0) {
     return "no policy"; /* fail closed: never an exec without a filter */
   }
   for (size_t i = 0; i < request->fd_count; i++) {

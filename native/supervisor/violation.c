@@ -7,6 +7,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "listener.h"
+
 /* Below this nothing is ever mapped (vm.mmap_min_addr), and most arguments are numbers below it. */
 enum { LOWEST_ADDRESS = 65536 };
 
@@ -47,27 +49,34 @@ static void read_program(struct violation *violation) {
   if (read_proc_file(violation->tid, "comm", violation->program, sizeof(violation->program)) > 0) {
     violation->program[strcspn(violation->program, "\n")] = '\0';
   } else {
+    violation->pid = violation->tid;
     violation->program[0] = '\0';
   }
 }
 
-/* One address; stops at the end of its page when the next one is not mapped. */
-static size_t read_memory(pid_t tid, uint64_t address, unsigned char *into) {
-  const uint64_t page = 4096;
-  size_t first = (size_t)(page - address % page);
-  if (first > VIOLATION_MEMORY_SIZE) {
-    first = VIOLATION_MEMORY_SIZE;
+size_t violation_read_memory(pid_t tid, uint64_t address, unsigned char *into, size_t size) {
+  if (address < LOWEST_ADDRESS || address >= UINT64_MAX - size) {
+    return 0;
   }
-  struct iovec local = {into, VIOLATION_MEMORY_SIZE};
-  struct iovec remote[2] = {
-    {(void *)(uintptr_t)address, first},
-    {(void *)(uintptr_t)(address + first), VIOLATION_MEMORY_SIZE - first},
-  };
-  ssize_t count = process_vm_readv(tid, &local, 1, remote, remote[1].iov_len > 0 ? 2 : 1, 0);
+  /* A part for each page: reading stops before the first that is not mapped (process_vm_readv(2)). */
+  enum { PARTS = 3 };
+  const uint64_t page = 4096;
+  struct iovec local = {into, size};
+  struct iovec remote[PARTS];
+  unsigned long parts = 0;
+  for (size_t done = 0; done < size && parts < PARTS; parts++) {
+    size_t length = (size_t)(page - (address + done) % page);
+    if (length > size - done) {
+      length = size - done;
+    }
+    remote[parts] = (struct iovec){(void *)(uintptr_t)(address + done), length};
+    done += length;
+  }
+  ssize_t count = process_vm_readv(tid, &local, 1, remote, parts, 0);
   return count > 0 ? (size_t)count : 0;
 }
 
-void violation_read(struct violation *violation, const struct seccomp_notif *notification) {
+void violation_read(struct violation *violation, int listener, const struct seccomp_notif *notification) {
   memset(violation, 0, sizeof(*violation));
   violation->data = notification->data;
   violation->tid = (pid_t)notification->pid;
@@ -76,9 +85,11 @@ void violation_read(struct violation *violation, const struct seccomp_notif *not
   /* Which arguments are addresses is the host's knowledge: it has the table of syscalls. Here every one that could
    * be is tried. */
   for (int i = 0; i < 6; i++) {
-    uint64_t address = notification->data.args[i];
-    if (address >= LOWEST_ADDRESS && address < UINT64_MAX - VIOLATION_MEMORY_SIZE) {
-      violation->memory_size[i] = read_memory(violation->tid, address, violation->memory[i]);
-    }
+    violation->memory_size[i] = violation_read_memory(violation->tid, notification->data.args[i],
+                                                      violation->memory[i], VIOLATION_MEMORY_SIZE);
+  }
+  if (!listener_still_waits(listener, notification->id)) {
+    violation->program[0] = '\0';
+    memset(violation->memory_size, 0, sizeof(violation->memory_size));
   }
 }

@@ -9,7 +9,17 @@
 
 enum { VIOLATION_MEMORY_SIZE = 256, VIOLATION_PROGRAM_SIZE = 256 };
 
+/* A path is no longer (PATH_MAX). */
+enum { ARGUMENT_MEMORY_SIZE = 4096 };
+
+/* Bytes read at an argument taken as an address; size 0: it is none, or nothing could be read. */
+struct argument_memory {
+  size_t size;
+  const unsigned char *bytes;
+};
+
 struct violation {
+  int cause; /* enum sandwire_violation_cause */
   struct seccomp_data data;
   pid_t tid; /* as the supervisor sees them */
   pid_t pid;
@@ -18,7 +28,12 @@ struct violation {
   unsigned char memory[6][VIOLATION_MEMORY_SIZE];
 };
 
-/* Fills what can be read; what cannot is left empty. Never fails: a violation stands without its details. */
-void violation_read(struct violation *violation, const struct seccomp_notif *notification);
+/* Fills what can be read; what cannot is left empty. Never fails: a violation stands without its details. The listener
+ * tells whether the thread still stood there afterwards; if not, its pid may have been another's, and only what the
+ * notification itself says is kept. */
+void violation_read(struct violation *violation, int listener, const struct seccomp_notif *notification);
+
+/* Up to size bytes at the address, less at the end of a mapping; 0 if it is none, or cannot be read. */
+size_t violation_read_memory(pid_t tid, uint64_t address, unsigned char *into, size_t size);
 
 #endif

@@ -55,6 +55,7 @@ runDocument('docs/guide.md', {
   run: { kind: 'run', prints: `Result of the run: ${ok}`, skipIf },
   'wc-policy': { kind: 'run', added: `import { Sandbox2 } from 'sandwire';\n${end}`, prints: ok, skipIf },
   capture: { kind: 'run', prints: /^words: \d+\n$/, skipIf },
+  notify: { kind: 'run', prints: /^fadvise64 of fd 3\nOK - Exit code: 0\n$/, skipIf },
   'run-async': { kind: 'run', prints: `Final execution status: ${ok}`, skipIf },
   'map-fd': {
     kind: 'run',

@@ -93,6 +93,7 @@ const violation = (syscall: string, number: number, args: bigint[] = [], arch = 
   instructionPointer: '0x0',
   pid: 1,
   tid: 1,
+  cause: 'policy',
   program: '/x',
   description: '',
 });

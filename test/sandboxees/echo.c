@@ -1,5 +1,7 @@
-/* echo [me-here]: sends every message back as it came, fds included, until the host closes the channel. */
+/* echo [me-here|talk-first]: sends every message back as it came, fds included, until the host closes the channel.
+ * me-here: under its filter from then on; talk-first: after it has sent one message back without. */
 #include <sandwire/sandwire.h>
+#include <stdbool.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -8,7 +10,16 @@ int main(int argc, char **argv) {
   if (comms == NULL) {
     return 2;
   }
-  if (argc > 1 && strcmp(argv[1], "me-here") == 0 && sandwire_sandbox_me_here(comms) != SANDWIRE_OK) {
+  const bool talks_first = argc > 1 && strcmp(argv[1], "talk-first") == 0;
+  if (talks_first) {
+    struct sandwire_any message;
+    if (sandwire_comms_recv_any(comms, &message) != SANDWIRE_OK ||
+        sandwire_comms_send_tlv(comms, message.tag, message.payload, message.size) != SANDWIRE_OK) {
+      return 4;
+    }
+    sandwire_any_destroy(&message);
+  }
+  if ((talks_first || (argc > 1 && strcmp(argv[1], "me-here") == 0)) && sandwire_sandbox_me_here(comms) != SANDWIRE_OK) {
     return 3;
   }
   for (;;) {

@@ -85,10 +85,10 @@ export const ReturnAction = {
 } as const;
 
 /**
- * The data of a USER_NOTIF, which the kernel passes on to nobody: it tells whoever evaluates the same program which of
- * the three reasons to notify it was.
+ * The data of a USER_NOTIF, which the kernel passes on to nobody: it tells whoever evaluates the same program (the
+ * supervisor, filter_evaluation.c) which of the three reasons to notify it was.
  */
-export const NotificationReason = { VIOLATION: 0, NOTIFY: 1, LAUNCH: 2 } as const;
+export { NotificationReason } from '../../../protocol/wire.generated.js';
 
 /** BPF_MAXINSNS. */
 export const maxInstructions = 4096;
