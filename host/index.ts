@@ -14,6 +14,8 @@ export {
   type ResourceUsage,
   Result,
   type ResultFields,
+  type ResultStatus,
+  type ThreadStackTrace,
   type Violation,
 } from './result.js';
 export { AwaitTimeoutError, type CapturedRun, Sandbox2 } from './sandbox2.js';

@@ -49,12 +49,25 @@ export interface Violation {
   /** Process and thread that made it, as the host sees them. */
   readonly pid: number;
   readonly tid: number;
-  /** Path of the executable the process was running. */
+  /** Path of the executable the process was running: the host's, or the sandbox's where the host has none for it. */
   readonly program: string;
+  /** Name of the thread (prctl(2), PR_SET_NAME), which it chooses itself: a hint, no more. */
+  readonly comm: string;
   /** The policy's rules, or, for a call the policy leaves to the host: its no, none in time, or too many at once. */
   readonly cause: 'policy' | 'host' | 'noAnswer' | 'tooManyQuestions';
   /** All of it in one line. */
   readonly description: string;
+}
+
+/** Where one thread was. */
+export interface ThreadStackTrace {
+  /** As the host sees it. */
+  readonly tid: number;
+  /**
+   * The innermost first: "function+0x1c(0x55d0c0de61c)", or "/path/of/library.so+0x1c61c(0x7f00c0de61c)" where no symbol
+   * is known. Whatever the sandboxee had in its memory and files may stand in it.
+   */
+  readonly frames: readonly string[];
 }
 
 /** What the sandboxee and the children it waited for have used (getrusage(2)). */
@@ -78,6 +91,19 @@ export interface ResultFields {
   readonly message?: string | undefined;
   readonly violation?: Violation | undefined;
   readonly rusage?: ResourceUsage | undefined;
+  /** Frames of the thread that violated, crashed, or (otherwise) came first; empty where none were collected. */
+  readonly stackTrace?: readonly string[] | undefined;
+  /** The same for all threads, where the policy asks for them. */
+  readonly threadStackTraces?: readonly ThreadStackTrace[] | undefined;
+  /** Why a stack trace that was asked for is missing or not whole. */
+  readonly stackTraceNote?: string | undefined;
+}
+
+/** What an Abseil status says of a result. */
+export interface ResultStatus {
+  readonly code: 'OK' | 'DEADLINE_EXCEEDED' | 'INTERNAL';
+  /** Empty for OK, otherwise what toString() says. */
+  readonly message: string;
 }
 
 /** Node lists aliases too (SIGIOT after SIGABRT, SIGPOLL before SIGIO); the usual name is the one POSIX has. */
@@ -98,6 +124,9 @@ export class Result implements ResultFields {
   readonly message: string | undefined;
   readonly violation: Violation | undefined;
   readonly rusage: ResourceUsage | undefined;
+  readonly stackTrace: readonly string[];
+  readonly threadStackTraces: readonly ThreadStackTrace[];
+  readonly stackTraceNote: string | undefined;
 
   constructor(fields: ResultFields) {
     this.finalStatus = fields.finalStatus;
@@ -105,6 +134,9 @@ export class Result implements ResultFields {
     this.message = fields.message;
     this.violation = fields.violation;
     this.rusage = fields.rusage;
+    this.stackTrace = fields.stackTrace ?? [];
+    this.threadStackTraces = fields.threadStackTraces ?? [];
+    this.stackTraceNote = fields.stackTraceNote;
   }
 
   /** The program ran and ended by itself with exit code 0. */
@@ -131,26 +163,41 @@ export class Result implements ResultFields {
       : undefined;
   }
 
+  /** OK for exit code 0, DEADLINE_EXCEEDED for a time-out, INTERNAL for everything else. */
+  toStatus(): ResultStatus {
+    if (this.isOk) return { code: 'OK', message: '' };
+    return { code: this.finalStatus === 'TIMEOUT' ? 'DEADLINE_EXCEEDED' : 'INTERNAL', message: String(this) };
+  }
+
+  /** Frames in one line; with those of several threads "Task ID [n]: " before each. Empty where there are none. */
+  get stackTraceText(): string {
+    const threads = this.threadStackTraces;
+    if (threads.length < 2) return this.stackTrace.join(' ');
+    return threads.map(({ tid, frames }) => `Task ID [${tid}]: ${frames.join(' ')}`).join(' ');
+  }
+
   /** One line in sandbox2's words. */
   toString(): string {
     const detail = this.message === undefined ? '' : `: ${this.message}`;
+    const frames = this.stackTraceText;
+    const stack = frames === '' ? '' : ` Stack: ${frames}`;
     switch (this.finalStatus) {
       case 'OK':
         return `OK - Exit code: ${this.reasonCode}`;
       case 'VIOLATION':
         return this.violation === undefined
-          ? 'SYSCALL VIOLATION - Unknown Violation'
-          : `SYSCALL VIOLATION - Violating Syscall ${this.violation.description}${detail}`;
+          ? `SYSCALL VIOLATION - Unknown Violation${stack}`
+          : `SYSCALL VIOLATION - Violating Syscall ${this.violation.description}${detail}${stack}`;
       case 'SIGNALED':
-        return `Process terminated with a SIGNAL - Signal: ${signalName(this.reasonCode)} [${this.reasonCode}]${detail}`;
+        return `Process terminated with a SIGNAL - Signal: ${signalName(this.reasonCode)} [${this.reasonCode}]${detail}${stack}`;
       case 'TIMEOUT':
-        return `Process TIMEOUT - Code: ${this.reasonCode}${detail}`;
+        return `Process TIMEOUT - Code: ${this.reasonCode}${detail}${stack}`;
       case 'EXTERNAL_KILL':
-        return `Process killed by user - Code: ${this.reasonCode}`;
+        return `Process killed by user - Code: ${this.reasonCode}${stack}`;
       case 'UNSET':
         return `UNSET - Code: ${this.reasonCode}`;
       default:
-        return `${this.finalStatus} - Code: ${this.reason ?? this.reasonCode}${detail}`;
+        return `${this.finalStatus} - Code: ${this.reason ?? `UNKNOWN: ${this.reasonCode}`}${detail}`;
     }
   }
 
@@ -168,6 +215,9 @@ export class Result implements ResultFields {
       ...(this.message !== undefined && { message: this.message }),
       ...(this.violation !== undefined && { violation: this.violation }),
       ...(this.rusage !== undefined && { rusage: this.rusage }),
+      ...(this.stackTrace.length > 0 && { stackTrace: this.stackTrace }),
+      ...(this.threadStackTraces.length > 0 && { threadStackTraces: this.threadStackTraces }),
+      ...(this.stackTraceNote !== undefined && { stackTraceNote: this.stackTraceNote }),
     };
   }
 }

@@ -13,6 +13,8 @@ const archNames = new Map([
 const nativeArch = process.arch === 'arm64' ? 'AARCH64' : 'X86-64';
 /** The x32 interface of x86-64 marks its syscall numbers with this bit. */
 const x32Bit = 0x40000000;
+/** What a program may be called is its own choice, and is to go into logs. */
+const unprintable = /[^\x20-\x7e\u00a0-\uffff]|'/g;
 
 const causes: Record<ViolationCause, Violation['cause']> = {
   [ViolationCause.CAUSE_POLICY]: 'policy',
@@ -43,6 +45,7 @@ export function describeViolation(message: ViolationMessage): Violation {
   const described = describeSyscall(number, args, arch, memory);
   const instructionPointer = hexadecimal(message.instructionPointer ?? 0n);
   const program = new TextDecoder().decode(message.program);
+  const comm = new TextDecoder().decode(message.comm);
   const pid = message.pid ?? -1;
   const tid = message.tid ?? pid;
   return {
@@ -58,6 +61,7 @@ export function describeViolation(message: ViolationMessage): Violation {
     tid,
     program,
     cause: causes[message.cause ?? ViolationCause.CAUSE_POLICY],
-    description: `${described.text} IP: ${instructionPointer}, PID: ${pid}${tid === pid ? '' : `, TID: ${tid}`}, PROG: '${program}'`,
+    comm,
+    description: `${described.text} IP: ${instructionPointer}, PID: ${pid}${tid === pid ? '' : `, TID: ${tid}`}, PROG: '${program.replaceAll(unprintable, '?')}'`,
   };
 }

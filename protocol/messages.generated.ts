@@ -204,6 +204,7 @@ export interface Violation {
   readonly tid?: number | undefined;
   readonly program?: Uint8Array | undefined;
   readonly memory?: readonly ArgumentMemory[] | undefined;
+  readonly comm?: Uint8Array | undefined;
   readonly cause?: ViolationCause | undefined;
 }
 
@@ -902,6 +903,10 @@ export const messageDescriptors = {
                   "rule": "repeated",
                   "type": "ArgumentMemory",
                   "id": 8
+                },
+                "comm": {
+                  "type": "bytes",
+                  "id": 40
                 },
                 "cause": {
                   "type": "ViolationCause",

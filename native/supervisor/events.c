@@ -8,7 +8,10 @@
 #include "sandwire/wire.generated.h"
 
 /* The longest event is a question: six times what an argument points at, and some numbers. */
-enum { EVENT_SIZE = 6 * (ARGUMENT_MEMORY_SIZE + 16) + SETUP_DETAIL_SIZE + VIOLATION_PROGRAM_SIZE + 512 };
+enum {
+  EVENT_SIZE =
+    6 * (ARGUMENT_MEMORY_SIZE + 16) + SETUP_DETAIL_SIZE + VIOLATION_PROGRAM_SIZE + VIOLATION_COMM_SIZE + 512
+};
 
 static void send_event(uint32_t kind, const struct sandwire_protobuf_writer *message) {
   unsigned char bytes[EVENT_SIZE + 16];
@@ -84,6 +87,7 @@ static void put_call(struct sandwire_protobuf_writer *message, uint32_t field, c
   sandwire_protobuf_put_varint(&inner, SANDWIRE_VIOLATION_PID, signed_varint(violation->pid));
   sandwire_protobuf_put_varint(&inner, SANDWIRE_VIOLATION_TID, signed_varint(violation->tid));
   sandwire_protobuf_put_bytes(&inner, SANDWIRE_VIOLATION_PROGRAM, violation->program, strlen(violation->program));
+  sandwire_protobuf_put_bytes(&inner, SANDWIRE_VIOLATION_COMM, violation->comm, strlen(violation->comm));
   for (uint32_t i = 0; i < 6; i++) {
     if (arguments[i].size == 0) {
       continue;

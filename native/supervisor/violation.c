@@ -42,15 +42,11 @@ static void read_program(struct violation *violation) {
   char path[64];
   snprintf(path, sizeof(path), "/proc/%d/exe", (int)violation->tid);
   ssize_t length = readlink(path, violation->program, sizeof(violation->program) - 1);
-  if (length > 0) {
-    violation->program[length] = '\0';
-    return;
-  }
-  if (read_proc_file(violation->tid, "comm", violation->program, sizeof(violation->program)) > 0) {
-    violation->program[strcspn(violation->program, "\n")] = '\0';
+  violation->program[length > 0 ? length : 0] = '\0';
+  if (read_proc_file(violation->tid, "comm", violation->comm, sizeof(violation->comm)) > 0) {
+    violation->comm[strcspn(violation->comm, "\n")] = '\0';
   } else {
-    violation->pid = violation->tid;
-    violation->program[0] = '\0';
+    violation->comm[0] = '\0';
   }
 }
 
@@ -89,7 +85,8 @@ void violation_read(struct violation *violation, int listener, const struct secc
                                                       violation->memory[i], VIOLATION_MEMORY_SIZE);
   }
   if (!listener_still_waits(listener, notification->id)) {
-    violation->program[0] = '\0';
+    violation->pid = violation->tid;
+    violation->program[0] = violation->comm[0] = '\0';
     memset(violation->memory_size, 0, sizeof(violation->memory_size));
   }
 }

@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-enum { VIOLATION_MEMORY_SIZE = 256, VIOLATION_PROGRAM_SIZE = 256 };
+enum { VIOLATION_MEMORY_SIZE = 256, VIOLATION_PROGRAM_SIZE = 1024, VIOLATION_COMM_SIZE = 64 };
 
 /* A path is no longer (PATH_MAX). */
 enum { ARGUMENT_MEMORY_SIZE = 4096 };
@@ -23,7 +23,8 @@ struct violation {
   struct seccomp_data data;
   pid_t tid; /* as the supervisor sees them */
   pid_t pid;
-  char program[VIOLATION_PROGRAM_SIZE]; /* path of its executable, or its name in quotes-free text */
+  char program[VIOLATION_PROGRAM_SIZE]; /* path of its executable; empty: not known */
+  char comm[VIOLATION_COMM_SIZE];       /* the name the thread gave itself */
   size_t memory_size[6];                /* bytes read at each argument taken as an address; 0: none */
   unsigned char memory[6][VIOLATION_MEMORY_SIZE];
 };

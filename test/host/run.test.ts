@@ -92,6 +92,24 @@ test('a 32-bit syscall is a violation of its own kind', async () => {
   assert.is(result.finalStatus, 'VIOLATION');
   assert.is(result.reason, 'VIOLATION_ARCH');
   assert.is(result.violation?.arch, 'X86-32');
+  assert.is(result.violation?.syscall, 'getpid');
+});
+
+test('an x32 syscall too', async () => {
+  if (process.arch !== 'x64') return;
+  const { result } = await runToEnd(sandboxee('make_syscall', [String(0x40000000 + 39)]));
+  assert.is(result.reason, 'VIOLATION_ARCH');
+  assert.is(result.violation?.arch, 'X32');
+  assert.is(result.violation?.syscall, 'getpid');
+});
+
+test('a violation names program and thread apart', async () => {
+  const policy = new PolicyBuilder().allowStaticStartup().allowExit().build();
+  const executor = sandboxee('make_syscall', ['83', '/tmp/new', '0x1ed']);
+  const { result } = await runToEnd(executor, policy);
+  assert.match(result.violation?.comm ?? '', /^.+$/); // the program's, or (before Linux 6.14) the number of its fd
+  assert.match(result.violation?.program ?? '', /^\/.*\/make_syscall$/);
+  if (process.arch === 'x64') assert.match(String(result), /mkdir \[83\]\("\/tmp\/new", 0755\)/);
 });
 
 test('wall time', async () => {

@@ -94,6 +94,7 @@ const violation = (syscall: string, number: number, args: bigint[] = [], arch = 
   pid: 1,
   tid: 1,
   cause: 'policy',
+  comm: 'x',
   program: '/x',
   description: '',
 });

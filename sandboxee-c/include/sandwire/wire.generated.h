@@ -259,6 +259,7 @@ enum sandwire_setup_step {
 #define SANDWIRE_VIOLATION_TID 6
 #define SANDWIRE_VIOLATION_PROGRAM 7
 #define SANDWIRE_VIOLATION_MEMORY 8
+#define SANDWIRE_VIOLATION_COMM 40
 #define SANDWIRE_VIOLATION_CAUSE 110
 
 enum sandwire_violation_cause {
