@@ -14,6 +14,7 @@ const violation: Violation = {
   pid: 100,
   tid: 101,
   program: '/bin/tool',
+  cause: 'policy',
   comm: 'tool',
   description: "[X86-64] openat [257](AT_FDCWD) IP: 0x1234, PID: 100, TID: 101, PROG: '/bin/tool'",
 };
