@@ -18,6 +18,11 @@ export interface ExecutorOptions {
   readonly stdio?: StdioOptions;
 }
 
+export interface NodeExecutorOptions extends ExecutorOptions {
+  /** Options for Node itself, in front of the script: ["--max-old-space-size=64"]. */
+  readonly execArgv?: readonly string[];
+}
+
 function checkText(what: string, text: string): void {
   if (typeof text !== 'string') throw new TypeError(`Executor: ${what} must be a string`);
   if (text.includes('\0'))
@@ -92,6 +97,25 @@ export class Executor {
     this.stdio = { ...options.stdio };
     this.#cwd = '/';
     if (options.cwd !== undefined) this.setCwd(options.cwd);
+  }
+
+  /**
+   * For a Node script, run by the Node that this process runs on. The policy needs allowNode(), addNodeRuntime() and
+   * the script's files.
+   *
+   * @param script absolute path of the script, inside the sandbox
+   * @param args what the script finds from process.argv[2] on
+   */
+  static node(script: string, args: readonly string[] = [], options: NodeExecutorOptions = {}): Executor {
+    const { execArgv = [], ...rest } = options;
+    checkText('the script', script);
+    if (!script.startsWith('/')) {
+      throw new TypeError(`Executor.node: an absolute path is needed, not ${JSON.stringify(script)}`);
+    }
+    if (!Array.isArray(args) || !Array.isArray(execArgv)) {
+      throw new TypeError('Executor.node: args and execArgv are arrays of strings');
+    }
+    return new Executor(process.execPath, [process.execPath, ...execArgv, script, ...args], rest);
   }
 
   /** Whether the policy is in force before exec (the default) or from sandboxMeHere() on. */

@@ -2,7 +2,7 @@
 export { NativeUnavailableError } from '../native/addon.js';
 export { Comms, CommsError } from '../protocol/index.js';
 export type { CapabilityName } from './capabilities.js';
-export { Executor, type ExecutorOptions } from './executor.js';
+export { Executor, type ExecutorOptions, type NodeExecutorOptions } from './executor.js';
 export { type FdMapping, IPC } from './ipc.js';
 export { Limits, type LimitValues } from './limits.js';
 export type { NotifiedSyscall, Notify, SyscallAnswer } from './notify.js';

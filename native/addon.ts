@@ -1,6 +1,7 @@
 // Loads the native addon. The only TypeScript that knows where the build puts things.
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /** A stream socket as native/addon/socket.cc offers it. */
@@ -78,4 +79,26 @@ export function supervisorPath(): string {
   checkPlatform();
   if (!existsSync(supervisorFile)) throw notBuilt(supervisorFile, 'supervisor');
   return supervisorFile;
+}
+
+/** Where a Node sandboxee finds what "sandwire/sandboxee" consists of. */
+export interface SandboxeePackage {
+  readonly root: string;
+  readonly files: readonly string[];
+  readonly directories: readonly string[];
+  /** Packages that it imports in turn. */
+  readonly dependencies: readonly string[];
+}
+
+/** The part of the package that a Node sandboxee loads. Throws NativeUnavailableError. */
+export function sandboxeePackage(): SandboxeePackage {
+  checkPlatform();
+  if (!existsSync(addonPath)) throw notBuilt(addonPath, 'addon');
+  const root = fileURLToPath(packageRoot).replace(/\/$/, '');
+  return {
+    root,
+    files: [path.join(root, 'package.json'), addonPath],
+    directories: ['sandboxee-node', 'protocol', 'native'].map((room) => path.join(root, 'dist', room)),
+    dependencies: ['msgpackr', 'protobufjs'],
+  };
 }

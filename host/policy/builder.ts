@@ -1,8 +1,10 @@
 // The policy language in the guide's words: syscalls (rule-builder.ts), presets (preset-builder.ts), and what is here:
 // the file system and everything else about the sandbox.
+import { realpathSync } from 'node:fs';
 import { findLibraries, LibraryError } from './elf/libraries.js';
 import { PolicyError } from './errors.js';
 import { checkSource, MountTree, sourceExists } from './mount-tree.js';
+import { sandboxeeFiles } from './node-runtime.js';
 import { type Networking, Policy, type StackTraces } from './policy.js';
 import { PresetBuilder } from './preset-builder.js';
 import { programs } from './presets/index.js';
@@ -112,6 +114,27 @@ export class PolicyBuilder extends PresetBuilder {
     } catch (error) {
       if (error instanceof LibraryError) throw new PolicyError(method, error.message);
       throw error;
+    }
+    return this;
+  }
+
+  /**
+   * Shows what a Node sandboxee needs to start, read-only and nothing more: Node with its libraries, and the part of
+   * this package that "sandwire/sandboxee" consists of. The script itself is yours to show. Goes with allowNode().
+   *
+   * @param nodePath the Node to be run; its realpath is shown
+   */
+  addNodeRuntime(nodePath: string = process.execPath): this {
+    const method = 'addNodeRuntime';
+    checkSource(method, nodePath, 'file');
+    const node = realpathSync(nodePath);
+    this.addLibrariesForBinary(node).#mount(method, 'file', node, node, true);
+    try {
+      const { files, directories } = sandboxeeFiles();
+      for (const file of files) this.#mount(method, 'file', file, file, true);
+      for (const { outside, inside } of directories) this.#mount(method, 'directory', outside, inside, true);
+    } catch (error) {
+      throw error instanceof PolicyError ? error : new PolicyError(method, String(error));
     }
     return this;
   }

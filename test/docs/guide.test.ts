@@ -13,11 +13,9 @@ console.log(String(await new Sandbox2(executor, shown).run()));\n`;
 /** A host for a Node sandboxee of the guide. */
 const nodeHost = (script: string, talk: string) => `
 import { Executor, PolicyBuilder, Sandbox2 } from 'sandwire';
-import { realpathSync } from 'node:fs';
-const packageRoot = realpathSync('node_modules/sandwire');
-const nodePolicy = new PolicyBuilder().defaultAction('allowAllSyscalls').addLibrariesForBinary(process.execPath)
-  .addDirectory(packageRoot).addDirectory(process.cwd()).build();
-const node = new Executor(process.execPath, ['node', process.cwd() + '/${script}'], { stdio: { stderr: 'inherit' } }).setEnableSandboxBeforeExec(false);
+const nodePolicy = new PolicyBuilder().allowNode().addNodeRuntime().addDirectory(process.cwd()).build();
+const node = Executor.node(process.cwd() + '/${script}', [], { stdio: { stderr: 'inherit' } })
+  .setEnableSandboxBeforeExec(false);
 await using run = new Sandbox2(node, nodePolicy);
 if (await run.runAsync()) {
   ${talk}
@@ -42,6 +40,11 @@ runDocument('docs/guide.md', {
     kind: 'hosted',
     host: nodeHost('ready-node.js', 'console.log(await run.comms.recvString());'),
     prints: `everything from here on is under the policy\n${ok}`,
+  },
+  'node-host': {
+    kind: 'run',
+    prints: 'everything from here on is under the policy\n',
+    needs: ['ready-node'],
   },
   policy: {
     kind: 'run',

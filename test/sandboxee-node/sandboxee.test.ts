@@ -1,74 +1,162 @@
-// A Node program as a sandboxee.
+// A Node program as a sandboxee: under allowNode() and addNodeRuntime() alone, in both ways to start.
 import { constants, openSync } from 'node:fs';
 import path from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { Executor, KILL, PolicyBuilder, Sandbox2 } from '../../host/index.js';
-import { checkout, runToEnd } from '../support/sandbox.js';
+import { Executor, type NodeExecutorOptions, PolicyBuilder, Sandbox2 } from '../../host/index.js';
+import { checkout, readAll, runToEnd } from '../support/sandbox.js';
 
 const test = suite('a Node sandboxee');
 const script = path.join(checkout, 'dist/test/sandboxee-node/fixtures/sandboxee.js');
 
-function executor(): Executor {
-  return new Executor(process.execPath, [process.execPath, script]).setEnableSandboxBeforeExec(false);
+const policy = new PolicyBuilder()
+  .allowNode()
+  .addNodeRuntime()
+  .addFile(script)
+  .addTmpfs('/tmp', 1 << 20)
+  .build();
+
+function executor(beforeExec = false, options: NodeExecutorOptions = {}): Executor {
+  const execArgv = ['--expose-gc', ...(options.execArgv ?? [])];
+  return Executor.node(script, [], { ...options, execArgv }).setEnableSandboxBeforeExec(beforeExec);
 }
 
-function buildPolicy() {
-  return new PolicyBuilder()
-    .defaultAction('allowAllSyscalls')
-    .addPolicyOnSyscall('setgid', KILL)
-    .addLibrariesForBinary(process.execPath)
-    .addDirectory(path.join(checkout, 'dist'))
-    .addDirectory(path.join(checkout, 'build'))
-    .addDirectory(path.join(checkout, 'node_modules'))
-    .addFile(path.join(checkout, 'package.json'))
-    .build();
-}
-
-test('it sandboxes itself, and works on', async () => {
-  await using sandbox = new Sandbox2(executor(), buildPolicy());
+async function start(host: Executor): Promise<Sandbox2> {
+  const sandbox = new Sandbox2(host, policy);
   assert.ok(await sandbox.runAsync(), 'sandboxed');
-  assert.ok(await sandbox.comms.recvBool());
-  await sandbox.comms.sendString('work');
-  assert.is(await sandbox.comms.recvUint32(), 100_001);
-  await sandbox.comms.sendString('async');
-  assert.is(await sandbox.comms.recvUint32(), 7);
-  await sandbox.comms.sendUint32(8);
-  assert.is(await sandbox.comms.recvUint32(), 8);
-  await sandbox.comms.sendString('spy');
-  assert.match(await sandbox.comms.recvString(), /ENOENT/);
-});
+  assert.ok(await sandbox.comms.recvBool(), 'it says so itself');
+  return sandbox;
+}
 
-test('fds by name', async () => {
-  const host = executor();
-  host.ipc.mapFd(openSync('/proc/version', constants.O_RDONLY), 'input');
-  await using sandbox = new Sandbox2(host, buildPolicy());
-  assert.ok(await sandbox.runAsync());
-  await sandbox.comms.recvBool();
-  await sandbox.comms.sendString('mapped');
-  assert.match(await sandbox.comms.recvString(), /^Linux version/);
-});
+async function ask(sandbox: Sandbox2, name: string): Promise<string> {
+  await sandbox.comms.sendString(name);
+  return sandbox.comms.recvString({ timeoutMs: 20_000 });
+}
 
-for (const [command, expected] of [
-  ['forbidden', /^SYSCALL VIOLATION - Violating Syscall \[.*\] setgid/],
-  ['throw', /^OK - Exit code: 1$/],
-  ['exit', /^OK - Exit code: 9$/],
+for (const [how, beforeExec] of [
+  ['after sandboxMeHere()', false],
+  ['sandboxed before exec', true],
 ] as const) {
-  test(`its end by ${command} is the result`, async () => {
-    await using sandbox = new Sandbox2(executor(), buildPolicy());
-    assert.ok(await sandbox.runAsync());
-    await sandbox.comms.recvBool();
-    await sandbox.comms.sendString(command);
-    assert.match(String(await sandbox.awaitResult({ timeoutMs: 10_000 })), expected);
+  test(`${how} it works on`, async () => {
+    await using sandbox = await start(executor(beforeExec));
+    for (const [name, expected] of [
+      ['timers', /^waited$/],
+      ['pool', /^32 true$/],
+      ['files', /^text text a$/],
+      ['garbage', /^collected$/],
+      ['compiler', /^number$/],
+      ['worker', /^from a worker$/],
+      ['import', /^function$/],
+      ['shadow', /ENOENT/],
+      ['runtime', /EROFS|EACCES/],
+    ] as const) {
+      assert.match(await ask(sandbox, name), expected, name);
+    }
+    await sandbox.comms.sendString('async');
+    assert.is(await sandbox.comms.recvUint32(), 7);
+    await sandbox.comms.sendUint32(8);
+    assert.is(await sandbox.comms.recvString(), '8');
+    await sandbox.comms.sendString('value');
+    const value = {
+      text: 'ä',
+      list: [1, 2.5, null],
+      bytes: new Uint8Array([1, 2]),
+      map: new Map([[1, 'a']]),
+    };
+    await sandbox.comms.sendValue(value);
+    assert.equal(await sandbox.comms.recvValue(), value);
+    assert.is(await sandbox.comms.recvString(), 'sent back');
   });
 }
 
-test('started without a handshake it is told why it cannot sandbox itself', async () => {
-  const { result } = await runToEnd(
-    new Executor(process.execPath, [process.execPath, script]),
-    buildPolicy(),
+test('addNodeRuntime() shows Node, its libraries and the package, and nothing else', async () => {
+  const own = [script, '/tmp', process.execPath];
+  const places = policy.mounts.map((mount) => mount.inside).filter((inside) => !own.includes(inside));
+  for (const inside of places) {
+    assert.match(
+      inside,
+      /\.so(\.|$)|^\/etc\/ld\.so\.cache$|\/dist\/(sandboxee-node|protocol|native)$|sandwire\.node$|\/package\.json$|node_modules\/(msgpackr|protobufjs|long)$/,
+    );
+  }
+  assert.ok(policy.mounts.every((mount) => !('writable' in mount) || !mount.writable));
+  await using sandbox = await start(executor());
+  assert.not.match(await ask(sandbox, 'root'), /home|proc|sys|dev|root/);
+});
+
+test('addNodeRuntime() of what is no Node', () => {
+  assert.throws(() => new PolicyBuilder().addNodeRuntime('/no/such/node'), /addNodeRuntime.*ENOENT/);
+  assert.throws(() => new PolicyBuilder().addNodeRuntime('/tmp'), /addNodeRuntime.*directory/);
+});
+
+test('Executor.node refuses what is no script', () => {
+  assert.throws(() => Executor.node('script.js'), /absolute path/);
+  assert.throws(() => Executor.node('/a\0'), /NUL/);
+  assert.throws(() => Executor.node('/a', 'b' as unknown as string[]), TypeError);
+  assert.throws(
+    () => Executor.node('/a', [], { execArgs: [] } as NodeExecutorOptions),
+    /no option "execArgs"/,
   );
-  assert.is(result.exitCode, 1);
+});
+
+test('fds by name', async () => {
+  for (const beforeExec of [false, true]) {
+    const host = executor(beforeExec);
+    host.ipc.mapFd(openSync('/proc/version', constants.O_RDONLY), 'input');
+    await using sandbox = await start(host);
+    assert.match(await ask(sandbox, 'mapped'), /^Linux version/);
+    assert.match(await ask(sandbox, 'mapped'), /SandboxingError: no fd was mapped under the name "input"/);
+  }
+});
+
+test('a second sandboxMeHere() is refused in words', async () => {
+  await using sandbox = await start(executor());
+  assert.match(await ask(sandbox, 'again'), /SandboxingError: /);
+});
+
+for (const [command, expected, execArgv] of [
+  ['setgid', /^SYSCALL VIOLATION - Violating Syscall \[.*\] setgid/, []],
+  ['listen', /^SYSCALL VIOLATION - Violating Syscall \[.*\] socket/, []],
+  ['throw', /^OK - Exit code: 1$/, []],
+  ['exit', /^OK - Exit code: 9$/, []],
+  ['exitCode', /^OK - Exit code: 8$/, []],
+  ['abort', /^Process terminated with a SIGNAL - Signal: SIGABRT/, []],
+  ['segfault', /^Process terminated with a SIGNAL - Signal: SIGSEGV/, []],
+  ['heap', /^Process terminated with a SIGNAL - Signal: SIGABRT/, ['--max-old-space-size=32']],
+] as const) {
+  test(`its end by ${command} is the result`, async () => {
+    const host = executor(false, { execArgv });
+    const stderr = readAll(host.ipc.receiveFd(2));
+    await using sandbox = await start(host);
+    await sandbox.comms.sendString(command);
+    assert.match(String(await sandbox.awaitResult({ timeoutMs: 30_000 })), expected);
+    const text = await stderr;
+    if (command === 'throw') assert.match(text, /Error: thrown for the test/);
+    if (command === 'heap') assert.match(text, /heap out of memory/);
+  });
+}
+
+test('memory outside of the heap ends at RLIMIT_DATA', async () => {
+  const host = executor();
+  host.limits.setRlimitData(256 << 20);
+  await using sandbox = await start(host);
+  await sandbox.comms.sendString('external');
+  // V8 either says that an array buffer cannot be had, which the script passes on, or gives up.
+  const outcome = await Promise.race([
+    sandbox.comms.recvString().catch(() => 'closed'),
+    sandbox.awaitResult().then(String),
+  ]);
+  assert.match(outcome, /RangeError: Array buffer allocation failed|closed|SIGNAL/);
+});
+
+test('started without a handshake it is told why it cannot sandbox itself', async () => {
+  const alone = path.join(checkout, 'dist/test/sandboxee-node/fixtures/alone.js');
+  const shown = new PolicyBuilder().allowNode().addNodeRuntime().addFile(alone).build();
+  const { result, output } = await runToEnd(Executor.node(alone), shown);
+  assert.is(
+    output,
+    'SandboxingError: this process was not started for sandboxMeHere() by a sandwire host (setEnableSandboxBeforeExec(false))\n',
+  );
+  assert.is(result.exitCode, 0);
 });
 
 test.run();

@@ -1,0 +1,54 @@
+// What of the host's files a Node sandboxee needs to start: Node itself, and what "sandwire/sandboxee" consists of.
+import { existsSync, readFileSync, realpathSync } from 'node:fs';
+import path from 'node:path';
+import { sandboxeePackage } from '../../native/addon.js';
+
+/** A directory of the host and where it is shown. */
+export interface ShownDirectory {
+  readonly outside: string;
+  readonly inside: string;
+}
+
+export interface SandboxeeFiles {
+  readonly files: readonly string[];
+  readonly directories: readonly ShownDirectory[];
+}
+
+/** The package as Node would find it from a directory: in the nearest node_modules above. */
+function lookUp(name: string, from: string): string | undefined {
+  for (let directory = from; ; directory = path.dirname(directory)) {
+    const candidate = path.join(directory, 'node_modules', name);
+    if (existsSync(path.join(candidate, 'package.json'))) return candidate;
+    if (directory === path.dirname(directory)) return undefined;
+  }
+}
+
+function dependenciesOf(directory: string): readonly string[] {
+  const manifest: unknown = JSON.parse(readFileSync(path.join(directory, 'package.json'), 'utf8'));
+  const { dependencies = {} } = manifest as { dependencies?: Record<string, string> };
+  return Object.keys(dependencies);
+}
+
+/**
+ * The package's own part for sandboxees, and the packages that it imports with all they depend on. Where a package
+ * manager has put links (pnpm), the package is shown in the link's place, and what it depends on beside it. Throws
+ * NativeUnavailableError, or Error for a dependency that is not installed.
+ */
+export function sandboxeeFiles(): SandboxeeFiles {
+  const own = sandboxeePackage();
+  const found = new Map<string, ShownDirectory>();
+  const add = (name: string, from: string, beside: string | undefined): void => {
+    const place = lookUp(name, from);
+    if (place === undefined) throw new Error(`the package ${name}, which ${from} needs, is not installed`);
+    const outside = realpathSync(place);
+    const inside = beside === undefined ? place : path.join(beside, name);
+    if (found.has(inside)) return;
+    found.set(inside, { outside, inside });
+    const isLink = outside !== place;
+    const siblings = path.join(inside, ...name.split('/').map(() => '..'));
+    for (const next of dependenciesOf(outside)) add(next, outside, isLink ? siblings : undefined);
+  };
+  for (const name of own.dependencies) add(name, own.root, undefined);
+  const rooms = own.directories.map((directory) => ({ outside: directory, inside: directory }));
+  return { files: own.files, directories: [...rooms, ...found.values()] };
+}
