@@ -3,14 +3,14 @@
 import { realpathSync } from 'node:fs';
 import { findLibraries, LibraryError } from './elf/libraries.js';
 import { PolicyError } from './errors.js';
-import { checkSource, MountTree, sourceExists } from './mount-tree.js';
+import { checkSource, sourceExists } from './mount-paths.js';
+import { type BoundMount, MountTree } from './mount-tree.js';
 import { sandboxeeFiles } from './node-runtime.js';
-import { type Networking, Policy, type StackTraces } from './policy.js';
+import { Policy } from './policy.js';
 import { PresetBuilder } from './preset-builder.js';
 import { programs } from './presets/index.js';
+import { checkHostname, defaultStackTraces, type Networking, type StackTraces } from './surroundings.js';
 import type { DangerousToken } from './tokens.js';
-
-const hostnameForm = /^[A-Za-z0-9]([A-Za-z0-9.-]{0,62}[A-Za-z0-9])?$/;
 
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
 
@@ -28,14 +28,7 @@ export class PolicyBuilder extends PresetBuilder {
   #networking: Networking = 'private';
   #rootWritable = false;
   #landlock = false;
-  readonly #stackTraces: Mutable<StackTraces> = {
-    onViolation: true,
-    onSignal: true,
-    onTimeout: true,
-    onKill: false,
-    onExit: false,
-    allThreads: false,
-  };
+  readonly #stackTraces: Mutable<StackTraces> = { ...defaultStackTraces };
 
   // --- presets that also mount -------------------------------------------------------------------------------
 
@@ -149,12 +142,7 @@ export class PolicyBuilder extends PresetBuilder {
 
   /** Default: "sandwire". */
   setHostname(hostname: string): this {
-    if (!hostnameForm.test(hostname)) {
-      throw new PolicyError(
-        'setHostname',
-        `${JSON.stringify(hostname)} is no host name of 1 to 64 letters, digits, "-" and "."`,
-      );
-    }
+    checkHostname('setHostname', hostname);
     this.#hostname = hostname;
     return this;
   }
@@ -217,7 +205,10 @@ export class PolicyBuilder extends PresetBuilder {
   build(): Policy {
     return new Policy({
       filter: this.filter(),
-      mounts: this.#mounts.list(this.tokens.has('allowWriteExecutable')),
+      // Under Landlock alone the host's own symlinks are there.
+      mounts: this.#mounts
+        .list(this.tokens.has('allowWriteExecutable'))
+        .filter(({ kind }) => kind !== 'symlink' || !this.#landlock),
       hostname: this.#hostname,
       networking: this.#networking,
       rootWritable: this.#rootWritable,
@@ -261,7 +252,15 @@ export class PolicyBuilder extends PresetBuilder {
       this.#mounts.add(method, { kind: outside === '/proc' ? 'proc' : 'sysfs', inside });
       return this;
     }
-    this.#mounts.add(method, { kind, inside, outside, writable: !isReadOnly, executable: isReadOnly });
+    const entry: BoundMount = {
+      kind,
+      inside,
+      outside,
+      writable: !isReadOnly,
+      executable: isReadOnly,
+    };
+    if (inside === outside) this.#mounts.addAsOnHost(method, entry);
+    else this.#mounts.add(method, entry);
     return this;
   }
 }

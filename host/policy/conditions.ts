@@ -66,6 +66,9 @@ export function holds(condition: Condition, args: readonly bigint[]): boolean {
   }
 }
 
+/** More comparisons in one rule are a slip, and would not fit into a filter anyway. */
+export const maxComparisons = 2000;
+
 /** How many comparisons it is made of. */
 export function sizeOf(condition: Condition): number {
   switch (condition.kind) {
@@ -85,8 +88,15 @@ function numberText(value: bigint): string {
   return value < 10n ? value.toString() : `0x${value.toString(16)}`;
 }
 
-/** "arg 0 is 1 or 2", "arg 2 & 0x4 == 0": for people. */
-export function describeCondition(condition: Condition): string {
+/** The name of a value that an argument is compared with: "AF_UNIX". asBits: it is a mask. */
+export type ValueNaming = (argument: number, value: bigint, asBits: boolean) => string | undefined;
+
+/** "arg 0 is 1 or 2", "arg 2 & 0x4 is not 0": for people. */
+export function describeCondition(condition: Condition, nameOf: ValueNaming = () => undefined): string {
+  const nested = (part: Condition) => {
+    const text = describeCondition(part, nameOf);
+    return part.kind === 'any' || part.kind === 'all' || part.kind === 'in' ? `(${text})` : text;
+  };
   switch (condition.kind) {
     case 'always':
       return 'always';
@@ -95,21 +105,36 @@ export function describeCondition(condition: Condition): string {
     case 'any':
       return condition.of.map(nested).join(' or ');
     case 'not':
-      return `not (${describeCondition(condition.of)})`;
-    case 'anyBit':
-      return `arg ${condition.arg} & ${numberText(condition.value)} is not 0`;
+      if (condition.of.kind === 'anyBit') {
+        return describeCondition(condition.of, nameOf).replace(/ is not 0$/, ' is 0');
+      }
+      return `not (${describeCondition(condition.of, nameOf)})`;
     default: {
+      const text = (value: bigint) =>
+        nameOf(condition.arg, value, condition.kind === 'anyBit') ?? numberText(value);
+      if (condition.kind === 'anyBit') {
+        const bits = text(condition.value);
+        return `arg ${condition.arg} & ${bits.includes('|') ? `(${bits})` : bits} is not 0`;
+      }
       const mask = condition.mask === undefined ? '' : ` & ${numberText(condition.mask)}`;
       const subject = `arg ${condition.arg}${mask}`;
-      if (condition.kind === 'in') return `${subject} is ${condition.values.map(numberText).join(' or ')}`;
-      return `${subject} ${condition.op} ${numberText(condition.value)}`;
+      if (condition.kind === 'in') return `${subject} is ${condition.values.map(text).join(' or ')}`;
+      return `${subject} ${condition.op} ${text(condition.value)}`;
     }
   }
 }
 
-function nested(condition: Condition): string {
-  const text = describeCondition(condition);
-  return condition.kind === 'any' || condition.kind === 'all' || condition.kind === 'in' ? `(${text})` : text;
+const keys = new WeakMap<Condition, string>();
+
+/** The same text for conditions that are written the same. */
+export function conditionKey(condition: Condition): string {
+  const present = keys.get(condition);
+  if (present !== undefined) return present;
+  const key = JSON.stringify(condition, (_name, value: unknown) =>
+    typeof value === 'bigint' ? `0x${value.toString(16)}` : value,
+  );
+  keys.set(condition, key);
+  return key;
 }
 
 const comparisons: ReadonlySet<unknown> = new Set(['==', '!=', '<', '<=', '>', '>=']);

@@ -111,6 +111,8 @@ function argumentText(call: Call, kind: ArgumentKind, index: number): string {
       return signed32(value) === AT_FDCWD ? 'AT_FDCWD' : String(signed32(value));
     case 'size':
       return value.toString();
+    case 'count':
+      return BigInt.asUintN(32, value).toString();
     case 'long':
       return BigInt.asIntN(call.interface.wordBits, value).toString();
     case 'path':

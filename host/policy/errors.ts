@@ -1,10 +1,13 @@
-/** A policy that cannot be: which builder method, which argument, why. */
+/** A policy that cannot be: which method (of PolicyBuilder, where no class is named), which argument, why. */
 export class PolicyError extends Error {
   override readonly name = 'PolicyError';
   readonly method: string;
+  /** The message without the method. */
+  readonly reason: string;
 
   constructor(method: string, why: string) {
-    super(`PolicyBuilder.${method}: ${why}`);
+    super(`${method.includes('.') ? '' : 'PolicyBuilder.'}${method}: ${why}`);
     this.method = method;
+    this.reason = why;
   }
 }

@@ -45,17 +45,17 @@ export { PolicyBuilder } from './builder.js';
 export type { Comparison, Condition } from './conditions.js';
 export { type DescribedSyscall, describeSyscall } from './describe.js';
 export { PolicyError } from './errors.js';
-export type { MountEntry } from './mount-tree.js';
+export type { ActionData, ConditionData, MountData, PolicyData, RuleData } from './json/write.js';
+export type { BoundMount, MountEntry } from './mount-tree.js';
 export {
   type DecidingRule,
   type EvaluatedCall,
   type Evaluation,
-  type Networking,
   Policy,
-  type StackTraces,
 } from './policy.js';
 export type { MapExecToken } from './preset-builder.js';
 export type { Action, Expression, RuleBuilderOptions, Syscall } from './rule-builder.js';
 export type { AddOptions } from './rules.js';
+export type { Networking, StackTraces } from './surroundings.js';
 export { type Arch, SYS } from './syscalls.js';
 export type { DangerousToken } from './tokens.js';

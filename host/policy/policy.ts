@@ -1,34 +1,19 @@
 // A finished policy: a seccomp program and what the sandbox's file system holds.
 import { type Action, actionOf, describeAction, errnoName } from './actions.js';
+import { disassemble } from './bpf/disassembler.js';
 import { encodeProgram, type Instruction } from './bpf/instructions.js';
 import { dataWords, run } from './bpf/interpreter.js';
-import { compile, decide, type Filter, foreignRule, numbersOf, rulesFor } from './filter.js';
+import { notesOf } from './bpf/notes.js';
+import { explain } from './explain.js';
+import { compile, decide, foreignRule, numbersOf, rulesFor } from './filter.js';
+import { readPolicy } from './json/read.js';
+import { type PolicyData, writePolicy } from './json/write.js';
+import { resolvePath } from './mount-list.js';
 import type { MountEntry } from './mount-tree.js';
+import type { PolicyFields } from './policy-fields.js';
 import { describeRule, possibleActions, type Rule } from './rules.js';
+import type { Networking, StackTraces } from './surroundings.js';
 import { type Arch, auditArch, syscallName, syscallNumber } from './syscalls.js';
-
-/** When stack traces are collected; the names are those of the builder's collectStacktracesOn… */
-export interface StackTraces {
-  readonly onViolation: boolean;
-  readonly onSignal: boolean;
-  readonly onTimeout: boolean;
-  readonly onKill: boolean;
-  readonly onExit: boolean;
-  /** Of all threads, and not only of the one that matters. */
-  readonly allThreads: boolean;
-}
-
-export type Networking = 'private' | 'unrestricted' | 'forkServerShared';
-
-export interface PolicyFields {
-  readonly filter: Filter;
-  readonly mounts: readonly MountEntry[];
-  readonly hostname: string;
-  readonly networking: Networking;
-  readonly rootWritable: boolean;
-  readonly stackTraces: StackTraces;
-  readonly landlock: boolean;
-}
 
 /** A call to be judged. */
 export interface EvaluatedCall {
@@ -75,7 +60,7 @@ function evaluation(action: Action, rule: Rule): Evaluation {
   }
 }
 
-/** Made by PolicyBuilder.build(); never changes. */
+/** Made by PolicyBuilder.build() or fromJSON(); never changes. */
 export class Policy {
   readonly instructions: readonly Instruction[];
   /** struct sock_filter[], little-endian. */
@@ -96,11 +81,11 @@ export class Policy {
   readonly notifiedSyscalls: readonly string[];
   /** Whether calls that no rule decides are asked of the host too: defaultAction("traceAllSyscalls"). */
   readonly notifiesByDefault: boolean;
-  readonly #filter: Filter;
+  readonly #fields: PolicyFields;
 
   /** Throws PolicyError where the program is longer than the kernel takes. */
   constructor(fields: PolicyFields) {
-    this.#filter = fields.filter;
+    this.#fields = fields;
     this.instructions = compile(fields.filter);
     this.program = encodeProgram(this.instructions);
     this.mounts = fields.mounts;
@@ -140,7 +125,7 @@ export class Policy {
     const words = dataWords({ nr: number, arch, args, instructionPointer: pointer });
     const action = actionOf(run(this.instructions, words) ?? 0);
     if (arch !== auditArch[this.arch]) return evaluation(action, foreignRule);
-    const { rule, value } = decide(this.#filter, number, args, words);
+    const { rule, value } = decide(this.#fields.filter, number, args, words);
     // Two ways to the same answer; that they agree is what the compiler's tests are about.
     const expected = actionOf(value);
     if (describeAction(expected) !== describeAction(action)) {
@@ -151,4 +136,56 @@ export class Policy {
     }
     return evaluation(action, rule);
   }
+
+  /**
+   * The program the kernel gets, one instruction a line: "012: if A == 0x1 goto 20 ; socket: AF_UNIX". Behind ";" stand
+   * the syscalls that come there, where they are few, and what a number means.
+   */
+  disassemble(): string {
+    const notes = notesOf(this.instructions, this.arch);
+    return disassemble(this.instructions, (at) => notes[at] ?? '');
+  }
+
+  /**
+   * In words: what is weakened by name, which syscalls are allowed, refused or allowed under conditions and by which
+   * call of the builder, what of the file system is there. For people; its wording may change.
+   */
+  explain(): string {
+    const { filter, ...rest } = this.#fields;
+    return explain({
+      filter,
+      ...rest,
+      instructionCount: this.instructions.length,
+      makesCode: executableMemory.filter((syscall) => this.#allowsWriteAndExecute(syscall)),
+    });
+  }
+
+  #allowsWriteAndExecute(syscall: string): boolean {
+    const readWriteExecute = 7;
+    const privateAnonymous = 0x22;
+    const args = [0, 4096, readWriteExecute, privateAnonymous, -1, 0];
+    return this.evaluate({ syscall, args: syscall === 'mmap' ? args : args.slice(0, 3) }).action === 'allow';
+  }
+
+  /** Where on the host a path of the sandbox is; undefined for what is not of the host, or not there. */
+  resolvePath(inside: string): string | undefined {
+    return resolvePath(this.mounts, inside);
+  }
+
+  /** The whole policy as plain data: JSON.stringify(policy, null, 2) is a file to be reviewed, which fromJSON() reads. */
+  toJSON(): PolicyData {
+    return writePolicy(this.#fields);
+  }
+
+  /**
+   * The policy that toJSON() wrote: the text of such a file, or what JSON.parse() made of it. The files it speaks of
+   * are looked for when it is run. Throws PolicyError, with the place, for anything else: an unknown version, field,
+   * syscall or token, a contradiction, a guarded syscall allowed without its token.
+   */
+  static fromJSON(json: unknown): Policy {
+    return new Policy(readPolicy(json));
+  }
 }
+
+/** Ways to executable memory. */
+const executableMemory = ['mmap', 'mprotect', 'pkey_mprotect'] as const;

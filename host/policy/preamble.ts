@@ -3,23 +3,36 @@ import { Handshake, WireFd } from '../../protocol/wire.generated.js';
 import type { Action } from './actions.js';
 import type { Condition } from './conditions.js';
 import type { Rule } from './rules.js';
+import * as n from './tables/numbers.js';
 import type { DangerousToken } from './tokens.js';
 
-const AT_EMPTY_PATH = 0x1000n;
-const SECCOMP_FILTER_FLAG_NEW_LISTENER = 1n << 3n;
-/** CLONE_NEW{TIME,NS,CGROUP,UTS,IPC,USER,PID,NET}. */
-const CLONE_NEW_NAMESPACES = 0x7e020080n;
-/** CLONE_NEWTIME shares its bit with the exit signal in clone(), where it cannot be asked for. */
-const CLONE_NEW_NAMESPACES_IN_CLONE = 0x7e020000n;
-const TIOCSTI = 0x5412n;
-const TIOCLINUX = 0x541cn;
+/** Not CLONE_NEWTIME, which shares its bit with the exit signal in clone() and cannot be asked for there. */
+const newNamespacesInClone =
+  n.CLONE_NEWNS |
+  n.CLONE_NEWCGROUP |
+  n.CLONE_NEWUTS |
+  n.CLONE_NEWIPC |
+  n.CLONE_NEWUSER |
+  n.CLONE_NEWPID |
+  n.CLONE_NEWNET;
+const newNamespaces = newNamespacesInClone | n.CLONE_NEWTIME;
 
 const allow: Action = { kind: 'allow' };
 const violation: Action = { kind: 'violation' };
 
 // The kernel ignores the upper halves of all of these.
-const is = (arg: number, ...values: bigint[]): Condition => ({ kind: 'in', arg, bits: 32, values });
-const has = (arg: number, value: bigint): Condition => ({ kind: 'anyBit', arg, bits: 32, value });
+const is = (arg: number, ...values: number[]): Condition => ({
+  kind: 'in',
+  arg,
+  bits: 32,
+  values: values.map(BigInt),
+});
+const has = (arg: number, bits: number): Condition => ({
+  kind: 'anyBit',
+  arg,
+  bits: 32,
+  value: BigInt(bits),
+});
 
 function rule(condition: Condition, action: Action): Rule {
   return { by: 'preamble', body: { kind: 'when', condition, action } };
@@ -30,8 +43,8 @@ export const magicSyscall = Handshake.MAGIC_SYSCALL;
 
 /** All rules of the magic syscall. */
 export const magicRules: readonly Rule[] = [
-  rule(is(0, BigInt(Handshake.MAGIC_ARG_RENDEZVOUS)), { kind: 'launch' }),
-  rule(is(0, BigInt(Handshake.MAGIC_ARG_DETECT)), { kind: 'errno', errno: Handshake.MAGIC_SANDWIRE_ERRNO }),
+  rule(is(0, Handshake.MAGIC_ARG_RENDEZVOUS), { kind: 'launch' }),
+  rule(is(0, Handshake.MAGIC_ARG_DETECT), { kind: 'errno', errno: Handshake.MAGIC_SANDWIRE_ERRNO }),
   rule({ kind: 'always' }, { kind: 'errno', errno: Handshake.MAGIC_ERRNO }),
 ];
 
@@ -44,22 +57,22 @@ interface Piece {
 /** By syscall name. None of them lets through what could do harm. */
 export const preamble: Readonly<Record<string, Piece>> = {
   // With this close the process tells the supervisor that its filter is in force.
-  close: { rule: rule(is(0, BigInt(WireFd.RENDEZVOUS_FD)), allow) },
+  close: { rule: rule(is(0, WireFd.RENDEZVOUS_FD), allow) },
   // The launch. The supervisor lets it through once; later it is a violation like any other.
   execveat: {
     rule: rule(
-      { kind: 'all', of: [is(4, AT_EMPTY_PATH), is(5, BigInt(Handshake.EXEC_MAGIC))] },
+      { kind: 'all', of: [is(4, n.AT_EMPTY_PATH), is(5, Handshake.EXEC_MAGIC)] },
       { kind: 'launch' },
     ),
   },
-  clone: { waivedBy: 'allowNewNamespaces', rule: rule(has(0, CLONE_NEW_NAMESPACES_IN_CLONE), violation) },
-  unshare: { waivedBy: 'allowNewNamespaces', rule: rule(has(0, CLONE_NEW_NAMESPACES), violation) },
+  clone: { waivedBy: 'allowNewNamespaces', rule: rule(has(0, newNamespacesInClone), violation) },
+  unshare: { waivedBy: 'allowNewNamespaces', rule: rule(has(0, newNamespaces), violation) },
   seccomp: {
     waivedBy: 'allowSeccompListener',
-    rule: rule(has(1, SECCOMP_FILTER_FLAG_NEW_LISTENER), violation),
+    rule: rule(has(1, n.SECCOMP_FILTER_FLAG_NEW_LISTENER), violation),
   },
   // They put characters into the terminal's input, as if typed.
-  ioctl: { waivedBy: 'allowTerminalInjection', rule: rule(is(1, TIOCSTI, TIOCLINUX), violation) },
+  ioctl: { waivedBy: 'allowTerminalInjection', rule: rule(is(1, n.TIOCSTI, n.TIOCLINUX), violation) },
 };
 
 /** Syscalls whose arguments lie in memory, where no filter can see them; programs fall back to the older ones. */

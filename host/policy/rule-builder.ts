@@ -4,13 +4,13 @@ import { type ArgumentOf, argumentsOf } from './arguments.js';
 import { assemble } from './bpf/assembler.js';
 import { checkProgram } from './bpf/interpreter.js';
 import type { Bpf } from './bpf/macros.js';
-import { always, type Condition, isCondition, sizeOf } from './conditions.js';
+import { always, type Condition, isCondition, maxComparisons, sizeOf } from './conditions.js';
 import { PolicyError } from './errors.js';
 import type { Filter } from './filter.js';
 import { type Preset, prepare } from './presets/index.js';
-import { type AddOptions, allowAll, possibleActions, type Rule, Rules } from './rules.js';
+import { type AddOptions, allowAll, checkGuard, type Rule, Rules } from './rules.js';
 import { type Arch, isSyscallName, nativeArch, syscallName, syscallNumber } from './syscalls.js';
-import { type DangerousToken, guardOf, isDangerousToken } from './tokens.js';
+import { type DangerousToken, isDangerousToken } from './tokens.js';
 
 /** By name, or by its number on the policy's architecture. */
 export type Syscall = string | number;
@@ -29,9 +29,6 @@ export type Action =
 
 /** One condition, or several that must all hold. */
 export type Expression = (arg: ArgumentOf) => Condition | readonly Condition[];
-
-/** More comparisons in one rule are a slip, and would not fit into a filter anyway. */
-const maxComparisons = 2000;
 
 /** Turns what a helper found wrong into an error of this builder method. */
 function attempt<T>(method: string, work: () => T): T {
@@ -241,23 +238,9 @@ export class RuleBuilder {
       throw new PolicyError(method, 'the list of syscalls is empty');
   }
 
-  #checkGuard(name: string, rule: Rule): void {
-    const token = guardOf(name);
-    if (token === undefined || this.#tokens.has(token)) return;
-    if (
-      possibleActions(rule).every(({ kind }) => kind === 'errno' || kind === 'violation' || kind === 'trap')
-    )
-      return;
-    throw new PolicyError(
-      rule.by,
-      `${name} can only be allowed after allow(${JSON.stringify(token)}); ` +
-        `blockSyscallWithErrno(${JSON.stringify(name)}, …) can refuse it without ending the sandbox`,
-    );
-  }
-
   #add(number: number, rule: Rule, options: AddOptions): void {
     const name = syscallName(number, this.arch) ?? String(number);
-    this.#checkGuard(name, rule);
+    checkGuard(name, rule, this.#tokens);
     this.#rules.add(number, name, rule, options);
   }
 
@@ -275,7 +258,7 @@ export class RuleBuilder {
     for (const syscall of syscalls) {
       const number = this.#numberOf(rule.by, syscall);
       if (number === undefined) continue;
-      this.#checkGuard(syscallName(number, this.arch) ?? '', rule);
+      checkGuard(syscallName(number, this.arch) ?? '', rule, this.#tokens);
       this.#rules.addOverridable(number, rule);
     }
     return this;

@@ -1,8 +1,9 @@
 // What is said about each syscall, in the order it was said.
 import { type Action, actionOf, describeAction, normalReturn } from './actions.js';
 import { type Instruction, Opcode } from './bpf/instructions.js';
-import { always, type Condition, describeCondition } from './conditions.js';
+import { always, type Condition, conditionKey, describeCondition, type ValueNaming } from './conditions.js';
 import { PolicyError } from './errors.js';
+import { type DangerousToken, guardOf } from './tokens.js';
 
 /** Decides some or all calls of a syscall; the others go on to the next rule. */
 export interface Rule {
@@ -30,19 +31,41 @@ export function possibleActions(rule: Rule): readonly Action[] {
   });
 }
 
+/** Throws PolicyError where the rule may let a call through for which a token is needed that was not given. */
+export function checkGuard(name: string, rule: Rule, tokens: ReadonlySet<DangerousToken>): void {
+  const token = guardOf(name);
+  if (token === undefined || tokens.has(token)) return;
+  const refusals: readonly Action['kind'][] = ['errno', 'violation', 'trap'];
+  if (possibleActions(rule).every(({ kind }) => refusals.includes(kind))) return;
+  throw new PolicyError(
+    rule.by,
+    `${name} can only be allowed after allow(${JSON.stringify(token)}); ` +
+      `blockSyscallWithErrno(${JSON.stringify(name)}, …) can refuse it without ending the sandbox`,
+  );
+}
+
 /** "allow", "errno EACCES when arg 0 is 1", "by 12 instructions of BPF". */
-export function describeRule(rule: Rule): string {
+export function describeRule(rule: Rule, nameOf?: ValueNaming): string {
   const { body } = rule;
   if (body.kind === 'program') {
     const action = unconditional(rule);
     return action === undefined ? `by ${body.program.length} instructions of BPF` : describeAction(action);
   }
   const action = describeAction(body.action);
-  return body.condition.kind === 'always' ? action : `${action} when ${describeCondition(body.condition)}`;
+  return body.condition.kind === 'always'
+    ? action
+    : `${action} when ${describeCondition(body.condition, nameOf)}`;
 }
 
 function sameAction(one: Action, other: Action): boolean {
   return describeAction(one) === describeAction(other);
+}
+
+/** Whether two rules say the same, whoever made them. */
+export function sameRule({ body: one }: Rule, { body: other }: Rule): boolean {
+  if (one.kind !== 'when' || other.kind !== 'when') return false;
+  if (!sameAction(one.action, other.action)) return false;
+  return one.condition === other.condition || conditionKey(one.condition) === conditionKey(other.condition);
 }
 
 export interface AddOptions {
@@ -100,13 +123,14 @@ export class Rules {
       }
       return; // nothing new
     }
+    if (rules.some((other) => sameRule(other, rule))) return;
     this.#bySyscall.set(number, [...rules, rule]);
   }
 
   /** Counts only where nothing else decides. */
   addOverridable(number: number, rule: Rule): void {
     const rules = this.#overridable.get(number) ?? [];
-    if (rules.some((other) => unconditional(other) !== undefined)) return;
+    if (rules.some((other) => unconditional(other) !== undefined || sameRule(other, rule))) return;
     this.#overridable.set(number, [...rules, rule]);
   }
 }

@@ -178,7 +178,7 @@ test('slips', () => {
   slip((b) => b.syscall('read', (arg) => arg(0).eq(0.5)), /no whole number/);
   slip((b) => b.syscall('read', (arg) => arg(0).lt(-1)), /unsigned/);
   slip((b) => b.syscall('read', (arg) => arg(0).in()), /at least one value/);
-  slip((b) => b.syscall('file_getattr', (arg) => arg(0).eq(1)), /say arg\(0\)\.u32 or arg\(0\)\.u64/);
+  slip((b) => b.syscall('uselib', (arg) => arg(0).eq(1)), /say arg\(0\)\.u32 or arg\(0\)\.u64/);
   slip((b) => b.syscall('read', () => true as never), /must return a condition/);
   slip((b) => b.syscall('read', () => undefined as never), /must return a condition/);
   slip((b) => b.syscall('read', 'deny' as never), /an action is/);

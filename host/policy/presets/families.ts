@@ -1,6 +1,6 @@
 // Families of syscalls, as the C libraries of today make them (glibc 2.41, musl 1.2.5): the older ones and what has come
 // in their place.
-import * as n from './numbers.js';
+import * as n from '../tables/numbers.js';
 import type { Preset } from './preset.js';
 
 const protections = ['mmap', 'mprotect', 'pkey_mprotect'] as const;
@@ -29,10 +29,11 @@ export const mkdir: Preset = { allow: ['mkdir', 'mkdirat'] };
 export const unlink: Preset = { allow: ['rmdir', 'unlink', 'unlinkat'] };
 export const rename: Preset = { allow: ['rename', 'renameat', 'renameat2'] };
 export const utime: Preset = { allow: ['utime', 'utimes', 'futimesat', 'utimensat'] };
-/** F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_GETLK, F_SETLK, F_SETLKW, F_DUPFD_CLOEXEC. */
-export const safeFcntl: Preset = {
-  when: [['fcntl', (arg) => arg(1).in(0, 1, 2, 3, 4, 5, 6, 7, 1030)]],
-};
+const safeFcntlCommands = [
+  ...[n.F_DUPFD, n.F_DUPFD_CLOEXEC, n.F_GETFD, n.F_SETFD, n.F_GETFL, n.F_SETFL],
+  ...[n.F_GETLK, n.F_SETLK, n.F_SETLKW],
+];
+export const safeFcntl: Preset = { when: [['fcntl', (arg) => arg(1).in(...safeFcntlCommands)]] };
 export const tcgets: Preset = { when: [['ioctl', (arg) => arg(1).eq(n.TCGETS)]] };
 
 export const epollWait: Preset = { allow: ['epoll_wait', 'epoll_pwait', 'epoll_pwait2'] };
@@ -101,5 +102,8 @@ export const pkeyMprotectWithoutExec = withoutExec('pkey_mprotect');
 export const mmap: Preset = { allow: ['mmap'] };
 export const mprotect: Preset = { allow: ['mprotect'] };
 export const pkeyMprotect: Preset = { allow: ['pkey_mprotect'] };
-/** BPF_MAP_LOOKUP_ELEM, MAP_GET_NEXT_KEY, OBJ_GET, MAP_GET_NEXT_ID, MAP_GET_FD_BY_ID, OBJ_GET_INFO_BY_FD. */
-export const safeBpf: Preset = { when: [['bpf', (arg) => arg(0).in(1, 4, 7, 12, 14, 15)]] };
+const safeBpfCommands = [
+  ...[n.BPF_MAP_LOOKUP_ELEM, n.BPF_MAP_GET_NEXT_KEY, n.BPF_OBJ_GET],
+  ...[n.BPF_MAP_GET_NEXT_ID, n.BPF_MAP_GET_FD_BY_ID, n.BPF_OBJ_GET_INFO_BY_FD],
+];
+export const safeBpf: Preset = { when: [['bpf', (arg) => arg(0).in(...safeBpfCommands)]] };

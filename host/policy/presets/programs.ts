@@ -3,8 +3,8 @@
 import { WireFd } from '../../../protocol/wire.generated.js';
 import type { ArgumentOf } from '../arguments.js';
 import type { Condition } from '../conditions.js';
+import * as n from '../tables/numbers.js';
 import * as families from './families.js';
-import * as n from './numbers.js';
 import type { Preset } from './preset.js';
 
 const rw = n.PROT_READ | n.PROT_WRITE;
@@ -40,16 +40,21 @@ export const systemMalloc: Preset = {
     ],
     // Arenas are reserved without access and opened up piece by piece; MADV_DONTNEED gives them back.
     ['mprotect', (arg) => arg(2).in(rw, n.PROT_NONE)],
-    ['madvise', (arg) => arg(2).in(n.MADV_DONTNEED, n.MADV_FREE, 14, 15)],
+    ['madvise', (arg) => arg(2).in(n.MADV_DONTNEED, n.MADV_FREE, n.MADV_HUGEPAGE, n.MADV_NOHUGEPAGE)],
   ],
   // malloc() takes a random number for tcache once.
   includes: [families.futexWake, families.getRandom],
 };
 
+const scudoAdvice = [
+  ...[n.MADV_SEQUENTIAL, n.MADV_DONTNEED, n.MADV_DONTNEED_LOCKED, n.MADV_REMOVE],
+  ...[n.MADV_HUGEPAGE, n.MADV_NOHUGEPAGE, n.MADV_DONTDUMP, n.MADV_COLLAPSE],
+];
+
 export const scudoMalloc: Preset = {
   allow: ['munmap', 'nanosleep'],
   when: [
-    ['madvise', (arg) => arg(2).in(2, 4, 24, 9, 14, 15, 16, 25)],
+    ['madvise', (arg) => arg(2).in(...scudoAdvice)],
     [
       'mmap',
       mapping(
@@ -77,11 +82,12 @@ export const scudoMalloc: Preset = {
   ],
 };
 
+const changing = n.O_ACCMODE | n.O_CREAT | n.O_TRUNC;
+
 const readOnlyOpen: Preset = {
   when: [
-    // O_ACCMODE, O_CREAT and O_TRUNC
-    ['open', (arg) => arg(1).hasNone(0o1103)],
-    ['openat', (arg) => arg(2).hasNone(0o1103)],
+    ['open', (arg) => arg(1).hasNone(changing)],
+    ['openat', (arg) => arg(2).hasNone(changing)],
   ],
 };
 
@@ -104,10 +110,15 @@ export const restartableSequences: Preset = {
 
 export const slowFences: Preset = { allow: ['sched_getaffinity', 'sched_setaffinity'] };
 
+const tcMallocAdvice = [
+  ...[n.MADV_DONTNEED, n.MADV_DONTNEED_LOCKED, n.MADV_FREE, n.MADV_HUGEPAGE, n.MADV_NOHUGEPAGE],
+  ...[n.MADV_PAGEOUT, n.MADV_POPULATE_READ],
+];
+
 export const tcMalloc: Preset = {
   allow: ['munmap', 'nanosleep', 'brk', 'mincore', 'membarrier', 'lseek'],
   when: [
-    ['madvise', (arg) => arg(2).in(4, 8, 14, 15, 21, 22, 24)],
+    ['madvise', (arg) => arg(2).in(...tcMallocAdvice)],
     ['mprotect', (arg) => arg(2).in(rw, n.PROT_NONE)],
     [
       'mmap',
@@ -134,16 +145,18 @@ export const tcMalloc: Preset = {
   ],
 };
 
+const sanitizerAdvice = [n.MADV_DONTNEED, n.MADV_HUGEPAGE, n.MADV_NOHUGEPAGE, n.MADV_DONTDUMP, n.MADV_DODUMP];
+
 /** What the runtimes of ASan, MSan, TSan and UBSan (gcc and clang) do beside the program. */
 export const sanitizers: Preset = {
   allow: ['munmap', 'brk', 'sigaltstack', 'getrlimit', 'sched_yield', 'sched_getaffinity', 'close', 'gettid'],
   when: [
     ['mmap', (arg) => ({ kind: 'all', of: [arg(2).hasNone(n.PROT_EXEC), arg(3).hasAll(anonymous)] })],
     ['mprotect', (arg) => arg(2).hasNone(n.PROT_EXEC)],
-    ['madvise', (arg) => arg(2).in(4, 14, 15, 16, 17)],
+    ['madvise', (arg) => arg(2).in(...sanitizerAdvice)],
     ['personality', (arg) => arg(0).in(0xffffffff, 0, 0x40000)],
-    // PR_GET_DUMPABLE, PR_SET_DUMPABLE, PR_SET_PTRACER (as an errno it is harmless): read by the leak checker.
-    ['prctl', (arg) => arg(0).in(3, 4)],
+    // The leak checker; it also asks for PR_SET_PTRACER, and takes no for an answer.
+    ['prctl', (arg) => arg(0).in(n.PR_GET_DUMPABLE, n.PR_SET_DUMPABLE)],
   ],
   otherwise: [
     ['prctl', 'EINVAL'],
@@ -171,12 +184,17 @@ export const sanitizers: Preset = {
   ],
 };
 
+const lockingFcntl = [
+  ...[n.F_GETFD, n.F_SETFD, n.F_GETFL],
+  ...[n.F_GETLK, n.F_SETLK, n.F_SETLKW, n.F_OFD_SETLK, n.F_OFD_SETLKW],
+];
+
 /** What the runtime of coverage instrumentation does when it writes its file. */
 export const coverage: Preset = {
   allow: ['ftruncate', 'lseek', 'close', 'getcwd', 'munmap'],
   when: [
     ['mmap', (arg) => arg(2).hasNone(n.PROT_EXEC)],
-    ['fcntl', (arg) => arg(1).in(1, 2, 3, 5, 6, 7, 37, 38)],
+    ['fcntl', (arg) => arg(1).in(...lockingFcntl)],
   ],
   includes: [families.read, families.write, families.open, families.stat, families.mkdir, families.getPids],
 };
@@ -232,7 +250,7 @@ export const dynamicStartup: Preset = {
       ),
     ],
     // musl reads a library's headers with pread and looks where it is.
-    ['fcntl', (arg) => arg(1).in(1, 2)],
+    ['fcntl', (arg) => arg(1).in(n.F_GETFD, n.F_SETFD)],
   ],
   includes: [families.access, families.open, families.read, families.stat, staticStartup],
 };

@@ -133,7 +133,8 @@ const sets = {
   madvise: valuesOf(
     `MADV_NORMAL=0 MADV_RANDOM=1 MADV_SEQUENTIAL=2 MADV_WILLNEED=3 MADV_DONTNEED=4 MADV_FREE=8 MADV_REMOVE=9
      MADV_DONTFORK=10 MADV_DOFORK=11 MADV_MERGEABLE=12 MADV_HUGEPAGE=14 MADV_NOHUGEPAGE=15 MADV_DONTDUMP=16
-     MADV_DODUMP=17 MADV_WIPEONFORK=18 MADV_COLD=20 MADV_PAGEOUT=21 MADV_POPULATE_READ=22 MADV_POPULATE_WRITE=23`,
+     MADV_DODUMP=17 MADV_WIPEONFORK=18 MADV_COLD=20 MADV_PAGEOUT=21 MADV_POPULATE_READ=22 MADV_POPULATE_WRITE=23
+     MADV_DONTNEED_LOCKED=24 MADV_COLLAPSE=25`,
   ),
   mremap: bitsOf('MREMAP_MAYMOVE=1 MREMAP_FIXED=2 MREMAP_DONTUNMAP=4'),
   sigmask: valuesOf('SIG_BLOCK=0 SIG_UNBLOCK=1 SIG_SETMASK=2'),
@@ -166,11 +167,17 @@ const sets = {
   ),
   bpf: valuesOf(
     `BPF_MAP_CREATE=0 BPF_MAP_LOOKUP_ELEM=1 BPF_MAP_UPDATE_ELEM=2 BPF_MAP_DELETE_ELEM=3 BPF_MAP_GET_NEXT_KEY=4
-     BPF_PROG_LOAD=5 BPF_OBJ_PIN=6 BPF_OBJ_GET=7 BPF_PROG_ATTACH=8`,
+     BPF_PROG_LOAD=5 BPF_OBJ_PIN=6 BPF_OBJ_GET=7 BPF_PROG_ATTACH=8 BPF_MAP_GET_NEXT_ID=12 BPF_MAP_GET_FD_BY_ID=14
+     BPF_OBJ_GET_INFO_BY_FD=15`,
   ),
   seccomp: valuesOf(
     `SECCOMP_SET_MODE_STRICT=0 SECCOMP_SET_MODE_FILTER=1 SECCOMP_GET_ACTION_AVAIL=2 SECCOMP_GET_NOTIF_SIZES=3`,
   ),
+  filter: bitsOf(
+    `SECCOMP_FILTER_FLAG_TSYNC=1 SECCOMP_FILTER_FLAG_LOG=2 SECCOMP_FILTER_FLAG_SPEC_ALLOW=4
+     SECCOMP_FILTER_FLAG_NEW_LISTENER=8 SECCOMP_FILTER_FLAG_TSYNC_ESRCH=16 SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV=32`,
+  ),
+  attach: bitsOf('SHM_RDONLY=0x1000 SHM_RND=0x2000 SHM_REMAP=0x4000 SHM_EXEC=0x8000'),
   random: bitsOf('GRND_NONBLOCK=1 GRND_RANDOM=2 GRND_INSECURE=4'),
   closeRange: bitsOf('CLOSE_RANGE_UNSHARE=2 CLOSE_RANGE_CLOEXEC=4'),
   eventfd: bitsOf('EFD_SEMAPHORE=1 EFD_NONBLOCK=0x800 EFD_CLOEXEC=0x80000'),
@@ -197,7 +204,7 @@ futex 1 futex; prctl 0 prctl; arch_prctl 0 archPrctl; rt_sigprocmask 0 sigmask; 
 epoll_create1 0 cloexec; pipe2 1 cloexec; dup3 2 cloexec; clock_gettime 0 clock; clock_nanosleep 0 clock
 clock_getres 0 clock; clock_settime 0 clock; timer_create 0 clock; timerfd_create 0 clock; getrlimit 0 rlimit
 setrlimit 0 rlimit; prlimit64 1 rlimit; wait4 2 wait; waitid 3 wait; mount 3 mount; umount2 1 umount; ptrace 0 ptrace
-bpf 0 bpf; seccomp 0 seccomp; getrandom 2 random; close_range 2 closeRange; eventfd2 1 eventfd
+bpf 0 bpf; seccomp 0 seccomp; seccomp 1 filter; shmat 2 attach; getrandom 2 random; close_range 2 closeRange; eventfd2 1 eventfd
 personality 0 personality; fadvise64 3 advice
 `;
 
@@ -237,4 +244,22 @@ export function constantText(
   if (words.length === 0) return value === 0n ? '0' : undefined;
   if (rest !== 0n) words.push(`0x${rest.toString(16)}`);
   return words.join('|');
+}
+
+/**
+ * The same for a value of this argument. asBits: it is a mask, of which a field of 0 says nothing. undefined where no
+ * part of it has a name.
+ */
+export function constantName(
+  syscall: string,
+  index: number,
+  value: bigint,
+  arch: Arch,
+  asBits = false,
+): string | undefined {
+  const known = constantsOf(syscall, index, arch);
+  if (known === undefined) return undefined;
+  const withoutField = asBits && (value & known.valueMask) === 0n;
+  const text = constantText(withoutField ? { ...known, valueMask: 0n, values: new Map() } : known, value);
+  return text === '0' ? undefined : text;
 }

@@ -1,0 +1,177 @@
+// A policy in words, for who reviews it.
+import { describeAction } from './actions.js';
+import { instructionText } from './bpf/disassembler.js';
+import { maxInstructions } from './bpf/instructions.js';
+import { type Filter, numbersOf, rulesFor } from './filter.js';
+import { listMounts } from './mount-list.js';
+import type { MountEntry } from './mount-tree.js';
+import { magicSyscall } from './preamble.js';
+import { describeRule, type Rule, unconditional } from './rules.js';
+import { type Arch, syscallName } from './syscalls.js';
+import { constantName } from './tables/constants.js';
+import { guardOf } from './tokens.js';
+
+/** What there is to explain. */
+export interface Explained {
+  readonly filter: Filter;
+  readonly mounts: readonly MountEntry[];
+  readonly hostname: string;
+  readonly networking: 'private' | 'unrestricted' | 'forkServerShared';
+  readonly rootWritable: boolean;
+  readonly landlock: boolean;
+  readonly instructionCount: number;
+  /** How a program may come to machine code of its own: "mmap", "mprotect". */
+  readonly makesCode: readonly string[];
+}
+
+const lineWidth = 110;
+
+/** A heading and a list that goes on on indented lines. */
+function wrapped(heading: string, items: readonly string[]): string {
+  const lines: string[] = [heading];
+  items.forEach((item, index) => {
+    const text = index < items.length - 1 ? `${item},` : item;
+    const last = lines[lines.length - 1] as string;
+    if (last.length + 1 + text.length > lineWidth) lines.push(`  ${text}`);
+    else lines[lines.length - 1] = `${last} ${text}`;
+  });
+  return lines.join('\n');
+}
+
+function isOwnRule(rule: Rule): boolean {
+  return rule.by === 'preamble' || rule.by === 'defaultAction';
+}
+
+/** What a syscall comes to: the rules up to the first that decides everything. */
+interface Decided {
+  readonly name: string;
+  readonly rules: readonly Rule[];
+}
+
+/** Without the conditional rules that only say beforehand what the last one says anyway. */
+function effective(rules: readonly Rule[]): readonly Rule[] {
+  const last = rules.at(-1);
+  const before = rules.at(-2);
+  if (last === undefined || before === undefined || before.body.kind === 'program') return rules;
+  const action = unconditional(last);
+  if (action === undefined || describeAction(before.body.action) !== describeAction(action)) return rules;
+  return effective([...rules.slice(0, -2), last]);
+}
+
+function decidedSyscalls(filter: Filter): readonly Decided[] {
+  return [...numbersOf(filter)]
+    .filter((number) => number !== magicSyscall)
+    .map((number) => {
+      const rules = rulesFor(filter, number);
+      const last = rules.findIndex((rule) => unconditional(rule) !== undefined);
+      return {
+        name: syscallName(number, filter.arch) ?? String(number),
+        rules: effective(rules.slice(0, last + 1)),
+      };
+    })
+    .sort((one, other) => (one.name < other.name ? -1 : 1));
+}
+
+const outcomes = {
+  allow: 'Allowed',
+  errno: 'Refused with an errno',
+  trap: 'Trapped (SIGSYS)',
+  notify: 'Asked of the host',
+  violation: 'A violation',
+} as const;
+
+const defaults = {
+  allow: 'Everything else is allowed.',
+  notify: 'Everything else is asked of the host.',
+  violation: 'Everything else is a violation.',
+} as const;
+
+function ruleLines(arch: Arch, name: string, rule: Rule, isLast: boolean): string[] {
+  const nameOf = (argument: number, value: bigint, asBits: boolean) =>
+    constantName(name, argument, value, arch, asBits);
+  const text = describeRule(rule, nameOf);
+  const by = isOwnRule(rule) ? '' : `  (${rule.by})`;
+  const lines = [`    ${isLast ? 'otherwise ' : ''}${text}${by}`];
+  const { body } = rule;
+  if (body.kind === 'program' && unconditional(rule) === undefined) {
+    lines.push(...body.program.map((entry, at) => `      ${at}: ${instructionText(entry, at)}`));
+  }
+  return lines;
+}
+
+function syscallLines(filter: Filter): string[] {
+  const all = decidedSyscalls(filter).filter(({ rules }) => !rules.every(isOwnRule));
+  const simple = all.filter(({ rules }) => rules.length === 1);
+  const lines: string[] = [];
+  for (const [kind, heading] of Object.entries(outcomes)) {
+    const names = simple.flatMap(({ name, rules: [rule] }) => {
+      const action = rule === undefined ? undefined : unconditional(rule);
+      if (action?.kind !== kind) return [];
+      return [action.kind === 'errno' ? `${name} ${describeAction(action).slice('errno '.length)}` : name];
+    });
+    if (names.length > 0) lines.push(wrapped(`${heading}:`, names));
+  }
+  const conditional = all.filter(({ rules }) => rules.length > 1);
+  if (conditional.length > 0) lines.push('Under conditions, the first that holds:');
+  for (const { name, rules } of conditional) {
+    lines.push(`  ${name}`);
+    rules.forEach((rule, index) => {
+      lines.push(...ruleLines(filter.arch, name, rule, index === rules.length - 1));
+    });
+  }
+  return lines;
+}
+
+/** What is denied although nothing else is. */
+function exceptionLines(filter: Filter): string[] {
+  if (filter.defaultAction.kind === 'violation') return [];
+  const own = decidedSyscalls(filter).filter(({ rules }) => rules.every(isOwnRule));
+  const guarded = own
+    .filter(({ rules: [rule] }) => rule !== undefined && unconditional(rule)?.kind === 'violation')
+    .map(({ name }) => `${name} (${guardOf(name)})`);
+  return guarded.length === 0 ? [] : [wrapped('A violation for want of a token:', guarded)];
+}
+
+function weakeningLines(policy: Explained): string[] {
+  const { tokens, defaultAction } = policy.filter;
+  const named = [
+    ...(defaultAction.kind === 'allow' ? ['allowAllSyscalls'] : []),
+    ...(defaultAction.kind === 'notify' ? ['traceAllSyscalls'] : []),
+    ...[...tokens].sort(),
+  ];
+  const lines = [
+    named.length === 0 ? 'Nothing is weakened by name.' : wrapped('Weakened by name:', named),
+    'Always: syscalls of another architecture are violations.',
+  ];
+  if (policy.makesCode.length > 0) {
+    lines.push(`Memory can be made executable: ${policy.makesCode.join(', ')}.`);
+  }
+  return lines;
+}
+
+const networks = {
+  private: 'Network: a loopback device of its own, nothing else.',
+  unrestricted: 'Network: that of the host.',
+  forkServerShared: 'Network: one shared by all sandboxees of a fork server, not the host’s.',
+} as const;
+
+/** Ends in a newline. */
+export function explain(policy: Explained): string {
+  const { filter } = policy;
+  const sections = [
+    [
+      `A policy for ${filter.arch}: ${policy.instructionCount} instructions of at most ${maxInstructions}.`,
+      ...weakeningLines(policy),
+    ],
+    [...syscallLines(filter), ...exceptionLines(filter), defaults[filter.defaultAction.kind]],
+    [
+      policy.landlock ? 'Files, of the host’s own root under Landlock:' : 'Files:',
+      ...listMounts(policy.mounts).map((line) => `  ${line}`),
+      policy.rootWritable
+        ? 'The root directory is writable, in memory.'
+        : 'The root directory is read-only; what is not listed is not there.',
+    ],
+    [networks[policy.networking], `Host name: ${policy.hostname}`],
+  ];
+  return `${sections.map((lines) => lines.join('\n')).join('\n\n')}\n`;
+}

@@ -1,0 +1,57 @@
+// Looking at a policy's mounts: as lines, and where a path inside leads.
+import path from 'node:path';
+import type { MountEntry } from './mount-tree.js';
+
+function sizeText(bytes: number): string {
+  const units = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB'];
+  let size = bytes;
+  let unit = 0;
+  for (; size >= 1024 && size % 1024 === 0 && unit < units.length - 1; unit++) size /= 1024;
+  return `${size} ${units[unit]}`;
+}
+
+function lineOf(mount: MountEntry): string {
+  switch (mount.kind) {
+    case 'file':
+    case 'directory': {
+      const slash = mount.kind === 'directory' ? '/' : '';
+      const from = mount.outside === mount.inside ? '' : ` from ${mount.outside}${slash}`;
+      const code = mount.writable && mount.executable ? ', executable' : '';
+      return `${mount.writable ? 'W' : 'R'} ${mount.inside}${slash}${from}${code}`;
+    }
+    case 'tmpfs':
+      return `W ${mount.inside}/ in memory, at most ${sizeText(mount.sizeBytes)}${mount.executable ? ', executable' : ''}`;
+    case 'symlink':
+      return `  ${mount.inside} leads to ${mount.target}`;
+    case 'proc':
+    case 'sysfs':
+      return `R ${mount.inside}/ of the sandbox (${mount.kind})`;
+  }
+}
+
+/** "R /etc/hosts", "W /data/ from /srv/data/", "W /tmp/ in memory, at most 64 MiB"; sorted by place. */
+export function listMounts(mounts: readonly MountEntry[]): readonly string[] {
+  const byPlace = [...mounts].sort((one, other) => (one.inside < other.inside ? -1 : 1));
+  return byPlace.map(lineOf);
+}
+
+/** The host's path of what is at a path inside; undefined for what is not the host's, or not there. */
+export function resolvePath(mounts: readonly MountEntry[], inside: string, links = 40): string | undefined {
+  const holders = mounts.filter((mount) => inside === mount.inside || inside.startsWith(`${mount.inside}/`));
+  const nearest = holders.sort((one, other) => other.inside.length - one.inside.length)[0];
+  if (nearest === undefined) return undefined;
+  const below = inside.slice(nearest.inside.length);
+  switch (nearest.kind) {
+    case 'file':
+      return below === '' ? nearest.outside : undefined;
+    case 'directory':
+      return nearest.outside + below;
+    case 'symlink': {
+      if (links === 0) return undefined;
+      const target = path.posix.resolve(path.posix.dirname(nearest.inside), nearest.target);
+      return resolvePath(mounts, target + below, links - 1);
+    }
+    default:
+      return undefined;
+  }
+}

@@ -1,0 +1,15 @@
+// What a policy is made of, before it is compiled and after.
+import type { Filter } from './filter.js';
+import type { MountEntry } from './mount-tree.js';
+import type { Networking, StackTraces } from './surroundings.js';
+
+export interface PolicyFields {
+  readonly filter: Filter;
+  readonly mounts: readonly MountEntry[];
+  readonly hostname: string;
+  readonly networking: Networking;
+  readonly rootWritable: boolean;
+  readonly stackTraces: StackTraces;
+  /** Landlock as the only fence around the file system. */
+  readonly landlock: boolean;
+}

@@ -1,0 +1,103 @@
+// Numbers of the kernel's interface that rules are made of (asm-generic/mman-common.h, linux/futex.h and others); the
+// same on both architectures. Names for messages are constants.ts.
+
+export const PROT_NONE = 0;
+export const PROT_READ = 1;
+export const PROT_WRITE = 2;
+export const PROT_EXEC = 4;
+
+export const MAP_SHARED = 0x01;
+export const MAP_PRIVATE = 0x02;
+export const MAP_FIXED = 0x10;
+export const MAP_ANONYMOUS = 0x20;
+export const MAP_DENYWRITE = 0x800;
+export const MAP_NORESERVE = 0x4000;
+export const MAP_STACK = 0x20000;
+export const MAP_FIXED_NOREPLACE = 0x100000;
+
+export const MREMAP_MAYMOVE = 1;
+
+export const MADV_SEQUENTIAL = 2;
+export const MADV_DONTNEED = 4;
+export const MADV_FREE = 8;
+export const MADV_REMOVE = 9;
+export const MADV_HUGEPAGE = 14;
+export const MADV_NOHUGEPAGE = 15;
+export const MADV_DONTDUMP = 16;
+export const MADV_DODUMP = 17;
+export const MADV_WIPEONFORK = 18;
+export const MADV_PAGEOUT = 21;
+export const MADV_POPULATE_READ = 22;
+export const MADV_DONTNEED_LOCKED = 24;
+export const MADV_COLLAPSE = 25;
+
+export const FUTEX_WAIT = 0;
+export const FUTEX_WAKE = 1;
+export const FUTEX_WAIT_BITSET = 9;
+/** FUTEX_PRIVATE_FLAG and FUTEX_CLOCK_REALTIME do not count. */
+export const FUTEX_COMMAND_MASK = 0x7f;
+
+export const GRND_NONBLOCK = 1;
+
+export const TCGETS = 0x5401;
+export const TCSETS = 0x5402;
+export const TCSETSW = 0x5403;
+export const TIOCSTI = 0x5412;
+export const TIOCGWINSZ = 0x5413;
+export const FIONREAD = 0x541b;
+export const TIOCLINUX = 0x541c;
+export const FIONBIO = 0x5421;
+export const FIONCLEX = 0x5450;
+export const FIOCLEX = 0x5451;
+
+export const F_DUPFD = 0;
+export const F_GETFD = 1;
+export const F_SETFD = 2;
+export const F_GETFL = 3;
+export const F_SETFL = 4;
+export const F_GETLK = 5;
+export const F_SETLK = 6;
+export const F_SETLKW = 7;
+export const F_OFD_SETLK = 37;
+export const F_OFD_SETLKW = 38;
+export const F_DUPFD_CLOEXEC = 1030;
+
+/** The two bits that say how a file is opened. */
+export const O_ACCMODE = 3;
+export const O_CREAT = 0o100;
+export const O_TRUNC = 0o1000;
+
+export const PR_GET_DUMPABLE = 3;
+export const PR_SET_DUMPABLE = 4;
+export const PR_SET_NAME = 15;
+export const PR_SET_VMA = 0x53564d41;
+export const ARCH_SET_FS = 0x1002;
+
+export const SIG_BLOCK = 0;
+export const SIG_SETMASK = 2;
+export const SIGABRT = 6;
+
+export const CLONE_NEWTIME = 0x80;
+export const CLONE_VM = 0x100;
+export const CLONE_FS = 0x200;
+export const CLONE_FILES = 0x400;
+export const CLONE_SIGHAND = 0x800;
+export const CLONE_THREAD = 0x10000;
+export const CLONE_NEWNS = 0x20000;
+export const CLONE_NEWCGROUP = 0x2000000;
+export const CLONE_NEWUTS = 0x4000000;
+export const CLONE_NEWIPC = 0x8000000;
+export const CLONE_NEWUSER = 0x10000000;
+export const CLONE_NEWPID = 0x20000000;
+export const CLONE_NEWNET = 0x40000000;
+
+export const SECCOMP_FILTER_FLAG_NEW_LISTENER = 8;
+
+export const AT_EMPTY_PATH = 0x1000;
+
+export const BPF_MAP_LOOKUP_ELEM = 1;
+export const BPF_MAP_GET_NEXT_KEY = 4;
+export const BPF_OBJ_GET = 7;
+export const BPF_MAP_GET_NEXT_ID = 12;
+export const BPF_MAP_GET_FD_BY_ID = 14;
+export const BPF_OBJ_GET_INFO_BY_FD = 15;

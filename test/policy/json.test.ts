@@ -1,0 +1,276 @@
+// A policy as a file: what is written is read again to the same policy, and nothing else is.
+import * as fc from 'fast-check';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import {
+  ALLOW,
+  ARG,
+  ARG_32,
+  ERRNO,
+  JEQ,
+  JUMP,
+  KILL,
+  LABEL,
+  Policy,
+  PolicyBuilder,
+  PolicyError,
+} from '../../host/index.js';
+
+const test = suite('policy as JSON');
+
+function rich(arch: 'x86-64' | 'aarch64' = 'x86-64'): PolicyBuilder {
+  return new PolicyBuilder({ arch })
+    .allow('allowKeyrings', 'allowWriteExecutable', 'allowSpeculation')
+    .allowSyscall('keyctl')
+    .allowSyscall(470)
+    .syscall('socket', (arg) => arg(0).in(1, 2))
+    .syscall('connect', (arg) => [arg(0).mask(0xff).between(3, 9), arg(2).ne(16)], 'notify')
+    .syscall('lseek', (arg) => arg(1).notIn(0, -1), { trap: 5 })
+    .syscall('kill', (arg) => arg(1).hasAny(0x81), 'kill')
+    .blockSyscallWithErrno('umask', 'EPERM')
+    .blockSyscallWithErrno('getpgid', 4000)
+    .addPolicyOnSyscalls(
+      ['write', 'writev'],
+      [ARG(0), JEQ(1, JUMP('on')), ERRNO('EBADF'), LABEL('on'), ALLOW],
+    )
+    .addPolicyOnMmap([ARG_32(2), KILL])
+    .allowDynamicStartup()
+    .allowSystemMalloc()
+    .allowSafeBpf()
+    .overridableBlockSyscallWithErrno('sethostname', 'EPERM')
+    .addTmpfs('/tmp', 64 << 20)
+    .addDirectoryAt('/usr/share', '/data', false)
+    .addFile('/etc/hosts')
+    .addDirectory('/proc')
+    .addDirectory('/sys')
+    .setHostname('box')
+    .setRootWritable()
+    .collectStacktracesOnExit(true);
+}
+
+const copyOf = (policy: Policy) => Policy.fromJSON(JSON.stringify(policy));
+
+test('there and back', () => {
+  const policies = [
+    new PolicyBuilder().build(),
+    rich().build(),
+    rich('aarch64').build(),
+    new PolicyBuilder().allowUnrestrictedNetworking().defaultAction('allowAllSyscalls').build(),
+    new PolicyBuilder().useForkServerSharedNetNs().defaultAction('traceAllSyscalls').build(),
+    new PolicyBuilder().allowNode().addLibrariesForBinary(process.execPath).enableLandlock().build(),
+    new PolicyBuilder().allowTcMalloc().allowLlvmSanitizers().build(),
+  ];
+  for (const policy of policies) {
+    const copy = copyOf(policy);
+    assert.equal(copy.program, policy.program);
+    assert.equal(copy.toJSON(), policy.toJSON());
+    assert.equal(Policy.fromJSON(policy.toJSON()).toJSON(), policy.toJSON());
+    assert.equal(copy.mounts, policy.mounts);
+    assert.is(copy.explain(), policy.explain());
+    for (const field of [
+      ...(['arch', 'hostname', 'networking', 'rootWritable', 'landlock', 'landlockFence'] as const),
+      ...(['allowSpeculation', 'notifiedSyscalls', 'notifiesByDefault', 'stackTraces'] as const),
+    ]) {
+      assert.equal(copy[field], policy[field], field);
+    }
+  }
+});
+
+test('a file that can be read: names beside numbers, tokens in the open', () => {
+  const data = rich().build().toJSON();
+  assert.is(data.sandwirePolicy, 1);
+  assert.equal(data.tokens, ['allowKeyrings', 'allowSpeculation', 'allowWriteExecutable']);
+  assert.equal(data.syscalls['socket'], [
+    { by: 'syscall', do: 'allow', when: { arg: 0, bits: 32, in: ['0x1 AF_UNIX', '0x2 AF_INET'] } },
+  ]);
+  assert.equal(data.syscalls['umask'], [{ by: 'blockSyscallWithErrno', do: { errno: 'EPERM' } }]);
+  assert.equal(data.syscalls['470'], [{ by: 'allowSyscall', do: 'allow' }]);
+  const [rule] = data.syscalls['write'] ?? [];
+  assert.ok(rule !== undefined && 'bpf' in rule);
+  assert.is(rule.bpf[0], '20 0 0 10: A := arg 0 low');
+});
+
+type Data = { [field: string]: unknown };
+
+/** The data of a policy with another value at a place; undefined leaves the place out. */
+function changed(place: readonly string[], value?: unknown): Data {
+  const data = JSON.parse(JSON.stringify(rich().build())) as Data;
+  const last = place.at(-1) ?? '';
+  const holder = place.slice(0, -1).reduce((at, field) => at[field] as Data, data);
+  if (value === undefined) delete holder[last];
+  else holder[last] = value;
+  return data;
+}
+
+test('what is no policy is refused, with the place', () => {
+  const refused: [unknown, RegExp][] = [
+    ['', /this is no JSON/],
+    ['{', /this is no JSON/],
+    [undefined, /this is no policy/],
+    [null, /this is no policy/],
+    ['[]', /this is no policy/],
+    [{}, /"sandwirePolicy" is missing/],
+    [{ sandwirePolicy: 2 }, /version 2 is not known; this sandwire reads 1/],
+    [{ sandwirePolicy: 1 }, /"arch", "tokens", .* is missing/],
+    [changed(['extra'], 1), /there is no field "extra"/],
+    [changed(['mounts']), /"mounts" is missing/],
+    [changed(['arch'], 'riscv'), /arch: one of "x86-64", "aarch64" is needed/],
+    [changed(['tokens'], ['allowEverything']), /tokens\[0\]: there is no token/],
+    [changed(['tokens'], ['toString']), /there is no token/],
+    [changed(['tokens'], []), /syscalls\.keyctl\[0\]: .*allow\("allowKeyrings"\)/],
+    [changed(['networking'], 'unrestricted'), /networking: "unrestricted" and the token/],
+    [
+      changed(['tokens'], ['allowKeyrings', 'allowUnrestrictedNetworking']),
+      /networking: "unrestricted" and the token/,
+    ],
+    [changed(['hostname'], '-'), /hostname: "-" is no host name/],
+    [changed(['rootWritable'], 1), /rootWritable: true or false/],
+    [changed(['stackTraces', 'onSunday'], true), /stackTraces: there is no field "onSunday"/],
+    [changed(['defaultAction'], 'allow'), /defaultAction: one of/],
+    [changed(['syscalls'], []), /syscalls: an object is needed/],
+    [changed(['syscalls', 'no_such'], []), /syscalls\.no_such: x86-64 has no syscall/],
+    [changed(['syscalls', '0'], []), /0 is no number of a syscall without a name/],
+    [changed(['syscalls', '1073741824'], []), /1073741824/],
+    [changed(['syscalls', '0470'], []), /0470/],
+  ];
+  for (const [json, pattern] of refused) {
+    assert.throws(
+      () => Policy.fromJSON(json),
+      (error: unknown) =>
+        error instanceof PolicyError &&
+        error.message.startsWith('Policy.fromJSON: ') &&
+        pattern.test(error.message),
+      String(pattern),
+    );
+  }
+});
+
+function withRule(rule: unknown, syscall = 'getpid'): unknown {
+  return changed(['syscalls', syscall], Array.isArray(rule) ? rule : [rule]);
+}
+
+test('rules that lie, contradict or open what is guarded are refused', () => {
+  const by = 'syscall';
+  const when = { arg: 0, bits: 32, op: '==', value: '0x1' };
+  let deep: unknown = when;
+  for (let depth = 0; depth < 100; depth++) deep = { not: deep };
+  const refused: [unknown, RegExp][] = [
+    [withRule({ by, do: 'launch' }), /do: one of "allow", "violation", "notify"/],
+    [withRule({ by, do: 'kill' }), /do: one of/],
+    [withRule({ by, do: { errno: 'ENOTHING' } }), /do\.errno: "ENOTHING" is no errno/],
+    [withRule({ by, do: { errno: 4096 } }), /do\.errno: a whole number from 0 to 4095/],
+    [withRule({ by, do: { trap: -1 } }), /do\.trap: a whole number/],
+    [withRule({ by, do: 'allow', unless: when }), /there is no field "unless"/],
+    [withRule({ do: 'allow' }), /"by" is missing/],
+    [withRule({ by: 'preamble', do: 'allow' }), /"preamble" is no method/],
+    [withRule({ by: 'defaultAction', do: 'allow' }), /is no method/],
+    [withRule({ by: 'a\nb', do: 'allow' }), /is no method/],
+    [
+      withRule([
+        { by, do: 'allow' },
+        { by: 'other', do: 'violation' },
+      ]),
+      /contradicts/,
+    ],
+    [withRule({ by, do: 'allow' }, 'ptrace'), /ptrace can only be allowed after allow\("allowPtrace"\)/],
+    [withRule({ by, do: 'notify', when }, 'bpf'), /allow\("allowBpf"\)/],
+    [withRule({ by, do: 'allow', when: { ...when, value: '1' } }), /value: a number in hexadecimal/],
+    [withRule({ by, do: 'allow', when: { ...when, value: 1 } }), /value: a text is needed/],
+    [withRule({ by, do: 'allow', when: { ...when, value: '0x100000000' } }), /does not fit into 32 bits/],
+    [withRule({ by, do: 'allow', when: { ...when, value: '0xa AF_UNIX' } }, 'socket'), /0xa is not AF_UNIX/],
+    [withRule({ by, do: 'allow', when: { ...when, arg: 6 } }), /arg: a whole number from 0 to 5/],
+    [withRule({ by, do: 'allow', when: { ...when, bits: 16 } }), /bits: one of 32, 64/],
+    [withRule({ by, do: 'allow', when: { ...when, op: '=' } }), /op: one of/],
+    [withRule({ by, do: 'allow', when: { ...when, in: ['0x1'] } }), /one of "op" with "value"/],
+    [withRule({ by, do: 'allow', when: { arg: 0, bits: 32, in: [] } }), /at least one value/],
+    [withRule({ by, do: 'allow', when: { arg: 0, bits: 32, mask: '0x1', anyBit: '0x1' } }), /without "mask"/],
+    [withRule({ by, do: 'allow', when: deep }), /nested too deeply/],
+    [withRule({ by, bpf: [] }), /bpf: there is no instruction/],
+    [
+      withRule({ by, bpf: ['6 0 0 7fff0000: KILL'] }),
+      /the instruction and its text differ: it is "6 0 0 7fff0000: ALLOW"/,
+    ],
+    [withRule({ by, bpf: ['6 0 0 7fff0000'] }), /an instruction is needed/],
+    [withRule({ by, bpf: ['20 0 0 3: A := data[0x3] (misaligned load)'] }), /misaligned read/],
+    [withRule({ by, bpf: ['5 0 0 9: jump to 10', '6 0 0 0: KILL'] }), /jumps past the end/],
+    [withRule({ by, bpf: ['6 0 0 7fff0000: ALLOW'] }, 'ptrace'), /allowPtrace/],
+    [withRule({ by, bpf: ['16 0 0 0: return A'] }, 'ptrace'), /allowPtrace/],
+  ];
+  for (const [json, pattern] of refused) {
+    assert.throws(
+      () => Policy.fromJSON(json),
+      (error: unknown) => {
+        return error instanceof PolicyError && pattern.test(error.message);
+      },
+      String(pattern),
+    );
+  }
+});
+
+test('mounts that cannot be are refused', () => {
+  const cases: [unknown, RegExp][] = [
+    [{ file: 'etc' }, /mounts\[0\]\.file: .*an absolute path/],
+    [{ file: '/etc/../x' }, /canonical/],
+    [{ file: '/proc/self/environ' }, /that of another process/],
+    [{ file: '/etc/hosts', at: '/' }, /root itself/],
+    [{ file: '/etc/hosts', writable: 'yes' }, /writable: true or false/],
+    [{ file: '/etc/hosts', executable: true }, /there is no field "executable"/],
+    [{ tmpfs: '/tmp', sizeBytes: 0 }, /sizeBytes: a whole number from 1/],
+    [{ symlink: '/a', target: '' }, /target: it is empty/],
+    [{ device: '/dev/null' }, /one of file, directory/],
+  ];
+  for (const [mount, pattern] of cases) {
+    assert.throws(() => Policy.fromJSON(changed(['mounts'], [mount])), pattern);
+  }
+  const twice = [
+    { file: '/etc/hosts', at: '/a' },
+    { tmpfs: '/a', sizeBytes: 1 },
+  ];
+  assert.throws(() => Policy.fromJSON(changed(['mounts'], twice)), /mounts\[1\]: .*\/a is taken/);
+  const loop = [
+    { symlink: '/a', target: '/b' },
+    { symlink: '/b', target: '/a' },
+    { file: '/etc/hosts', at: '/a/x' },
+  ];
+  assert.throws(() => Policy.fromJSON(changed(['mounts'], loop)), /too many symlinks/);
+});
+
+test('whatever is changed in a file, it is refused in words or read as what it says', () => {
+  const original = JSON.stringify(rich().build().toJSON());
+  const junk = fc.oneof(
+    fc.jsonValue(),
+    fc.constantFrom('allow', '0x1', '__proto__', 'ptrace', [], {}, null, -1, 1e308, '\0'),
+  );
+  fc.assert(
+    fc.property(fc.array(fc.nat(), { minLength: 1, maxLength: 8 }), junk, (path, value) => {
+      const data = JSON.parse(original) as Data;
+      const isData = (value: unknown): value is Data => typeof value === 'object' && value !== null;
+      const keyIn = (holder: Data, step: number) => {
+        const keys = Object.keys(holder);
+        return keys[step % Math.max(1, keys.length)] ?? 'new';
+      };
+      let at = data;
+      for (const step of path.slice(0, -1)) {
+        const next = at[keyIn(at, step)];
+        if (!isData(next)) break;
+        at = next;
+      }
+      at[keyIn(at, path.at(-1) ?? 0)] = value;
+      let policy: Policy;
+      try {
+        policy = Policy.fromJSON(data);
+      } catch (error) {
+        assert.instance(error, PolicyError);
+        return;
+      }
+      assert.equal(Policy.fromJSON(policy.toJSON()).toJSON(), policy.toJSON());
+      for (const syscall of ['ptrace', 'bpf', 'userfaultfd']) {
+        assert.is.not(policy.evaluate({ syscall }).action, 'allow');
+      }
+    }),
+    { numRuns: 1000 },
+  );
+  assert.is(({} as Record<string, unknown>)['allow'], undefined, 'no prototype was changed');
+});
+
+test.run();
