@@ -71,7 +71,10 @@ for (const [how, beforeExec] of [
 
 test('addNodeRuntime() shows Node, its libraries and the package, and nothing else', async () => {
   const own = [script, '/tmp', process.execPath];
-  const places = policy.mounts.map((mount) => mount.inside).filter((inside) => !own.includes(inside));
+  // Symlinks show nothing that is not shown in its own place.
+  const places = policy.mounts
+    .filter((mount) => mount.kind !== 'symlink' && !own.includes(mount.inside))
+    .map((mount) => mount.inside);
   for (const inside of places) {
     assert.match(
       inside,
