@@ -1,6 +1,9 @@
 // sandwire's host API: run an untrusted program in a sandbox, and talk to it.
 export { NativeUnavailableError } from '../native/addon.js';
-export { Comms, CommsError } from '../protocol/index.js';
+export { Buffer, BufferError, type BufferOptions } from '../native/buffer.js';
+export { Comms } from '../native/comms.js';
+export { connect, connectSync, Listener, listen } from '../native/listener.js';
+export { CommsError, type CommsErrorCode, type Credentials, type Message } from '../protocol/index.js';
 export type { CapabilityName } from './capabilities.js';
 export { Executor, type ExecutorOptions, type NodeExecutorOptions } from './executor.js';
 export { type FdMapping, IPC } from './ipc.js';

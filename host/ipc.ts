@@ -1,8 +1,7 @@
 // What the executor shares with the sandboxee: the comms channel, and file descriptors mapped in or received.
 import { closeSync, fstatSync } from 'node:fs';
 import { addon } from '../native/addon.js';
-import { SocketTransport } from '../native/socket-transport.js';
-import { Comms } from '../protocol/index.js';
+import { Comms } from '../native/comms.js';
 import { WireFd } from '../protocol/wire.generated.js';
 
 /** One fd that the sandboxee gets. */
@@ -29,7 +28,7 @@ export class IPC {
     if (this.#comms === undefined) {
       const [hostEnd, sandboxeeEnd] = addon().socketPair();
       this.#sandboxeeEnd = sandboxeeEnd;
-      this.#comms = new Comms(new SocketTransport(hostEnd));
+      this.#comms = new Comms(hostEnd);
     }
     return this.#comms;
   }

@@ -2,7 +2,7 @@
 import { closeSync, constants, openSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
-import type { Comms } from '../protocol/index.js';
+import type { Comms } from '../native/comms.js';
 import {
   type Asked,
   LaunchMode,

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { Credentials } from '../protocol/transport.js';
 
 /** A stream socket as native/addon/socket.cc offers it. */
 export interface NativeSocket {
@@ -22,7 +23,9 @@ export interface NativeSocket {
     listener?: (readable: boolean, writable: boolean) => void,
   ): void;
   ref(keepLoopAlive: boolean): void;
-  peerCredentials(): { pid: number; uid: number; gid: number };
+  peerCredentials(): Credentials;
+  enableCredentials(): void;
+  writerCredentials(): Credentials | undefined;
   close(): void;
   release(): number;
 }
@@ -31,6 +34,16 @@ interface Addon {
   readonly Socket: new (fd: number) => NativeSocket;
   socketPair(): [number, number];
   duplicate(fd: number): number;
+  closeFd(fd: number): void;
+  replaceFd(fd: number, target: number): void;
+  createBufferFd(size: number): number;
+  measureBufferFd(fd: number): number;
+  growBufferFd(fd: number, size: number): number;
+  mapBufferFd(fd: number, size: number): ArrayBuffer | undefined;
+  listenNamed(address: string): { readonly fd: number; readonly inode: bigint };
+  removeNamed(address: string, inode: bigint): void;
+  acceptNamed(fd: number, timeoutMs: number): number;
+  connectNamed(address: string, timeoutMs: number): number;
   installPolicy(program: Uint8Array, allowSpeculation: boolean): void;
   magicSyscall(argument: number): number;
   moveFd(fd: number, target: number): number;

@@ -1,6 +1,5 @@
 // The transport under Comms that is a real socket.
-import { closeSync } from 'node:fs';
-import type { Transport } from '../protocol/transport.js';
+import type { Credentials, Transport } from '../protocol/transport.js';
 import { addon, type NativeSocket } from './addon.js';
 
 /** A connected stream socket. Owns its fd from construction on. */
@@ -45,12 +44,20 @@ export class SocketTransport implements Transport {
     this.#open().watch(readable, writable, listener);
   }
 
-  peerCredentials(): { pid: number; uid: number; gid: number } {
+  peerCredentials(): Credentials {
     return this.#open().peerCredentials();
   }
 
+  enableCredentials(): void {
+    this.#open().enableCredentials();
+  }
+
+  writerCredentials(): Credentials | undefined {
+    return this.#open().writerCredentials();
+  }
+
   closeFd(fd: number): void {
-    closeSync(fd);
+    addon().closeFd(fd);
   }
 
   close(): void {

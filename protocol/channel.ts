@@ -1,27 +1,14 @@
 // Messages over a transport: queues, waiting, errors. Knows tags and payloads, but no value types; see comms.ts.
 import { writeHeader } from './codec.js';
 import { CommsError, type CommsErrorCode, tagName } from './errors.js';
-import { Inbox, type InboxMessage } from './inbox.js';
+import { Inbox, InboxMessage } from './inbox.js';
 import { Outbox } from './outbox.js';
+import { BadPayload, type ReceiveOptions, type Receiving, waitMs } from './receiving.js';
 import type { Transport } from './transport.js';
 import { Tag, WireLimit } from './wire.generated.js';
 
-export interface ReceiveOptions {
-  /** Gives up with TIMEOUT after so many milliseconds; the message, when it comes, is the next call's. */
-  readonly timeoutMs?: number | undefined;
-  /** Gives up with ABORTED. */
-  readonly signal?: AbortSignal | undefined;
-}
-
-/** Makes a value of a payload, which is only valid during the call; throws a string to say what is wrong with it. */
-type Decode<T> = (message: InboxMessage) => T;
-
 interface Receiver {
-  readonly operation: string;
-  /** undefined: any. */
-  readonly expectedTag: number | undefined;
-  /** undefined: only looks. */
-  readonly decode: Decode<unknown> | undefined;
+  readonly what: Receiving<unknown>;
   readonly resolve: (value: never) => void;
   readonly reject: (error: Error) => void;
   cleanUp: (() => void) | undefined;
@@ -33,16 +20,6 @@ const failureTexts: Record<string, string> = {
   SURPLUS_FD: 'file descriptors arrived that no message announced; they were closed',
 };
 
-/** A payload that does not make the value asked for; the message is used up. */
-export class BadPayload extends Error {
-  constructor(
-    readonly code: CommsErrorCode,
-    why: string,
-  ) {
-    super(why);
-  }
-}
-
 const scratchSize = 4096;
 
 export class Channel {
@@ -50,7 +27,7 @@ export class Channel {
   readonly #inbox = new Inbox();
   readonly #outbox = new Outbox();
   readonly #receivers: Receiver[] = [];
-  readonly #message: InboxMessage = { tag: 0, payload: new Uint8Array(), fd: -1 };
+  readonly #message = new InboxMessage();
   readonly #fds: number[] = [];
   readonly #onReady = (readable: boolean, writable: boolean) => this.#ready(readable, writable);
   /** Small synchronous messages are put together here. */
@@ -203,15 +180,9 @@ export class Channel {
 
   // --- receiving ---------------------------------------------------------------------------------------------
 
-  /** decode undefined: resolves with the tag of the next message and leaves it there. */
-  receive<T>(
-    operation: string,
-    expectedTag: number | undefined,
-    decode: Decode<T> | undefined,
-    options: ReceiveOptions | undefined,
-  ): Promise<T> {
+  receive<T>(what: Receiving<T>, options: ReceiveOptions | undefined): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      const receiver: Receiver = { operation, expectedTag, decode, resolve, reject, cleanUp: undefined };
+      const receiver: Receiver = { what, resolve, reject, cleanUp: undefined };
       if (options !== undefined && this.#arm(receiver, options)) return;
       this.#receivers.push(receiver);
       if (this.#receivers.length === 1) this.#serve();
@@ -219,9 +190,37 @@ export class Channel {
     });
   }
 
+  /** Sends, and takes the next message that nobody else waits for. Waits for none if it cannot send. */
+  exchange<T>(
+    tag: number,
+    payload: Uint8Array,
+    what: Receiving<T>,
+    options: ReceiveOptions | undefined,
+  ): Promise<T> {
+    const refusal = this.#refusal(what.operation, payload);
+    if (refusal !== undefined) return Promise.reject(refusal);
+    const answer = this.receive(what, options);
+    // If the send fails and the answer never comes, the send tells why.
+    answer.catch(() => {});
+    return this.send(what.operation, tag, payload).then(() => answer);
+  }
+
+  exchangeSync<T>(tag: number, payload: Uint8Array, what: Receiving<T>, timeoutMs: number): T {
+    this.#checkNobodyWaits(what.operation);
+    this.sendSync(what.operation, tag, payload);
+    return this.receiveSync(what, timeoutMs);
+  }
+
+  #checkNobodyWaits(operation: string): void {
+    if (this.#receivers.length === 0) return;
+    const why = 'asynchronous receives are pending; a synchronous one would overtake them';
+    throw this.#error('BUSY', operation, why);
+  }
+
   /** Starts timeout and signal; true if it was over before it began. */
   #arm(receiver: Receiver, { timeoutMs, signal }: ReceiveOptions): boolean {
-    const { operation } = receiver;
+    const { operation } = receiver.what;
+    const limitMs = waitMs(timeoutMs);
     if (signal?.aborted) {
       receiver.reject(this.#error('ABORTED', operation, 'aborted by the caller', signal.reason));
       return true;
@@ -237,13 +236,8 @@ export class Channel {
     };
     const onAbort = () => giveUp(this.#error('ABORTED', operation, 'aborted by the caller', signal?.reason));
     signal?.addEventListener('abort', onAbort, { once: true });
-    const timer =
-      timeoutMs === undefined
-        ? undefined
-        : setTimeout(
-            () => giveUp(this.#error('TIMEOUT', operation, `nothing came within ${timeoutMs} ms`)),
-            timeoutMs,
-          );
+    const onTimeout = () => giveUp(this.#error('TIMEOUT', operation, `nothing came within ${timeoutMs} ms`));
+    const timer = limitMs < 0 ? undefined : setTimeout(onTimeout, limitMs);
     receiver.cleanUp = () => {
       clearTimeout(timer);
       signal?.removeEventListener('abort', onAbort);
@@ -251,23 +245,13 @@ export class Channel {
     return false;
   }
 
-  receiveSync<T>(
-    operation: string,
-    expectedTag: number | undefined,
-    decode: Decode<T> | undefined,
-    timeoutMs: number,
-  ): T {
-    if (this.#receivers.length > 0) {
-      throw this.#error(
-        'BUSY',
-        operation,
-        'asynchronous receives are pending; a synchronous one would overtake them',
-      );
-    }
+  receiveSync<T>(what: Receiving<T>, timeoutMs: number): T {
+    const { operation } = what;
+    this.#checkNobodyWaits(operation);
     const deadline = timeoutMs < 0 ? 0 : performance.now() + timeoutMs;
     for (;;) {
-      const ready = decode === undefined ? this.#peekable() : this.#hasMessage();
-      if (ready) return this.#takeFor(operation, expectedTag, decode);
+      const ready = what.decode === undefined ? this.#peekable() : this.#hasMessage();
+      if (ready) return this.#takeFor(what);
       if (this.#failure !== undefined || this.#atEnd) throw this.#errorOf(operation);
       const left = timeoutMs < 0 ? -1 : Math.max(0, Math.ceil(deadline - performance.now()));
       if (!this.#fill(true, left) && this.#failure === undefined && !this.#atEnd) {
@@ -298,8 +282,8 @@ export class Channel {
     return false;
   }
 
-  /** Takes the message that is there, if it is the right one. Throws CommsError. */
-  #takeFor<T>(operation: string, expectedTag: number | undefined, decode: Decode<T> | undefined): T {
+  /** Takes the message that is there, if it is what is wanted; else it stays. Throws CommsError. */
+  #takeFor<T>({ operation, tag: expectedTag, decode }: Receiving<T>): T {
     const tag = this.#inbox.tag();
     if (decode === undefined) return tag as T;
     if (expectedTag !== undefined && tag !== expectedTag) {
@@ -309,9 +293,14 @@ export class Channel {
         { operation, peer: this.#transport.name, expectedTag, metTag: tag },
       );
     }
-    this.#inbox.take(this.#message);
+    const message = this.#message;
+    this.#inbox.look(message);
+    // The next message was not complete when something was last received, so all of its end was received then.
+    message.credentials = tag === Tag.Creds ? this.#transport.writerCredentials?.() : undefined;
     try {
-      return decode(this.#message);
+      const value = decode(message);
+      this.#inbox.take();
+      return value;
     } catch (error) {
       if (error instanceof BadPayload) throw this.#error(error.code, operation, error.message);
       throw error;
@@ -335,7 +324,8 @@ export class Channel {
       if (count < 0) return false;
       if (count === 0) {
         this.#atEnd = true;
-        if (this.#inbox.size > 0) this.#fail('TRUNCATED', 'the other end closed in the middle of a message');
+        if (this.#inbox.isMidMessage)
+          this.#fail('TRUNCATED', 'the other end closed in the middle of a message');
         return true;
       }
       if (!this.#inbox.arrived(count, fd)) {
@@ -354,18 +344,19 @@ export class Channel {
     for (;;) {
       const receiver = this.#receivers[0];
       if (receiver === undefined) return;
-      const ready = receiver.decode === undefined ? this.#peekable() : this.#hasMessage();
+      const { what } = receiver;
+      const ready = what.decode === undefined ? this.#peekable() : this.#hasMessage();
       if (!ready) {
         if (this.#failure === undefined && !this.#atEnd) return;
         this.#receivers.shift();
         receiver.cleanUp?.();
-        receiver.reject(this.#errorOf(receiver.operation));
+        receiver.reject(this.#errorOf(what.operation));
         continue;
       }
       this.#receivers.shift();
       receiver.cleanUp?.();
       try {
-        receiver.resolve(this.#takeFor(receiver.operation, receiver.expectedTag, receiver.decode) as never);
+        receiver.resolve(this.#takeFor(what) as never);
       } catch (error) {
         receiver.reject(error as Error);
       }
@@ -433,10 +424,6 @@ export class Channel {
   close(): void {
     this.#fail('CLOSED', 'the channel was closed here');
     this.#transport.close();
-  }
-
-  closeFd(fd: number): void {
-    this.#transport.closeFd(fd);
   }
 }
 

@@ -69,12 +69,16 @@ export type IntegerType = keyof typeof integerTypes;
 
 /** Payload of an integer up to 32 bits. Throws RangeError for what does not fit. */
 export function encodeInteger(type: IntegerType, value: number): Uint8Array {
+  return writeInteger(type, value, new Uint8Array(integerTypes[type].size));
+}
+
+/** The same, into bytes of the type's size, which are returned. */
+export function writeInteger(type: IntegerType, value: number, bytes: Uint8Array): Uint8Array {
   const { size, signed } = integerTypes[type];
   const limit = 2 ** (8 * size - (signed ? 1 : 0));
   if (!Number.isInteger(value) || value >= limit || value < (signed ? -limit : 0)) {
     throw new RangeError(`${value} is no ${type}`);
   }
-  const bytes = new Uint8Array(size);
   for (let i = 0; i < size; i++) bytes[i] = value >> (8 * i);
   return bytes;
 }
@@ -90,9 +94,13 @@ export function decodeInteger(type: IntegerType, payload: Uint8Array): number {
 
 /** Payload of a 64-bit integer. Throws RangeError for what does not fit. */
 export function encodeBigInteger(type: 'Int64' | 'Uint64', value: bigint): Uint8Array {
+  return writeBigInteger(type, value, new Uint8Array(8));
+}
+
+/** The same, into 8 bytes, which are returned. */
+export function writeBigInteger(type: 'Int64' | 'Uint64', value: bigint, bytes: Uint8Array): Uint8Array {
   const fits = type === 'Int64' ? BigInt.asIntN(64, value) : BigInt.asUintN(64, value);
   if (fits !== value) throw new RangeError(`${value} is no ${type}`);
-  const bytes = new Uint8Array(8);
   viewOf(bytes).setBigUint64(0, BigInt.asUintN(64, value), true);
   return bytes;
 }

@@ -1,15 +1,20 @@
 // Takes messages out of a byte stream as it arrives. Trusts no length: memory grows with the bytes that came.
 import { readUint32 } from './codec.js';
+import type { ReceivedMessage } from './receiving.js';
+import type { Credentials } from './transport.js';
 import { Tag, WireLimit } from './wire.generated.js';
 
-const initialCapacity = 64 << 10;
+const capacity = 64 << 10;
+/** A payload that does not fit into the buffer gets memory of its own: at most so much before any of it came. */
+const firstShare = 1 << 20;
 
-/** A message in the inbox. payload is a view that is only good until the inbox is filled again. */
-export interface InboxMessage {
-  tag: number;
-  payload: Uint8Array;
-  /** Of an Fd message; otherwise -1. */
-  fd: number;
+/** What take() fills in. */
+export class InboxMessage implements ReceivedMessage {
+  tag = 0;
+  payload: Uint8Array = new Uint8Array();
+  isOwn = false;
+  fd = -1;
+  credentials: Credentials | undefined = undefined;
 }
 
 export type InboxFailure = 'TOO_LARGE' | 'BAD_LENGTH' | 'NO_FD' | 'SURPLUS_FD';
@@ -17,43 +22,52 @@ export type InboxFailure = 'TOO_LARGE' | 'BAD_LENGTH' | 'NO_FD' | 'SURPLUS_FD';
 /** The state of the next message: complete, not there yet, or an error that ends the channel. */
 export type InboxState = 'message' | 'more' | InboxFailure;
 
+/** A payload larger than the buffer, on its way into memory of its own. */
+interface LargePayload {
+  readonly tag: number;
+  readonly length: number;
+  bytes: Uint8Array;
+  have: number;
+}
+
 function bringsFd(tag: number): boolean {
   return tag === Tag.Fd || tag === Tag.CommsUpgrade;
 }
 
+/** Not zeroed: only what arrived is ever seen. */
+function allocate(size: number): Uint8Array {
+  return new Uint8Array(Buffer.allocUnsafeSlow(size).buffer);
+}
+
 export class Inbox {
-  #buffer = new Uint8Array(initialCapacity);
+  readonly #buffer = new Uint8Array(capacity);
   #start = 0;
   #end = 0;
+  #large: LargePayload | undefined;
   #fd = -1;
   /** Where, in the buffer, the bytes end that the fd came with. */
   #fdEnd = 0;
   payloadLimit: number = WireLimit.DEFAULT_PAYLOAD_LIMIT;
 
+  /** Where the next bytes go, from the offset that prepare() gave to the end. */
   get buffer(): Uint8Array {
-    return this.#buffer;
+    return this.#large?.bytes ?? this.#buffer;
   }
 
-  /** Unread bytes. */
-  get size(): number {
-    return this.#end - this.#start;
+  /** Whether a message has begun that is not complete. */
+  get isMidMessage(): boolean {
+    return this.#large !== undefined || this.#end > this.#start;
   }
 
-  /** Makes room and says where the next bytes go: buffer[offset, capacity). */
+  /** Makes room and says where the next bytes go. Not to be called while a whole message is there. */
   prepare(): number {
+    this.#large ??= this.#beginLarge();
+    if (this.#large !== undefined) return this.#prepareLarge(this.#large);
     if (this.#start === this.#end) {
       this.#moveTo(0);
-      if (this.#buffer.length > initialCapacity && this.#fd < 0)
-        this.#buffer = new Uint8Array(initialCapacity);
-    } else if (this.#end === this.#buffer.length) {
-      if (this.#start > 0) {
-        this.#buffer.copyWithin(0, this.#start, this.#end);
-        this.#moveTo(0);
-      } else {
-        const grown = new Uint8Array(this.#buffer.length * 2);
-        grown.set(this.#buffer);
-        this.#buffer = grown;
-      }
+    } else if (this.#end === capacity) {
+      this.#buffer.copyWithin(0, this.#start, this.#end);
+      this.#moveTo(0);
     }
     return this.#end;
   }
@@ -65,8 +79,33 @@ export class Inbox {
     this.#end = offset + size;
   }
 
+  #beginLarge(): LargePayload | undefined {
+    if (!this.hasHeader) return undefined;
+    const length = this.#length();
+    if (WireLimit.HEADER_SIZE + length <= capacity) return undefined;
+    const bytes = allocate(Math.min(length, firstShare));
+    const there = this.#buffer.subarray(this.#start + WireLimit.HEADER_SIZE, this.#end);
+    bytes.set(there);
+    const large = { tag: this.tag(), length, bytes, have: there.length };
+    this.#start = this.#end = 0;
+    return large;
+  }
+
+  #prepareLarge(large: LargePayload): number {
+    if (large.have === large.bytes.length) {
+      const grown = allocate(Math.min(large.length, large.have * 2));
+      grown.set(large.bytes);
+      large.bytes = grown;
+    }
+    return large.have;
+  }
+
   /** Bytes, and perhaps an fd, have arrived. false: the fd is one too many, and still the caller's. */
   arrived(count: number, fd: number): boolean {
+    if (this.#large !== undefined) {
+      this.#large.have += count;
+      return fd < 0; // none belongs into a payload
+    }
     this.#end += count;
     if (fd < 0) return true;
     if (this.#fd >= 0) return false;
@@ -77,9 +116,9 @@ export class Inbox {
 
   /** Looks at the next message without taking it. */
   state(): InboxState {
-    const size = this.#end - this.#start;
-    if (size < WireLimit.HEADER_SIZE) return 'more';
-    const low = readUint32(this.#buffer, this.#start + 4);
+    if (this.#large !== undefined) return this.#large.have === this.#large.length ? 'message' : 'more';
+    if (!this.hasHeader) return 'more';
+    const low = this.#length();
     const high = readUint32(this.#buffer, this.#start + 8);
     if (high !== 0 || low > this.payloadLimit) return 'TOO_LARGE';
     const isFd = bringsFd(this.tag());
@@ -93,30 +132,34 @@ export class Inbox {
 
   /** Tag of the next message; the header must be there. */
   tag(): number {
-    return readUint32(this.#buffer, this.#start);
+    return this.#large?.tag ?? readUint32(this.#buffer, this.#start);
   }
 
   get hasHeader(): boolean {
-    return this.size >= WireLimit.HEADER_SIZE;
+    return this.#large !== undefined || this.#end - this.#start >= WireLimit.HEADER_SIZE;
   }
 
-  /** Payload length of the next message; state() must be "message". */
-  length(): number {
+  #length(): number {
     return readUint32(this.#buffer, this.#start + 4);
   }
 
-  /** Takes the next message; state() must be "message". */
-  take(into: InboxMessage): void {
-    const length = this.length();
-    const at = this.#start + WireLimit.HEADER_SIZE;
+  /** Shows the next message, which stays; state() must be "message". */
+  look(into: InboxMessage): void {
     into.tag = this.tag();
-    into.payload = this.#buffer.subarray(at, at + length);
-    into.fd = -1;
-    if (bringsFd(into.tag)) {
-      into.fd = this.#fd;
-      this.#fd = -1;
+    into.fd = bringsFd(into.tag) ? this.#fd : -1;
+    into.isOwn = this.#large !== undefined;
+    const at = this.#start + WireLimit.HEADER_SIZE;
+    into.payload = this.#large?.bytes ?? this.#buffer.subarray(at, at + this.#length());
+  }
+
+  /** Takes the next message away, with its fd; state() must be "message". */
+  take(): void {
+    if (this.#large !== undefined) {
+      this.#large = undefined;
+      return;
     }
-    this.#start = at + length;
+    if (bringsFd(this.tag())) this.#fd = -1;
+    this.#start += WireLimit.HEADER_SIZE + this.#length();
   }
 
   /** Takes a pending fd out, for closing; -1: none. */

@@ -3,6 +3,8 @@ import { writeHeader } from './codec.js';
 import { WireLimit } from './wire.generated.js';
 
 const segmentSize = 64 << 10;
+/** Payloads up to here are copied at once, whatever room there is; of larger ones only what fits. */
+export const copiedSize = 4 << 10;
 
 interface Waiting {
   readonly resolve: () => void;
@@ -36,13 +38,12 @@ export class Outbox {
     return this.#segments[0];
   }
 
-  /** Adds a message. The payload of a large one is not copied and must not change until it is sent. */
+  /** Adds a message. The payload of a large one is not all copied and must not change until it is sent. */
   add(tag: number, payload: Uint8Array, fd: number, waiting: Waiting): void {
-    const total = WireLimit.HEADER_SIZE + payload.length;
-    this.#pending += total;
+    this.#pending += WireLimit.HEADER_SIZE + payload.length;
+    const needed = WireLimit.HEADER_SIZE + (payload.length <= copiedSize ? payload.length : 0);
     let tail = this.#segments[this.#segments.length - 1];
-    const joins =
-      fd < 0 && tail !== undefined && tail.isOurs && tail.bytes.length - tail.end >= WireLimit.HEADER_SIZE;
+    const joins = fd < 0 && tail?.isOurs === true && tail.bytes.length - tail.end >= needed;
     if (tail === undefined || !joins) {
       // An fd message stands alone: it must be one send of exactly its header.
       tail = {
@@ -57,20 +58,25 @@ export class Outbox {
     }
     writeHeader(tail.bytes, tail.end, tag, payload.length);
     tail.end += WireLimit.HEADER_SIZE;
-    if (payload.length <= tail.bytes.length - tail.end) {
+    const room = tail.bytes.length - tail.end;
+    if (payload.length <= room) {
       tail.bytes.set(payload, tail.end);
       tail.end += payload.length;
       tail.waiting.push(waiting);
-    } else {
-      this.#segments.push({
-        bytes: payload,
-        start: 0,
-        end: payload.length,
-        fd: -1,
-        isOurs: false,
-        waiting: [waiting],
-      });
+      return;
     }
+    // A header sent alone would wake the other end for nothing: the beginning of the payload goes with it.
+    tail.bytes.set(payload.subarray(0, room), tail.end);
+    tail.end += room;
+    const rest = payload.subarray(room);
+    this.#segments.push({
+      bytes: rest,
+      start: 0,
+      end: rest.length,
+      fd: -1,
+      isOurs: false,
+      waiting: [waiting],
+    });
   }
 
   /** The first count bytes of the first segment have been sent. */

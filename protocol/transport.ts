@@ -1,5 +1,13 @@
 // What Comms needs of the thing below it. Comms itself does no I/O.
 
+/** Who a process is. */
+export interface Credentials {
+  /** As this process's pid namespace sees it; 0: not visible from here. */
+  readonly pid: number;
+  readonly uid: number;
+  readonly gid: number;
+}
+
 /** A connected byte stream that can carry file descriptors: a socket, or a stand-in for one. */
 export interface Transport {
   /** What messages call it, "fd 23" for example. */
@@ -32,6 +40,10 @@ export interface Transport {
   /** Closes an fd that was received and is not wanted. */
   closeFd(fd: number): void;
   /** Who made the other end (SO_PEERCRED). */
-  peerCredentials?(): { pid: number; uid: number; gid: number };
+  peerCredentials?(): Credentials;
+  /** Has the kernel attach the writer to what is received from now on (SO_PASSCRED). */
+  enableCredentials?(): void;
+  /** Who wrote the bytes that were received last, all of them; undefined: that was not attached. */
+  writerCredentials?(): Credentials | undefined;
   close(): void;
 }

@@ -1,4 +1,6 @@
 // sandwire/sandboxee: what a Node program in a sandbox uses.
-export { CommsError } from '../protocol/index.js';
+export { Buffer, BufferError, type BufferOptions } from '../native/buffer.js';
+export { connect, connectSync, Listener, listen } from '../native/listener.js';
+export { CommsError, type CommsErrorCode, type Credentials, type Message } from '../protocol/index.js';
 export { Client, SandboxingError } from './client.js';
 export { Comms, isSandboxed } from './comms.js';

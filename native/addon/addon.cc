@@ -22,6 +22,8 @@ namespace {
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("Socket", DefineSocket(env));
   DefineDescriptors(env, exports);
+  DefineMapping(env, exports);
+  DefineNamedSockets(env, exports);
   DefineSandboxing(env, exports);
   return exports;
 }

@@ -1,4 +1,4 @@
-// File descriptors that Node's own API cannot make: socket pairs and close-on-exec duplicates.
+// What Node's own API cannot do with file descriptors: socket pairs and duplicates, all close-on-exec.
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -37,11 +37,33 @@ Napi::Value Duplicate(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), fd);
 }
 
+// closeFd(fd): as fs.closeSync(), which in a worker thread would warn of every fd that fs has not opened there.
+Napi::Value CloseFd(const Napi::CallbackInfo& info) {
+  // EINTR and EIO come after Linux has let the fd go: close(2).
+  if (close(info[0].ToNumber().Int32Value()) != 0 && errno == EBADF) ThrowSystemError(info.Env(), errno, "close");
+  return info.Env().Undefined();
+}
+
+// replaceFd(fd, target): target, which is open, becomes a close-on-exec duplicate of fd, and fd is closed. What has
+// target as its fd goes on with it.
+Napi::Value ReplaceFd(const Napi::CallbackInfo& info) {
+  const int fd = info[0].ToNumber().Int32Value();
+  const int target = info[1].ToNumber().Int32Value();
+  if (dup3(fd, target, O_CLOEXEC) < 0) {
+    ThrowSystemError(info.Env(), errno, "dup3");
+  } else {
+    close(fd);
+  }
+  return info.Env().Undefined();
+}
+
 }  // namespace
 
 void DefineDescriptors(Napi::Env env, Napi::Object exports) {
   exports.Set("socketPair", Napi::Function::New(env, &SocketPair));
   exports.Set("duplicate", Napi::Function::New(env, &Duplicate));
+  exports.Set("closeFd", Napi::Function::New(env, &CloseFd));
+  exports.Set("replaceFd", Napi::Function::New(env, &ReplaceFd));
 }
 
 }  // namespace sandwire

@@ -12,6 +12,8 @@ void ThrowSystemError(Napi::Env env, int error_number, const char* syscall);
 
 Napi::Function DefineSocket(Napi::Env env);
 void DefineDescriptors(Napi::Env env, Napi::Object exports);
+void DefineMapping(Napi::Env env, Napi::Object exports);
+void DefineNamedSockets(Napi::Env env, Napi::Object exports);
 void DefineSandboxing(Napi::Env env, Napi::Object exports);
 
 }  // namespace sandwire

@@ -16,6 +16,7 @@
 #include <uv.h>
 
 extern "C" {
+#include "sandwire/comms.h"
 #include "socket_io.h"
 }
 
@@ -38,6 +39,8 @@ class Socket : public Napi::ObjectWrap<Socket> {
                            InstanceMethod<&Socket::Watch>("watch"),
                            InstanceMethod<&Socket::Ref>("ref"),
                            InstanceMethod<&Socket::PeerCredentials>("peerCredentials"),
+                           InstanceMethod<&Socket::EnableCredentials>("enableCredentials"),
+                           InstanceMethod<&Socket::WriterCredentials>("writerCredentials"),
                            InstanceMethod<&Socket::Close>("close"),
                            InstanceMethod<&Socket::Release>("release"),
                            InstanceAccessor<&Socket::Fd>("fd"),
@@ -121,8 +124,9 @@ class Socket : public Napi::ObjectWrap<Socket> {
       if (ready == 0) return Napi::Number::New(env, -1);
     }
     int received_fd = -1;
-    ssize_t count = sandwire_socket_receive(fd_, static_cast<char*>(data) + offset, length,
-                                            wait ? 0 : MSG_DONTWAIT, &received_fd);
+    ssize_t count = sandwire_socket_receive_credentials(fd_, static_cast<char*>(data) + offset, length,
+                                                        wait ? 0 : MSG_DONTWAIT, &received_fd,
+                                                        wants_credentials_ ? &writer_ : nullptr);
     if (received_fd >= 0) {
       Napi::Array fds = info[3].As<Napi::Array>();
       fds.Set(fds.Length(), Napi::Number::New(env, received_fd));
@@ -199,6 +203,7 @@ class Socket : public Napi::ObjectWrap<Socket> {
       return env.Undefined();
     }
     if (handle_ == nullptr && !Open(env)) return env.Undefined();
+    watched_events_ = events;
     int error = uv_poll_start(&handle_->poll, events, &Socket::OnReady);
     if (error != 0) ThrowSystemError(env, -error, "uv_poll_start");
     return env.Undefined();
@@ -208,6 +213,7 @@ class Socket : public Napi::ObjectWrap<Socket> {
     uv_loop_t* loop = nullptr;
     napi_get_uv_event_loop(env, &loop);
     PollHandle* handle = new PollHandle{{}, this};
+    const int flags = fcntl(fd_, F_GETFL);
     int error = uv_poll_init(loop, &handle->poll, fd_);
     if (error != 0) {
       delete handle;
@@ -216,9 +222,8 @@ class Socket : public Napi::ObjectWrap<Socket> {
     }
     handle_ = handle;
     if (!referenced_) uv_unref(reinterpret_cast<uv_handle_t*>(&handle->poll));
-    // libuv made the fd non-blocking; see the head of this file for why it is not to be.
-    int flags = fcntl(fd_, F_GETFL);
-    if (flags < 0 || fcntl(fd_, F_SETFL, flags & ~O_NONBLOCK) != 0) {
+    // libuv made the fd non-blocking; see the head of this file for why it stays as it was.
+    if (flags < 0 || fcntl(fd_, F_SETFL, flags) != 0) {
       ThrowSystemError(env, errno, "fcntl");
       return false;
     }
@@ -230,8 +235,13 @@ class Socket : public Napi::ObjectWrap<Socket> {
     if (socket == nullptr) return;
     Napi::Env env = socket->Env();
     Napi::HandleScope scope(env);
-    // An error state (EBADF apart) shows as readable: the receive that follows reports it.
-    bool readable = status < 0 || (events & UV_READABLE) != 0;
+    if (status < 0) {
+      // POLLERR, as when the other end has closed with bytes of ours unread. libuv has stopped watching; the receive or
+      // send that follows reports the error, and the socket goes on being watched for what else is wanted.
+      events = socket->watched_events_;
+      uv_poll_start(poll, events, &Socket::OnReady);
+    }
+    bool readable = (events & UV_READABLE) != 0;
     bool writable = (events & UV_WRITABLE) != 0;
     napi_value arguments[] = {Napi::Boolean::New(env, readable), Napi::Boolean::New(env, writable)};
     napi_value result;
@@ -264,11 +274,33 @@ class Socket : public Napi::ObjectWrap<Socket> {
       ThrowSystemError(env, errno, "getsockopt");
       return env.Undefined();
     }
+    return ToObject(env, {credentials.pid, credentials.uid, credentials.gid});
+  }
+
+  static Napi::Object ToObject(Napi::Env env, const struct sandwire_credentials& credentials) {
     Napi::Object object = Napi::Object::New(env);
     object.Set("pid", credentials.pid);
     object.Set("uid", credentials.uid);
     object.Set("gid", credentials.gid);
     return object;
+  }
+
+  // enableCredentials(): the kernel attaches the writer to what is received from now on.
+  Napi::Value EnableCredentials(const Napi::CallbackInfo& info) {
+    if (!CheckOpen(info.Env(), "setsockopt")) return info.Env().Undefined();
+    const int on = 1;
+    if (setsockopt(fd_, SOL_SOCKET, SO_PASSCRED, &on, sizeof on) != 0) {
+      ThrowSystemError(info.Env(), errno, "setsockopt");
+    }
+    wants_credentials_ = true;
+    return info.Env().Undefined();
+  }
+
+  // writerCredentials(): who wrote the bytes received last; undefined if that was not attached. pid 0 is what comes
+  // with bytes that were sent before it was enabled.
+  Napi::Value WriterCredentials(const Napi::CallbackInfo& info) {
+    if (!wants_credentials_ || writer_.pid == 0) return info.Env().Undefined();
+    return ToObject(info.Env(), writer_);
   }
 
   Napi::Value Close(const Napi::CallbackInfo& info) {
@@ -286,8 +318,11 @@ class Socket : public Napi::ObjectWrap<Socket> {
   Napi::Value Fd(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), fd_); }
 
   int fd_ = -1;
+  int watched_events_ = 0;  // UV_READABLE, UV_WRITABLE
   bool referenced_ = true;
   bool cleanup_hooked_ = false;
+  bool wants_credentials_ = false;
+  struct sandwire_credentials writer_ = {0, 0, 0};
   PollHandle* handle_ = nullptr;
   Napi::FunctionReference listener_;
 };

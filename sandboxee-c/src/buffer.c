@@ -1,20 +1,17 @@
 #include "sandwire/buffer.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
+
+#include "buffer_fd.h"
 
 struct sandwire_buffer {
   int fd;
   uint8_t *data;
   size_t size;
 };
-
-/* Bytes off_t and pointer differences can hold. */
-static const size_t greatest_size = (size_t)INT64_MAX / 2;
 
 static struct sandwire_buffer *map_fd(int fd, size_t size) {
   struct sandwire_buffer *buffer = malloc(sizeof *buffer);
@@ -33,18 +30,12 @@ static struct sandwire_buffer *map_fd(int fd, size_t size) {
 }
 
 struct sandwire_buffer *sandwire_buffer_create(size_t size) {
-  if (size == 0 || size > greatest_size) {
-    errno = EINVAL;
-    return NULL;
-  }
-  int fd = memfd_create("sandwire_buffer", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  int fd = sandwire_buffer_fd_create(size);
   if (fd < 0) {
+    errno = -fd;
     return NULL;
   }
-  struct sandwire_buffer *buffer = NULL;
-  if (ftruncate(fd, (off_t)size) == 0 && fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK) == 0) {
-    buffer = map_fd(fd, size);
-  }
+  struct sandwire_buffer *buffer = map_fd(fd, size);
   if (!buffer) {
     int saved_errno = errno;
     (void)close(fd);
@@ -54,23 +45,13 @@ struct sandwire_buffer *sandwire_buffer_create(size_t size) {
 }
 
 struct sandwire_buffer *sandwire_buffer_from_fd(int fd) {
-  int seals = fcntl(fd, F_GET_SEALS); /* EINVAL: not a memfd */
-  if (seals < 0) {
+  size_t size;
+  int error = sandwire_buffer_fd_measure(fd, &size);
+  if (error) {
+    errno = -error;
     return NULL;
   }
-  if (!(seals & F_SEAL_SHRINK)) {
-    errno = EPERM;
-    return NULL;
-  }
-  struct stat status;
-  if (fstat(fd, &status) != 0) {
-    return NULL;
-  }
-  if (status.st_size <= 0) {
-    errno = EINVAL;
-    return NULL;
-  }
-  return map_fd(fd, (size_t)status.st_size);
+  return map_fd(fd, size);
 }
 
 void sandwire_buffer_destroy(struct sandwire_buffer *buffer) {
@@ -88,20 +69,11 @@ size_t sandwire_buffer_size(const struct sandwire_buffer *buffer) { return buffe
 int sandwire_buffer_fd(const struct sandwire_buffer *buffer) { return buffer->fd; }
 
 enum sandwire_error sandwire_buffer_expand(struct sandwire_buffer *buffer, size_t size) {
-  if (size > greatest_size) {
-    return SANDWIRE_ERROR_TOO_LARGE;
-  }
-  struct stat status;
-  if (fstat(buffer->fd, &status) != 0) {
-    return SANDWIRE_ERROR_SYSTEM;
-  }
-  size_t wanted = (size_t)status.st_size;
-  if (size > wanted) {
-    /* If the other side grows it further meanwhile, the seal makes this fail instead of shrinking it. */
-    if (ftruncate(buffer->fd, (off_t)size) != 0) {
-      return SANDWIRE_ERROR_SYSTEM;
-    }
-    wanted = size;
+  size_t wanted;
+  int error = sandwire_buffer_fd_grow(buffer->fd, size, &wanted);
+  if (error) {
+    errno = -error;
+    return error == -EFBIG ? SANDWIRE_ERROR_TOO_LARGE : SANDWIRE_ERROR_SYSTEM;
   }
   if (wanted == buffer->size) {
     return SANDWIRE_OK;

@@ -95,6 +95,10 @@ static enum sandwire_error receive_fixed(struct sandwire_comms *comms, const cha
   }
   struct sandwire_message message;
   error = sandwire_transport_await_message(comms);
+  if (error == SANDWIRE_OK && tag == SANDWIRE_TAG_BOOL &&
+      comms->reader.buffer[comms->reader.start + SANDWIRE_HEADER_SIZE] > 1) {
+    return sandwire_transport_fail(comms, SANDWIRE_ERROR_INVALID_VALUE, "a Bool is 0 or 1");
+  }
   if (error == SANDWIRE_OK) {
     error = sandwire_transport_take(comms, &message);
   }
@@ -121,14 +125,10 @@ DEFINE_RECEIVE(uint64, uint64_t, SANDWIRE_TAG_UINT64, "Uint64")
 enum sandwire_error sandwire_comms_recv_bool(struct sandwire_comms *comms, bool *value) {
   uint8_t byte = 0;
   enum sandwire_error error = receive_fixed(comms, "recv Bool", SANDWIRE_TAG_BOOL, &byte, sizeof byte);
-  if (error) {
-    return error;
+  if (error == SANDWIRE_OK) {
+    *value = byte == 1;
   }
-  if (byte > 1) {
-    return sandwire_transport_fail(comms, SANDWIRE_ERROR_INVALID_VALUE, "a Bool is 0 or 1");
-  }
-  *value = byte == 1;
-  return SANDWIRE_OK;
+  return error;
 }
 
 enum sandwire_error sandwire_comms_recv_barrier(struct sandwire_comms *comms) {
@@ -280,34 +280,37 @@ enum sandwire_error sandwire_comms_recv_tlv_alloc(struct sandwire_comms *comms, 
 
 /* ---- What the kernel carries beside the bytes ---- */
 
-static enum sandwire_error receive_empty(struct sandwire_comms *comms, const char *operation, uint32_t tag,
-                                         struct sandwire_message *message) {
+static enum sandwire_error expect_empty(struct sandwire_comms *comms, const char *operation, uint32_t tag) {
   sandwire_transport_begin(comms, operation);
   size_t length;
   enum sandwire_error error = expect(comms, tag, true, &length);
   if (error == SANDWIRE_OK && length != 0) {
     return fail_length(comms, SANDWIRE_ERROR_BAD_LENGTH, 0, length);
   }
-  return error ? error : sandwire_transport_take(comms, message);
+  return error;
 }
 
 enum sandwire_error sandwire_comms_recv_fd(struct sandwire_comms *comms, int *fd) {
   struct sandwire_message message;
-  enum sandwire_error error = receive_empty(comms, "recv Fd", SANDWIRE_TAG_FD, &message);
+  enum sandwire_error error = expect_empty(comms, "recv Fd", SANDWIRE_TAG_FD);
+  if (error == SANDWIRE_OK) {
+    error = sandwire_transport_take(comms, &message);
+  }
   if (error == SANDWIRE_OK) {
     *fd = message.fd;
   }
   return error;
 }
 
+/* uid -1: no SO_PASSCRED. pid 0: bytes sent before that was set, which come as pid 0 and the overflow ids, or by
+ * a process that this one's pid namespace does not show, whose ids need not be mapped here either. */
 static bool are_known(const struct sandwire_credentials *credentials) {
-  return credentials->uid != (uid_t)-1;
+  return credentials->uid != (uid_t)-1 && credentials->pid != 0;
 }
 
 enum sandwire_error sandwire_comms_recv_credentials(struct sandwire_comms *comms,
                                                     struct sandwire_credentials *credentials) {
-  struct sandwire_message message;
-  enum sandwire_error error = receive_empty(comms, "recv Creds", SANDWIRE_TAG_CREDS, &message);
+  enum sandwire_error error = expect_empty(comms, "recv Creds", SANDWIRE_TAG_CREDS);
   if (error) {
     return error;
   }
@@ -316,8 +319,12 @@ enum sandwire_error sandwire_comms_recv_credentials(struct sandwire_comms *comms
   if (!are_known(&comms->reader.credentials)) {
     return sandwire_transport_fail(comms, SANDWIRE_ERROR_NO_CREDENTIALS, NULL);
   }
-  *credentials = comms->reader.credentials;
-  return SANDWIRE_OK;
+  struct sandwire_message message;
+  error = sandwire_transport_take(comms, &message);
+  if (error == SANDWIRE_OK) {
+    *credentials = comms->reader.credentials;
+  }
+  return error;
 }
 
 /* ---- Any message ---- */

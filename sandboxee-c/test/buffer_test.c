@@ -43,6 +43,17 @@ int main(void) {
   CHECK(!sandwire_buffer_from_fd(empty) && errno == EINVAL);
   int null = open("/dev/null", O_RDWR | O_CLOEXEC);
   CHECK(!sandwire_buffer_from_fd(null) && errno == EINVAL);
+  /* Sealed against writing as well: nothing to be mapped writable. */
+  int frozen = memfd_create("frozen", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  REQUIRE(frozen >= 0 && ftruncate(frozen, 4096) == 0);
+  REQUIRE(fcntl(frozen, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_WRITE) == 0);
+  CHECK(!sandwire_buffer_from_fd(frozen) && errno == EPERM);
+  close(frozen);
+  int huge = memfd_create("huge", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_HUGETLB);
+  if (huge >= 0 && ftruncate(huge, 2 << 20) == 0 && fcntl(huge, F_ADD_SEALS, F_SEAL_SHRINK) == 0) {
+    CHECK(!sandwire_buffer_from_fd(huge) && errno == EOPNOTSUPP);
+    close(huge);
+  }
   close(null);
   close(empty);
   close(unsealed);

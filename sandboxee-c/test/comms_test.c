@@ -108,6 +108,7 @@ static void a_mismatch_leaves_the_message_unread(void) {
   CHECK_EQUAL(SANDWIRE_OK, sandwire_comms_send_tlv(left, SANDWIRE_TAG_BOOL, "\2", 1));
   bool flag;
   CHECK_EQUAL(SANDWIRE_ERROR_INVALID_VALUE, sandwire_comms_recv_bool(right, &flag));
+  CHECK_EQUAL(SANDWIRE_OK, sandwire_comms_recv_tlv(right, SANDWIRE_TAG_BOOL, text, sizeof text, NULL));
   CHECK_EQUAL(SANDWIRE_ERROR_INVALID_VALUE, sandwire_comms_send_tlv(left, SANDWIRE_TAG_FD, NULL, 0));
   CHECK_EQUAL(SANDWIRE_ERROR_INVALID_VALUE, sandwire_comms_send_fd(left, -1));
   close_both();
@@ -179,7 +180,11 @@ static void credentials_come_from_the_kernel(void) {
   struct sandwire_credentials credentials = {0};
   CHECK_EQUAL(SANDWIRE_OK, sandwire_comms_send_credentials(left));
   CHECK_EQUAL(SANDWIRE_ERROR_NO_CREDENTIALS, sandwire_comms_recv_credentials(right, &credentials));
+  CHECK_EQUAL(SANDWIRE_OK, sandwire_comms_recv_tlv(right, SANDWIRE_TAG_CREDS, NULL, 0, NULL)); /* it stayed */
+  CHECK_EQUAL(SANDWIRE_OK, sandwire_comms_send_credentials(left)); /* too early: nothing is attached */
   CHECK_EQUAL(SANDWIRE_OK, sandwire_comms_enable_credentials(right));
+  CHECK_EQUAL(SANDWIRE_ERROR_NO_CREDENTIALS, sandwire_comms_recv_credentials(right, &credentials));
+  CHECK_EQUAL(SANDWIRE_OK, sandwire_comms_recv_tlv(right, SANDWIRE_TAG_CREDS, NULL, 0, NULL)); /* it stayed */
   CHECK_EQUAL(SANDWIRE_OK, sandwire_comms_send_uint32(left, 1));
   CHECK_EQUAL(SANDWIRE_OK, sandwire_comms_send_credentials(left));
   CHECK_EQUAL(SANDWIRE_OK, sandwire_comms_send_fd(left, 0));

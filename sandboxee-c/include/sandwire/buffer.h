@@ -19,8 +19,8 @@ struct sandwire_buffer;
 /* A new buffer of size bytes, zeroed. NULL with errno; EINVAL for size 0 or above what off_t holds. */
 SANDWIRE_API struct sandwire_buffer *sandwire_buffer_create(size_t size);
 /* The buffer behind an fd that was received, with all of its size at this moment. Owns fd from now on. NULL
- * with errno, and the fd stays the caller's: EPERM if it is not sealed against shrinking, EINVAL if it is no
- * memfd or empty. */
+ * with errno, and the fd stays the caller's: EPERM if it is not sealed against shrinking or sealed against
+ * writing, EINVAL if it is no memfd or empty, EOPNOTSUPP if it is made of huge pages. */
 SANDWIRE_API struct sandwire_buffer *sandwire_buffer_from_fd(int fd);
 /* Unmaps the memory and closes the fd. NULL is fine. */
 SANDWIRE_API void sandwire_buffer_destroy(struct sandwire_buffer *buffer);

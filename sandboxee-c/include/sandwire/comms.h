@@ -4,9 +4,9 @@
  * SANDWIRE_OK or an enum sandwire_error, never print, abort or raise SIGPIPE (one exception: see
  * sandwire_comms_default). An object serves one thread at a time.
  *
- * A typed receive that meets another tag, a value of the wrong size or one larger than the caller's buffer
- * returns TAG_MISMATCH, BAD_LENGTH or TOO_LARGE and leaves the message unread: peek at its tag and receive it
- * as what it is. CLOSED, TRUNCATED, NO_FD, SURPLUS_FD and a promise above the payload limit (TOO_LARGE) are
+ * A typed receive that meets another tag, a value of the wrong size, one that is not valid or one larger than
+ * the caller's buffer returns TAG_MISMATCH, BAD_LENGTH, INVALID_VALUE, NO_CREDENTIALS or TOO_LARGE and leaves
+ * the message unread: peek at its tag and receive it as what it is. CLOSED, TRUNCATED, NO_FD, SURPLUS_FD and a promise above the payload limit (TOO_LARGE) are
  * final: every later receive returns the same. */
 #ifndef SANDWIRE_COMMS_H
 #define SANDWIRE_COMMS_H
@@ -26,7 +26,7 @@ extern "C" {
 struct sandwire_comms;
 
 struct sandwire_credentials {
-  pid_t pid; /* as this process's pid namespace sees it; 0: not visible from here */
+  pid_t pid; /* as this process's pid namespace sees it; 0 (peer credentials only): not visible from here */
   uid_t uid;
   gid_t gid;
 };
@@ -148,7 +148,8 @@ SANDWIRE_API enum sandwire_error sandwire_comms_recv_fd(struct sandwire_comms *c
 /* Asks the kernel to attach the writer's credentials to what is received from now on (SO_PASSCRED). Call it
  * before the peer sends them. */
 SANDWIRE_API enum sandwire_error sandwire_comms_enable_credentials(struct sandwire_comms *comms);
-/* NO_CREDENTIALS if a Creds message came without, as when they were not enabled; the message is gone then. */
+/* NO_CREDENTIALS if a Creds message came without, as when they were not enabled yet when it was sent, or if the
+ * sender cannot be seen from this process's pid namespace; the message stays unread. */
 SANDWIRE_API enum sandwire_error sandwire_comms_recv_credentials(struct sandwire_comms *comms,
                                                                  struct sandwire_credentials *credentials);
 /* Credentials of whoever made the socket pair or connected it (SO_PEERCRED). */

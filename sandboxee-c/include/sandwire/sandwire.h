@@ -6,5 +6,6 @@
 #include "sandwire/client.h"
 #include "sandwire/comms.h"
 #include "sandwire/error.h"
+#include "sandwire/listener.h"
 
 #endif

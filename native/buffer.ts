@@ -1,0 +1,238 @@
+// Memory that host and sandboxee share: a memfd, its mapping as a Uint8Array.
+import { constants } from 'node:buffer';
+import { fstatSync, readSync, writeSync } from 'node:fs';
+import { addon } from './addon.js';
+
+export interface BufferOptions {
+  /**
+   * false: data is a copy of its own, which load() fills from the shared memory and store() writes back. For contents
+   * that must not change while they are looked at, and for file descriptors that cannot be mapped safely. true unless
+   * set.
+   */
+  readonly shared?: boolean | undefined;
+  /** Of a copy: a file descriptor with more than so many bytes is refused. 256 MiB unless set. */
+  readonly maxBytes?: number | undefined;
+}
+
+const defaultMaxBytes = 256 << 20;
+
+/** A file descriptor that cannot be a buffer; the message says why, and what to do. */
+export class BufferError extends Error {
+  override readonly name = 'BufferError';
+  /** NOT_SEALED: it could shrink under the reader, or only be read. NOT_MEMORY: no memfd of ordinary pages. */
+  readonly code: 'NOT_SEALED' | 'NOT_MEMORY' | 'EMPTY' | 'TOO_LARGE';
+
+  constructor(code: BufferError['code'], why: string, cause?: unknown) {
+    super(why, { cause });
+    this.code = code;
+  }
+}
+
+const copyInstead = 'or take a copy: Buffer.fromFd(fd, { shared: false })';
+
+function refusal(fd: number, error: unknown): Error {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  const what = `fd ${fd} cannot be mapped:`;
+  switch (code) {
+    case 'EPERM':
+      return new BufferError(
+        'NOT_SEALED',
+        `${what} it lacks F_SEAL_SHRINK, so that whoever shares it could shrink it and reading it would end this ` +
+          `process by SIGBUS, or it is sealed against writing. Make it with Buffer.create(), ${copyInstead}`,
+        error,
+      );
+    case 'EACCES':
+      return new BufferError(
+        'NOT_SEALED',
+        `${what} it was opened for reading only. Open it for both, ${copyInstead}`,
+      );
+    case 'EINVAL':
+      return new BufferError(
+        'NOT_MEMORY',
+        `${what} it is no memfd, or empty. Make it with Buffer.create(), ${copyInstead}`,
+      );
+    case 'ENOTSUP':
+      return new BufferError(
+        'NOT_MEMORY',
+        `${what} it is made of huge pages. Make it of ordinary ones, ${copyInstead}`,
+      );
+    default:
+      return error as Error;
+  }
+}
+
+function checkSize(method: string, size: number): void {
+  if (Number.isInteger(size) && size > 0 && size <= constants.MAX_LENGTH) return;
+  throw new RangeError(
+    `Buffer.${method}: a size from 1 to ${constants.MAX_LENGTH} bytes is needed, not ${size}`,
+  );
+}
+
+/**
+ * Memory shared between two processes, to be passed by comms.sendFd(buffer) and received by Buffer.fromFd(). It is a
+ * memfd sealed against shrinking, so that no sandboxee can make reading it fatal (see memfd_create(2), fcntl(2)).
+ *
+ * The other side may write to shared memory at any time: copy what must not change before looking at it.
+ *
+ * The memory stays mapped as long as a Uint8Array over it can be reached, whatever becomes of the Buffer.
+ */
+export class Buffer implements Disposable {
+  #fd: number;
+  #data: Uint8Array;
+  readonly #isShared: boolean;
+
+  private constructor(fd: number, data: Uint8Array, isShared: boolean) {
+    this.#fd = fd;
+    this.#data = data;
+    this.#isShared = isShared;
+  }
+
+  /** A new buffer: of so many bytes, all zero, or with these bytes in it. Throws RangeError, or a system error. */
+  static create(contents: number | Uint8Array, options: BufferOptions = {}): Buffer {
+    const size = contents instanceof Uint8Array ? contents.length : contents;
+    checkSize('create', size);
+    const fd = addon().createBufferFd(size);
+    try {
+      const buffer = new Buffer(fd, ...map(fd, size, options));
+      if (typeof contents !== 'number') {
+        buffer.data.set(contents);
+        buffer.store();
+      }
+      return buffer;
+    } catch (error) {
+      addon().closeFd(fd);
+      throw error;
+    }
+  }
+
+  /**
+   * The buffer behind a file descriptor that was received, with all of its size at this moment. The fd is the buffer's
+   * from now on. Throws BufferError for one that could become dangerous to read, and the fd stays the caller's; with
+   * { shared: false } any memfd or file is taken, as a copy.
+   */
+  static fromFd(fd: number, options: BufferOptions = {}): Buffer {
+    if (!Number.isInteger(fd) || fd < 0)
+      throw new TypeError(`Buffer.fromFd: ${fd} is no file descriptor number`);
+    if (options.shared === false) return new Buffer(fd, copyOf(fd, options), false);
+    let size: number;
+    try {
+      size = addon().measureBufferFd(fd);
+      if (size > constants.MAX_LENGTH) throw tooLarge(fd, size, constants.MAX_LENGTH);
+      return new Buffer(fd, ...map(fd, size, options));
+    } catch (error) {
+      throw refusal(fd, error);
+    }
+  }
+
+  /** fromFd(), by the guide's name. */
+  static setup(fd: number, options: BufferOptions = {}): Buffer {
+    return Buffer.fromFd(fd, options);
+  }
+
+  /** The memory itself if isShared, else a copy. Throws after dispose(). */
+  get data(): Uint8Array {
+    this.#checkOpen();
+    return this.#data;
+  }
+
+  /** In bytes, as far as it is mapped here. Throws after dispose(). */
+  get size(): number {
+    this.#checkOpen();
+    return this.#data.length;
+  }
+
+  /** For comms.sendFd(). Stays the buffer's. Throws after dispose(). */
+  get fd(): number {
+    this.#checkOpen();
+    return this.#fd;
+  }
+
+  /**
+   * Whether data is the memory itself. false if it was asked for so, or if the runtime allows no ArrayBuffer over memory
+   * that is not its own (V8's sandbox, as in Electron): then use load() and store().
+   */
+  get isShared(): boolean {
+    return this.#isShared;
+  }
+
+  /**
+   * Makes it at least size bytes large, and maps all of it, what the other side has added included: 0 means "what there
+   * is". It never becomes smaller. data is another Uint8Array afterwards if the size has changed; earlier ones go on
+   * showing the part they always showed. Throws RangeError, or a system error; then nothing has changed.
+   */
+  expand(size: number): void {
+    this.#checkOpen();
+    if (size !== 0) checkSize('expand', size);
+    const grown = addon().growBufferFd(this.#fd, size);
+    if (grown === this.#data.length) return;
+    if (grown > constants.MAX_LENGTH) throw tooLarge(this.#fd, grown, constants.MAX_LENGTH);
+    const [data] = map(this.#fd, grown, { shared: this.#isShared });
+    if (!this.#isShared) data.set(this.#data);
+    this.#data = data;
+  }
+
+  /** Takes over what is in the shared memory now. Only a copy needs it. */
+  load(): void {
+    this.#checkOpen();
+    if (!this.#isShared) fill(this.#fd, this.#data);
+  }
+
+  /** Puts what was written to data into the shared memory. Only a copy needs it. */
+  store(): void {
+    this.#checkOpen();
+    if (this.#isShared) return;
+    for (let at = 0; at < this.#data.length; )
+      at += writeSync(this.#fd, this.#data, at, this.#data.length - at, at);
+  }
+
+  /** Closes the fd. Views of the memory that are still held stay good. Safe to call twice. */
+  dispose(): void {
+    if (this.#fd < 0) return;
+    addon().closeFd(this.#fd);
+    this.#fd = -1;
+    this.#data = new Uint8Array();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  #checkOpen(): void {
+    if (this.#fd < 0) throw new Error('the Buffer was disposed of');
+  }
+}
+
+function map(fd: number, size: number, options: BufferOptions): [Uint8Array, boolean] {
+  const memory = options.shared === false ? undefined : addon().mapBufferFd(fd, size);
+  if (memory !== undefined) return [new Uint8Array(memory), true];
+  const copy = new Uint8Array(size);
+  fill(fd, copy);
+  return [copy, false];
+}
+
+function tooLarge(fd: number, size: number, limit: number): BufferError {
+  return new BufferError('TOO_LARGE', `fd ${fd} has ${size} bytes, more than ${limit}`);
+}
+
+/** Only of what a read cannot wait for. */
+function copyOf(fd: number, options: BufferOptions): Uint8Array {
+  const status = fstatSync(fd);
+  if (!status.isFile()) throw new BufferError('NOT_MEMORY', `fd ${fd} is neither a memfd nor a file`);
+  const limit = options.maxBytes ?? defaultMaxBytes;
+  if (status.size > limit) throw tooLarge(fd, status.size, limit);
+  if (status.size === 0) throw new BufferError('EMPTY', `fd ${fd} is empty`);
+  const copy = new Uint8Array(status.size);
+  fill(fd, copy);
+  return copy;
+}
+
+/** Reads the beginning of a file; where it has become shorter the rest is zero. */
+function fill(fd: number, into: Uint8Array): void {
+  let at = 0;
+  while (at < into.length) {
+    const count = readSync(fd, into, at, into.length - at, at);
+    if (count === 0) break;
+    at += count;
+  }
+  into.fill(0, at);
+}

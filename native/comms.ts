@@ -1,0 +1,89 @@
+// Comms over sockets: what host and sandboxees have beyond the protocol's own calls, file descriptors as Node's objects
+// above all.
+import { createReadStream, createWriteStream, fstatSync } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
+import { Socket } from 'node:net';
+import type { Readable, Writable } from 'node:stream';
+import {
+  CommsError,
+  Comms as ProtocolComms,
+  type ReceiveOptions,
+  type Transport,
+} from '../protocol/index.js';
+import { addon } from './addon.js';
+import { SocketTransport } from './socket-transport.js';
+
+function refuse(fd: number, operation: string, peer: string, why: string): never {
+  addon().closeFd(fd);
+  throw new CommsError('INVALID_VALUE', `${why}; it was closed`, { operation, peer });
+}
+
+/** A typed channel over a Unix stream socket. */
+export class Comms extends ProtocolComms {
+  readonly #name: string;
+
+  /** @param socket a connected Unix stream socket, by number, or another transport; closed with the channel */
+  constructor(socket: number | Transport) {
+    const transport = typeof socket === 'number' ? new SocketTransport(socket) : socket;
+    super(transport);
+    this.#name = transport.name;
+  }
+
+  /**
+   * A file descriptor of a file or directory, as a FileHandle, which the caller closes. INVALID_VALUE, and the fd is
+   * closed, for a pipe, a socket or a device: reading from one could hold a thread of Node's for ever; see
+   * recvReadable() and recvWritable(). It needs to be allowed to open "/".
+   */
+  async recvFileHandle(options?: ReceiveOptions): Promise<FileHandle> {
+    const fd = await this.recvFd(options);
+    const status = fstatSync(fd);
+    if (!status.isFile() && !status.isDirectory()) {
+      refuse(fd, 'recvFileHandle', this.#name, `fd ${fd} is neither file nor directory`);
+    }
+    // Node makes FileHandles only of what it opens itself, so the fd takes the place of one.
+    let handle: FileHandle;
+    try {
+      handle = await open('/', 'r');
+    } catch (error) {
+      addon().closeFd(fd);
+      throw error;
+    }
+    try {
+      addon().replaceFd(fd, handle.fd);
+    } catch (error) {
+      await handle.close();
+      addon().closeFd(fd);
+      throw error;
+    }
+    return handle;
+  }
+
+  /**
+   * A file descriptor as a stream to read from: a file from its offset on, a pipe or a socket. It is closed with the
+   * stream. INVALID_VALUE, and the fd is closed, for anything else.
+   */
+  async recvReadable(options?: ReceiveOptions): Promise<Readable> {
+    const fd = await this.recvFd(options);
+    return this.#stream('recvReadable', fd, () => createReadStream('', { fd, autoClose: true }));
+  }
+
+  /** The same, to write to. */
+  async recvWritable(options?: ReceiveOptions): Promise<Writable> {
+    const fd = await this.recvFd(options);
+    return this.#stream('recvWritable', fd, () => createWriteStream('', { fd, autoClose: true }));
+  }
+
+  #stream<T>(operation: 'recvReadable' | 'recvWritable', fd: number, openFile: () => T): T | Socket {
+    const status = fstatSync(fd);
+    if (status.isFile()) return openFile();
+    if (status.isFIFO() || status.isSocket()) {
+      const readable = operation === 'recvReadable';
+      try {
+        return new Socket({ fd, readable, writable: !readable });
+      } catch {
+        // A socket, but no stream: refused like the rest.
+      }
+    }
+    return refuse(fd, operation, this.#name, `fd ${fd} is no file, pipe or stream socket`);
+  }
+}

@@ -1,0 +1,224 @@
+// The types a message can have: for each its tag, how a value becomes a payload and how a payload a value.
+import {
+  decodeBigInteger,
+  decodeInteger,
+  type IntegerType,
+  integerTypes,
+  writeBigInteger,
+  writeInteger,
+} from './codec.js';
+import { decodeValue, encodeValue } from './messagepack.js';
+import { decodeMessage, encodeMessage } from './messages.js';
+import { BadPayload, ownBytes, type ReceivedMessage, type Receiving } from './receiving.js';
+import type { Credentials } from './transport.js';
+import { Tag } from './wire.generated.js';
+
+/** A message of any tag. */
+export interface Message {
+  readonly tag: number;
+  readonly payload: Uint8Array;
+  /** Of an Fd message, now the receiver's to close; otherwise -1. */
+  readonly fd: number;
+  /** Of a Creds message whose writer the kernel named. */
+  readonly credentials?: Credentials | undefined;
+}
+
+/** A status as sandbox2 sends it: a canonical code (StatusCode), words, and details by type URL. */
+export interface Status {
+  readonly code: number;
+  readonly message: string;
+  readonly payloads?: Readonly<Record<string, Uint8Array>> | undefined;
+}
+
+/** What makes bytes of a message: a static or reflected protobufjs type, among others. */
+export interface ProtobufEncoder<T> {
+  encode(message: T): { finish(): Uint8Array };
+}
+
+/** What makes a message of bytes. */
+export interface ProtobufDecoder<T> {
+  decode(bytes: Uint8Array): T;
+}
+
+/** One type of value: what a receive wants, and how a send makes it. */
+export interface ValueType<T> extends Receiving<T> {
+  readonly sendOperation: string;
+  readonly tag: number;
+  /** The payload, good until the next encode(). */
+  encode(value: T): Uint8Array;
+}
+
+type SmallInteger = Exclude<IntegerType, 'Int64' | 'Uint64'>;
+
+const nothing = new Uint8Array();
+const encoder = new TextEncoder();
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+function checkSize(payload: Uint8Array, size: number): void {
+  if (payload.length === size) return;
+  throw new BadPayload('BAD_LENGTH', `a payload of ${size} bytes was expected, ${payload.length} came`);
+}
+
+/** What a decoder of others throws says that the payload is no such value. */
+function decodeWith<T>(what: string, decode: () => T): T {
+  try {
+    return decode();
+  } catch (error) {
+    throw new BadPayload('INVALID_VALUE', `not ${what}: ${error instanceof Error ? error.message : error}`);
+  }
+}
+
+const takeText = ({ payload }: ReceivedMessage): string => {
+  try {
+    return decoder.decode(payload);
+  } catch {
+    throw new BadPayload('INVALID_VALUE', 'the string is not valid UTF-8');
+  }
+};
+
+function valueType<T>(
+  name: string,
+  tag: number,
+  encode: (value: T) => Uint8Array,
+  decode: (message: ReceivedMessage) => T,
+): ValueType<T> {
+  return { sendOperation: `send${name}`, operation: `recv${name}`, tag, encode, decode };
+}
+
+// A number's payload is written to the same few bytes each time: a channel copies what is small at once.
+function integer(name: SmallInteger): ValueType<number> {
+  const { tag, size } = integerTypes[name];
+  const bytes = new Uint8Array(size);
+  return valueType(
+    name,
+    tag,
+    (value) => writeInteger(name, value, bytes),
+    ({ payload }) => {
+      checkSize(payload, size);
+      return decodeInteger(name, payload);
+    },
+  );
+}
+
+function bigInteger(name: 'Int64' | 'Uint64'): ValueType<bigint> {
+  const { tag, size } = integerTypes[name];
+  const bytes = new Uint8Array(size);
+  return valueType(
+    name,
+    tag,
+    (value) => writeBigInteger(name, value, bytes),
+    ({ payload }) => {
+      checkSize(payload, size);
+      return decodeBigInteger(name, payload);
+    },
+  );
+}
+
+export const int8 = integer('Int8');
+export const uint8 = integer('Uint8');
+export const int16 = integer('Int16');
+export const uint16 = integer('Uint16');
+export const int32 = integer('Int32');
+export const uint32 = integer('Uint32');
+export const int64 = bigInteger('Int64');
+export const uint64 = bigInteger('Uint64');
+
+const [no, yes] = [Uint8Array.of(0), Uint8Array.of(1)];
+export const bool = valueType<boolean>(
+  'Bool',
+  Tag.Bool,
+  (value) => (value ? yes : no),
+  ({ payload }) => {
+    checkSize(payload, 1);
+    if ((payload[0] ?? 0) > 1) throw new BadPayload('INVALID_VALUE', 'a Bool is 0 or 1');
+    return payload[0] === 1;
+  },
+);
+
+export const string = valueType<string>('String', Tag.String, (text) => encoder.encode(text), takeText);
+export const version = valueType<string>('Version', Tag.Version, (text) => encoder.encode(text), takeText);
+export const stringBytes = valueType<Uint8Array>('StringBytes', Tag.String, (bytes) => bytes, ownBytes);
+export const bytes = valueType<Uint8Array>('Bytes', Tag.Bytes, (value) => value, ownBytes);
+export const protobufBytes = valueType<Uint8Array>('ProtobufBytes', Tag.Proto2, (value) => value, ownBytes);
+
+export const barrier = valueType<void>(
+  'Barrier',
+  Tag.Barrier,
+  () => nothing,
+  ({ payload }) => checkSize(payload, 0),
+);
+
+export const status = valueType<Status>(
+  'Status',
+  Tag.Proto2,
+  ({ code, message, payloads }) =>
+    // proto3 leaves out what has its default.
+    encodeMessage('StatusProto', {
+      ...(code === 0 ? {} : { code }),
+      ...(message === '' ? {} : { message }),
+      ...(payloads === undefined ? {} : { payloads }),
+    }),
+  (received) =>
+    decodeWith('a status', () => {
+      const { code, message, payloads } = decodeMessage('StatusProto', ownBytes(received));
+      return { code: code ?? 0, message: message ?? '', payloads: payloads ?? {} };
+    }),
+);
+
+export const structured = valueType<unknown>('Value', Tag.MessagePack, encodeValue, (received) =>
+  decodeWith('a MessagePack value', () => decodeValue(ownBytes(received))),
+);
+
+export const protobuf = <T>(type: ProtobufDecoder<T>): Receiving<T> => ({
+  operation: 'recvProtobuf',
+  tag: Tag.Proto2,
+  decode: (received) => decodeWith('such a protobuf message', () => type.decode(ownBytes(received))),
+});
+
+export const bytesInto = (target: Uint8Array): Receiving<number> => ({
+  operation: 'recvBytesInto',
+  tag: Tag.Bytes,
+  decode: ({ payload }) => {
+    if (payload.length > target.length) {
+      throw new BadPayload('TOO_LARGE', `${payload.length} bytes came, there is room for ${target.length}`);
+    }
+    target.set(payload);
+    return payload.length;
+  },
+});
+
+/** Throws RangeError for a tag that is none, or that brings a file descriptor. */
+export function tlv(tag: number): Receiving<Uint8Array> {
+  if (!Number.isInteger(tag) || tag < 0 || tag > 0xffffffff || tag === Tag.Fd || tag === Tag.CommsUpgrade) {
+    throw new RangeError(`a tag of 32 bits that brings no file descriptor is needed, not ${tag}`);
+  }
+  return { operation: 'recvTlv', tag, decode: ownBytes };
+}
+
+export const fd: Receiving<number> = {
+  operation: 'recvFd',
+  tag: Tag.Fd,
+  decode: (received) => received.fd,
+};
+
+export const credentials: Receiving<Credentials> = {
+  operation: 'recvCredentials',
+  tag: Tag.Creds,
+  decode: ({ payload, credentials: writer }) => {
+    checkSize(payload, 0);
+    if (writer !== undefined) return writer;
+    throw new BadPayload(
+      'NO_CREDENTIALS',
+      'it came without: enableCredentials() was not called before it was sent',
+    );
+  },
+};
+
+function takeAny(received: ReceivedMessage): Message {
+  const { tag, fd, credentials } = received;
+  const message = { tag, payload: ownBytes(received), fd };
+  return credentials === undefined ? message : { ...message, credentials };
+}
+export const anyMessage: Receiving<Message> = { operation: 'recvMessage', tag: undefined, decode: takeAny };
+export const exchanged: Receiving<Message> = { operation: 'exchange', tag: undefined, decode: takeAny };
+export const tagOnly: Receiving<number> = { operation: 'peekTag', tag: undefined, decode: undefined };

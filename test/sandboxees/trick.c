@@ -1,0 +1,90 @@
+/* trick HOW: what a hostile sandboxee does on comms, fd 1023, once it runs under its policy. */
+#include <fcntl.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "sandwire/wire.generated.h"
+#include "socket_io.h"
+
+enum { COMMS = SANDWIRE_COMMS_FD };
+
+static void send_bytes(const void *bytes, size_t size, int fd) {
+  const char *at = bytes;
+  while (size > 0) {
+    const struct iovec part = {.iov_base = (void *)(uintptr_t)at, .iov_len = size};
+    ssize_t sent = sandwire_socket_send(COMMS, &part, 1, 0, fd);
+    if (sent < 0) {
+      _exit(0); /* the host has had enough */
+    }
+    at += sent;
+    size -= (size_t)sent;
+    fd = -1;
+  }
+}
+
+static void send_header(uint32_t tag, uint64_t length, int fd) {
+  unsigned char header[SANDWIRE_HEADER_SIZE];
+  memcpy(header, &tag, sizeof tag);
+  memcpy(header + sizeof tag, &length, sizeof length);
+  send_bytes(header, sizeof header, fd);
+}
+
+static void wait_for_the_host(void) {
+  char byte;
+  while (read(COMMS, &byte, 1) > 0) {
+  }
+  _exit(0);
+}
+
+int main(int argc, char **argv) {
+  const char *how = argc > 1 ? argv[1] : "";
+  static char zeros[64 * 1024];
+  if (strcmp(how, "length-bomb") == 0) {
+    send_header(SANDWIRE_TAG_BYTES, UINT64_C(1) << 63, -1);
+  } else if (strcmp(how, "promise") == 0) { /* the most that is not refused, and then next to nothing */
+    send_header(SANDWIRE_TAG_BYTES, SANDWIRE_DEFAULT_PAYLOAD_LIMIT, -1);
+    send_bytes(zeros, 100, -1);
+  } else if (strcmp(how, "half-a-header") == 0) {
+    send_bytes(zeros, 7, -1);
+  } else if (strcmp(how, "close-in-mid-message") == 0) {
+    send_header(SANDWIRE_TAG_BYTES, 1000, -1);
+    send_bytes(zeros, 500, -1);
+    return 0;
+  } else if (strcmp(how, "fd-flood") == 0) {
+    for (;;) {
+      send_header(SANDWIRE_TAG_FD, 0, 0);
+    }
+  } else if (strcmp(how, "fd-in-a-payload") == 0) {
+    send_header(SANDWIRE_TAG_BYTES, 1000, -1);
+    send_bytes(zeros, 1000, 0);
+  } else if (strcmp(how, "fd-with-a-number") == 0) {
+    send_header(SANDWIRE_TAG_UINT32, 4, 0);
+    send_bytes(zeros, 4, -1);
+  } else if (strcmp(how, "fd-with-a-payload") == 0) {
+    send_header(SANDWIRE_TAG_FD, 4, 0);
+  } else if (strcmp(how, "fd-without-fd") == 0) {
+    send_header(SANDWIRE_TAG_FD, 0, -1);
+  } else if (strcmp(how, "garbage") == 0) {
+    static const char garbage[] = "GET / HTTP/1.1\r\nHost: example\r\n\r\n";
+    send_bytes(garbage, sizeof garbage - 1, -1);
+  } else if (strcmp(how, "flood") == 0) { /* and never reads */
+    for (;;) {
+      send_header(SANDWIRE_TAG_BYTES, sizeof zeros, -1);
+      send_bytes(zeros, sizeof zeros, -1);
+    }
+  } else if (strcmp(how, "never-read") == 0) {
+    for (;;) {
+      pause();
+    }
+  } else if (strcmp(how, "dribble") == 0) { /* a byte at a time */
+    for (int i = 0; i < 3000; i++) {
+      send_header(SANDWIRE_TAG_UINT8, 1, -1);
+      send_bytes(zeros, 1, -1);
+    }
+  } else if (strcmp(how, "hold-its-own-socket") == 0) { /* the channel, sent through itself */
+    send_header(SANDWIRE_TAG_FD, 0, COMMS);
+  }
+  wait_for_the_host();
+}
