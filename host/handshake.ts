@@ -1,10 +1,13 @@
 // The host's half of sandboxMeHere, with its failures as words.
 import type { Comms } from '../protocol/index.js';
-import { performHostHandshake } from '../protocol/index.js';
+import { CommsError, performHostHandshake } from '../protocol/index.js';
 import type { FdMapping } from './ipc.js';
 import type { Policy } from './policy/index.js';
 
-export type HandshakeOutcome = { readonly ok: true } | { readonly ok: false; readonly message: string };
+export type HandshakeOutcome =
+  | { readonly ok: true }
+  /** isGone: the channel's other end was closed, so most likely the sandboxee is ending by itself. */
+  | { readonly ok: false; readonly message: string; readonly isGone: boolean };
 
 /** Never rejects. attachListener takes the listener of a sandboxee that sends it over comms (a C++ one). */
 export async function performHandshake(
@@ -27,6 +30,7 @@ export async function performHandshake(
     );
     return { ok: true };
   } catch (error) {
-    return { ok: false, message: error instanceof Error ? error.message : String(error) };
+    const isGone = error instanceof CommsError && (error.code === 'CLOSED' || error.code === 'TRUNCATED');
+    return { ok: false, message: error instanceof Error ? error.message : String(error), isGone };
   }
 }

@@ -2,6 +2,7 @@
 import { closeSync, constants, openSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Comms } from '../native/comms.js';
 import {
   type Asked,
@@ -25,6 +26,9 @@ import { ReasonCode, type ResourceUsage, Result } from './result.js';
 import type { SetupContext } from './setup-failure.js';
 import { type CaptureOptions, collect, connectStdio, type StdioStreams } from './stdio.js';
 import { nextRunNumber, type Supervisor, supervisor } from './supervisor.js';
+
+/** How long a process that has closed its end of comms is given to end by itself. */
+const endingMs = 100;
 
 /** What run({ capture }) resolves with. */
 export interface CapturedRun {
@@ -280,6 +284,13 @@ export class Sandbox2 {
     const outcome = await Promise.race([handshake, this.#result.promise.then(() => undefined)]);
     if (outcome === undefined || outcome.ok) return;
     this.#handshakeFailure = outcome.message;
+    if (outcome.isGone) {
+      // The kernel closes a process's fds before its parent can learn how it ended; that is worth a moment.
+      const moment = new AbortController();
+      const passed = sleep(endingMs, undefined, { signal: moment.signal }).catch(() => {});
+      await Promise.race([this.#result.promise, passed]);
+      moment.abort();
+    }
     this.#supervisor?.kill(this.#run);
     await this.#result.promise;
   }
