@@ -15,6 +15,9 @@ const namespaces =
   '--security-opt seccomp=unconfined or a profile that allows clone, unshare, setns, mount and pivot_root';
 const seccomp =
   'a kernel built with CONFIG_SECCOMP_FILTER and a container profile that allows seccomp() are needed';
+const cgroups =
+  'run the host as root, or in a delegated cgroup (systemd-run --user -p Delegate=yes …), on a machine whose controllers ' +
+  'are not taken by cgroup v1 (systemd.unified_cgroup_hierarchy=1); in a container /sys/fs/cgroup must be writable';
 const newer = (version: string) =>
   `Linux ${version} or newer is needed, and a container profile that allows the call`;
 
@@ -94,6 +97,9 @@ export const capabilities = {
     'a kernel with CONFIG_SECURITY_LANDLOCK, "landlock" in its lsm= list, and a container profile that allows ' +
       'landlock_*() are needed; ABI 2 (Linux 5.19) for the second fence, ABI 6 (Linux 6.12) for enableLandlock()',
   ),
+  cgroupMemory: optional('cgroup v2: memory', 'runs with setCgroupMemory() fail', cgroups),
+  cgroupPids: optional('cgroup v2: processes', 'runs with setCgroupPids() fail', cgroups),
+  cgroupCpu: optional('cgroup v2: CPU', 'runs with setCgroupCpu() fail', cgroups),
   sandbox: required('running a program in a sandbox', 'what is refused above is most likely the reason'),
 } as const satisfies Record<string, CapabilityText>;
 

@@ -1,13 +1,13 @@
 // From the supervisor's last word on a run to its Result.
-import { constants } from 'node:os';
 import {
+  type CgroupUsage as CgroupUsageMessage,
   type Ended,
   EndKind,
   SetupStep,
-  type ResourceUsage as UsageMessage,
 } from '../protocol/messages.generated.js';
-import type { LimitValues } from './limits.js';
-import { ReasonCode, type ResourceUsage, Result, type Violation } from './result.js';
+import { limitBehindSignal } from './limit-reached.js';
+import type { CgroupValues, LimitValues } from './limits.js';
+import { type CgroupUsage, ReasonCode, type ResourceUsage, Result, type Violation } from './result.js';
 import { describeSetupFailure, type SetupContext } from './setup-failure.js';
 import { describeViolation, isForeignArch } from './violation.js';
 
@@ -16,6 +16,7 @@ export interface EndContext {
   /** Why the host broke the handshake off, if it did. */
   readonly handshakeFailure: string | undefined;
   readonly limits: LimitValues;
+  readonly cgroup: CgroupValues;
   /** How long onSyscall had for an answer, and why it failed, if it did. */
   readonly syscallTimeoutMs: number;
   readonly syscallFailure: string | undefined;
@@ -23,8 +24,21 @@ export interface EndContext {
   readonly awaitsHandshake: boolean;
 }
 
-function usageOf(message: UsageMessage | undefined): ResourceUsage {
-  const number = (value: bigint | undefined) => Number(value ?? 0n);
+const number = (value: bigint | undefined) => Number(value ?? 0n);
+
+function cgroupUsageOf(message: CgroupUsageMessage): CgroupUsage {
+  const known = (value: bigint | undefined) => (number(value) === 0 ? undefined : number(value));
+  return {
+    memoryPeakBytes: known(message.memoryPeakBytes),
+    processesPeak: known(message.processesPeak),
+    cpuTimeMs: number(message.cpuUs) / 1000,
+    throttledMs: number(message.throttledUs) / 1000,
+    oomKills: number(message.oomKills),
+    refusedProcesses: number(message.refusedProcesses),
+  };
+}
+
+function usageOf({ usage: message, cgroup }: Ended): ResourceUsage {
   return {
     userTimeMs: number(message?.userTimeUs) / 1000,
     systemTimeMs: number(message?.systemTimeUs) / 1000,
@@ -35,6 +49,7 @@ function usageOf(message: UsageMessage | undefined): ResourceUsage {
     involuntarySwitches: number(message?.involuntarySwitches),
     blocksRead: number(message?.blocksRead),
     blocksWritten: number(message?.blocksWritten),
+    ...(cgroup !== undefined && { cgroup: cgroupUsageOf(cgroup) }),
   };
 }
 
@@ -50,19 +65,6 @@ function unfinishedHandshake(event: Ended, end: EndContext): string | undefined 
   if (end.handshakeFailure !== undefined)
     return `${end.handshakeFailure}${how === undefined ? '' : `; ${how}`}`;
   return end.awaitsHandshake ? how : undefined;
-}
-
-/** Which limit a signal tells of, if one: the kernel itself does not say. */
-function limitBehind(signal: number, usage: ResourceUsage, limits: LimitValues): string | undefined {
-  const { SIGKILL, SIGXCPU, SIGXFSZ } = constants.signals;
-  const cpuMs = usage.userTimeMs + usage.systemTimeMs;
-  // Soft and hard limit are one, so the kernel kills (setrlimit(2), RLIMIT_CPU); it counts in ticks of some ms.
-  const cpuUsedUp = limits.cpuSeconds !== undefined && cpuMs >= Number(limits.cpuSeconds) * 1000 - 50;
-  if ((signal === SIGKILL || signal === SIGXCPU) && cpuUsedUp) {
-    return `the limit of ${limits.cpuSeconds} s of CPU time was reached`;
-  }
-  if (signal === SIGXFSZ) return `the limit of ${limits.fileSizeBytes} bytes for a file was reached`;
-  return undefined;
 }
 
 /** Why a call that the policy leaves to the host was not allowed. */
@@ -82,7 +84,7 @@ function denialOf(violation: Violation, end: EndContext): string | undefined {
 }
 
 export function resultOfEnd(event: Ended, end: EndContext): Result {
-  const rusage = usageOf(event.usage);
+  const rusage = usageOf(event);
   const unfinished = unfinishedHandshake(event, end);
   if (unfinished !== undefined && event.kind !== EndKind.TIMED_OUT && event.kind !== EndKind.SETUP_FAILED) {
     const message = `the sandboxMeHere handshake failed: ${unfinished}`;
@@ -98,7 +100,7 @@ export function resultOfEnd(event: Ended, end: EndContext): Result {
       return new Result({ finalStatus: 'OK', reasonCode: event.exitCode ?? 0, rusage });
     case EndKind.SIGNALED: {
       const reasonCode = event.signal ?? 0;
-      const message = limitBehind(reasonCode, rusage, end.limits);
+      const message = limitBehindSignal(reasonCode, rusage, end.limits, end.cgroup);
       return new Result({ finalStatus: 'SIGNALED', reasonCode, message, rusage });
     }
     case EndKind.TIMED_OUT: {

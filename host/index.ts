@@ -7,11 +7,12 @@ export { CommsError, type CommsErrorCode, type Credentials, type Message } from 
 export type { CapabilityName } from './capabilities.js';
 export { Executor, type ExecutorOptions, type NodeExecutorOptions } from './executor.js';
 export { type FdMapping, IPC } from './ipc.js';
-export { Limits, type LimitValues } from './limits.js';
+export { type CgroupValues, Limits, type LimitValues } from './limits.js';
 export type { NotifiedSyscall, Notify, SyscallAnswer } from './notify.js';
 export * from './policy/index.js';
 export { type Capability, type Probe, probe } from './probe.js';
 export {
+  type CgroupUsage,
   FinalStatus,
   ReasonCode,
   type ResourceUsage,

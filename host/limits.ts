@@ -13,6 +13,16 @@ export interface LimitValues {
   readonly memlockBytes?: bigint | undefined;
 }
 
+/** Limits of all processes of a sandboxee together; undefined: none of that kind. */
+export interface CgroupValues {
+  readonly memoryBytes?: bigint | undefined;
+  readonly processes?: bigint | undefined;
+  /** Share of one CPU's time: 0.5 is half a CPU, 2 are two whole ones. */
+  readonly cpus?: number | undefined;
+  /** Directory of the cgroup in which those of sandboxees are made; undefined: the nearest to the host's own. */
+  readonly parent?: string | undefined;
+}
+
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
 const maxWalltimeMs = 1000 * 60 * 60 * 24 * 365;
@@ -23,6 +33,13 @@ function toLimit(method: string, value: number | bigint, unit: string): bigint {
   }
   if (value < 0) throw new RangeError(`Limits.${method}: ${value} ${unit} is negative`);
   return BigInt(value);
+}
+
+/** What is 0 in the message is no limit, and nothing runs with none of it. */
+function toPositive(method: string, value: number | bigint, unit: string): bigint {
+  const limit = toLimit(method, value, unit);
+  if (limit === 0n) throw new RangeError(`Limits.${method}: 0 ${unit} are too few for any program`);
+  return limit;
 }
 
 /**
@@ -38,6 +55,7 @@ export class Limits {
     openFiles: 1024n,
     coreBytes: 0n,
   };
+  readonly #cgroup: Writable<CgroupValues> = {};
   #walltimeMs = 120_000;
 
   /** Address space in bytes (RLIMIT_AS): beyond it mmap and brk fail with ENOMEM, and a growing stack is SIGSEGV. */
@@ -102,6 +120,55 @@ export class Limits {
     checkWalltime('Limits.setWalltimeLimitMs', milliseconds);
     this.#walltimeMs = milliseconds;
     return this;
+  }
+
+  /**
+   * Memory in bytes of all processes of the sandboxee together, page cache included and swap forbidden (memory.max of
+   * cgroup v2): beyond it all of them are killed, SIGNALED with SIGKILL, and the result says so. Where this process has no
+   * cgroup v2 that it may divide, the run is a SETUP_ERROR that says why and what to do; so with the next two.
+   */
+  setCgroupMemory(bytes: number | bigint): this {
+    this.#cgroup.memoryBytes = toPositive('setCgroupMemory', bytes, 'bytes');
+    return this;
+  }
+
+  /** Processes and threads of the sandboxee at once (pids.max of cgroup v2): beyond it EAGAIN. */
+  setCgroupPids(count: number | bigint): this {
+    this.#cgroup.processes = toPositive('setCgroupPids', count, 'processes');
+    return this;
+  }
+
+  /**
+   * CPU time of all its processes together, as a share of one CPU: 0.5 is half a CPU, 2 are two whole ones (cpu.max of
+   * cgroup v2, in every 100 ms). It ends nothing: the sandboxee stands still until its next 100 ms.
+   */
+  setCgroupCpu(cpus: number): this {
+    if (typeof cpus !== 'number' || !(cpus >= 0.01 && cpus <= 10_000)) {
+      throw new RangeError(
+        `Limits.setCgroupCpu: a share of one CPU from 0.01 to 10000 is needed, not ${cpus}`,
+      );
+    }
+    this.#cgroup.cpus = cpus;
+    return this;
+  }
+
+  /**
+   * The cgroup v2 directory in which those of sandboxees are made: one that was delegated to this user, and holds no
+   * process itself. Default: the nearest that lets us, from this process's own cgroup upwards.
+   */
+  setCgroupParent(directory: string): this {
+    if (typeof directory !== 'string' || !directory.startsWith('/') || directory.includes('\0')) {
+      throw new TypeError(
+        `Limits.setCgroupParent: an absolute path is needed, not ${JSON.stringify(directory)}`,
+      );
+    }
+    this.#cgroup.parent = directory;
+    return this;
+  }
+
+  /** The cgroup limits as they stand. */
+  get cgroup(): CgroupValues {
+    return { ...this.#cgroup };
   }
 
   get walltimeMs(): number {

@@ -81,6 +81,23 @@ export interface ResourceUsage {
   readonly involuntarySwitches: number;
   readonly blocksRead: number;
   readonly blocksWritten: number;
+  /** All processes of the sandboxee together, of a run with a cgroup limit. */
+  readonly cgroup?: CgroupUsage;
+}
+
+/** What the cgroup of a run counted; what its limits did not concern is 0 or undefined (cgroup-v2.rst of the kernel). */
+export interface CgroupUsage {
+  /** The most it had at once, with what it read and wrote of files in memory; undefined before Linux 5.19. */
+  readonly memoryPeakBytes: number | undefined;
+  /** The most processes and threads at once; undefined before Linux 6.1. */
+  readonly processesPeak: number | undefined;
+  readonly cpuTimeMs: number;
+  /** For so long it had to stand still because of setCgroupCpu(). */
+  readonly throttledMs: number;
+  /** Processes that were killed because of setCgroupMemory(). */
+  readonly oomKills: number;
+  /** How many times it got EAGAIN for a new process because of setCgroupPids(). */
+  readonly refusedProcesses: number;
 }
 
 export interface ResultFields {

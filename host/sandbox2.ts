@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Comms } from '../native/comms.js';
 import {
   type Asked,
+  type CgroupLimits,
   LaunchMode,
   type Sandboxed,
   type Started,
@@ -17,7 +18,7 @@ import { resultOfEnd } from './ending.js';
 import type { Executor } from './executor.js';
 import { performHandshake } from './handshake.js';
 import type { FdMapping } from './ipc.js';
-import { checkWalltime } from './limits.js';
+import { type CgroupValues, checkWalltime } from './limits.js';
 import { encodeMounts } from './mount-messages.js';
 import { asksHost, checkNotify, type Notify, Questions, tellEnd } from './notify.js';
 import { Policy, PolicyBuilder } from './policy/index.js';
@@ -340,6 +341,7 @@ export class Sandbox2 {
         landlockOnly: policy.landlock,
       },
       limits: executor.limits.values,
+      cgroup: encodeCgroup(executor.limits.cgroup),
       walltimeMs: BigInt(this.#walltimeMs ?? executor.limits.walltimeMs),
       program: bytes(executor.path),
       fdTargets,
@@ -365,6 +367,7 @@ export class Sandbox2 {
           resultOfEnd(event, {
             context,
             limits: this.#executor.limits.values,
+            cgroup: this.#executor.limits.cgroup,
             syscallTimeoutMs: this.#questions.timeoutMs,
             syscallFailure: this.#questions.failure,
             handshakeFailure: this.#handshakeFailure,
@@ -403,6 +406,15 @@ export class Sandbox2 {
     this.#result.resolve(final);
     return false;
   }
+}
+
+function encodeCgroup({ memoryBytes, processes, cpus, parent }: CgroupValues): CgroupLimits {
+  return {
+    memoryBytes,
+    processes,
+    cpuUs: cpus === undefined ? undefined : BigInt(Math.round(cpus * 100_000)),
+    parent: parent === undefined ? undefined : new TextEncoder().encode(parent),
+  };
 }
 
 /** Throws TypeError, for whom no compiler has told. */

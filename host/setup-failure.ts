@@ -40,6 +40,10 @@ const steps: Record<SetupStep, { readonly reason: ReasonCode; readonly tried: st
   [SetupStep.STEP_EXEC]: { reason: 'FAILED_SUBPROCESS', tried: 'exec' },
   [SetupStep.STEP_HANDSHAKE]: { reason: 'FAILED_CONNECTION', tried: 'the sandboxMeHere handshake:' },
   [SetupStep.STEP_LANDLOCK]: { reason: 'FAILED_NAMESPACES', tried: 'fencing with Landlock:' },
+  [SetupStep.STEP_CGROUP]: {
+    reason: 'FAILED_LIMITS',
+    tried: 'making a cgroup for the limits of all processes:',
+  },
 };
 
 /** What the hints need to know of the run. */
@@ -132,6 +136,33 @@ function landlockHint(errno: string): string {
   return '';
 }
 
+function cgroupHint(errno: string): string {
+  switch (errno) {
+    case 'ENODEV':
+    case 'EOPNOTSUPP':
+      return (
+        'the controllers are not with cgroup v2 here: on a machine that also mounts cgroup v1 they belong to that; ' +
+        'boot with systemd.unified_cgroup_hierarchy=1 (or cgroup_no_v1=all), or do without cgroup limits'
+      );
+    case 'EBUSY':
+      return (
+        'a cgroup with processes in it can have no limits below it: start the host in a child cgroup of a delegated one, ' +
+        'as systemd does with Delegate=yes and DelegateSubgroup=host, and name the delegated one in setCgroupParent()'
+      );
+    case 'EACCES':
+    case 'EPERM':
+    case 'EROFS':
+      return (
+        'this user may not divide it: run the host in a delegated cgroup, for example with ' +
+        'systemd-run --user -p Delegate=yes, or as root; in a container /sys/fs/cgroup must be writable'
+      );
+    case 'EINVAL':
+      return 'a directory below /sys/fs/cgroup, on a cgroup v2 file system, is needed';
+    default:
+      return '';
+  }
+}
+
 function hint(step: SetupStep, errno: string, detail: string, context: SetupContext): string {
   switch (step) {
     case SetupStep.STEP_NAMESPACES:
@@ -148,6 +179,8 @@ function hint(step: SetupStep, errno: string, detail: string, context: SetupCont
       return mountHint(errno, detail);
     case SetupStep.STEP_LANDLOCK:
       return landlockHint(errno);
+    case SetupStep.STEP_CGROUP:
+      return cgroupHint(errno);
     case SetupStep.STEP_CWD:
       return errno === 'ENOENT' ? 'the policy mounts no such directory' : '';
     case SetupStep.STEP_FDS:

@@ -43,6 +43,7 @@ export interface StartRequest {
   readonly landlockFence?: boolean | undefined;
   readonly asksHost?: boolean | undefined;
   readonly answerTimeoutMs?: bigint | undefined;
+  readonly cgroup?: CgroupLimits | undefined;
 }
 
 export interface SandboxDescription {
@@ -92,6 +93,13 @@ export interface Limits {
   readonly stackBytes?: bigint | undefined;
   readonly dataBytes?: bigint | undefined;
   readonly memlockBytes?: bigint | undefined;
+}
+
+export interface CgroupLimits {
+  readonly memoryBytes?: bigint | undefined;
+  readonly processes?: bigint | undefined;
+  readonly cpuUs?: bigint | undefined;
+  readonly parent?: Uint8Array | undefined;
 }
 
 export interface KillRequest {
@@ -153,6 +161,7 @@ export interface Ended {
   readonly setupDetail?: Uint8Array | undefined;
   readonly violation?: Violation | undefined;
   readonly usage?: ResourceUsage | undefined;
+  readonly cgroup?: CgroupUsage | undefined;
 }
 
 export const EndKind = {
@@ -192,6 +201,7 @@ export const SetupStep = {
   STEP_EXEC: 21,
   STEP_HANDSHAKE: 22,
   STEP_LANDLOCK: 101,
+  STEP_CGROUP: 110,
 } as const;
 export type SetupStep = (typeof SetupStep)[keyof typeof SetupStep];
 
@@ -237,6 +247,15 @@ export interface ResourceUsage {
   readonly involuntarySwitches?: bigint | undefined;
   readonly blocksRead?: bigint | undefined;
   readonly blocksWritten?: bigint | undefined;
+}
+
+export interface CgroupUsage {
+  readonly memoryPeakBytes?: bigint | undefined;
+  readonly processesPeak?: bigint | undefined;
+  readonly cpuUs?: bigint | undefined;
+  readonly throttledUs?: bigint | undefined;
+  readonly oomKills?: bigint | undefined;
+  readonly refusedProcesses?: bigint | undefined;
 }
 
 export interface Refused {
@@ -425,6 +444,10 @@ export const messageDescriptors = {
                   "type": "uint64",
                   "id": 111,
                   "protoName": "answer_timeout_ms"
+                },
+                "cgroup": {
+                  "type": "CgroupLimits",
+                  "id": 112
                 }
               }
             },
@@ -653,6 +676,28 @@ export const messageDescriptors = {
                 }
               }
             },
+            "CgroupLimits": {
+              "fields": {
+                "memoryBytes": {
+                  "type": "uint64",
+                  "id": 1,
+                  "protoName": "memory_bytes"
+                },
+                "processes": {
+                  "type": "uint64",
+                  "id": 2
+                },
+                "cpuUs": {
+                  "type": "uint64",
+                  "id": 3,
+                  "protoName": "cpu_us"
+                },
+                "parent": {
+                  "type": "bytes",
+                  "id": 4
+                }
+              }
+            },
             "KillRequest": {
               "fields": {
                 "run": {
@@ -824,6 +869,10 @@ export const messageDescriptors = {
                 "usage": {
                   "type": "ResourceUsage",
                   "id": 9
+                },
+                "cgroup": {
+                  "type": "CgroupUsage",
+                  "id": 110
                 }
               }
             },
@@ -864,7 +913,8 @@ export const messageDescriptors = {
                 "STEP_LISTENER": 20,
                 "STEP_EXEC": 21,
                 "STEP_HANDSHAKE": 22,
-                "STEP_LANDLOCK": 101
+                "STEP_LANDLOCK": 101,
+                "STEP_CGROUP": 110
               }
             },
             "Violation": {
@@ -996,6 +1046,40 @@ export const messageDescriptors = {
                   "type": "uint64",
                   "id": 9,
                   "protoName": "blocks_written"
+                }
+              }
+            },
+            "CgroupUsage": {
+              "fields": {
+                "memoryPeakBytes": {
+                  "type": "uint64",
+                  "id": 1,
+                  "protoName": "memory_peak_bytes"
+                },
+                "processesPeak": {
+                  "type": "uint64",
+                  "id": 2,
+                  "protoName": "processes_peak"
+                },
+                "cpuUs": {
+                  "type": "uint64",
+                  "id": 3,
+                  "protoName": "cpu_us"
+                },
+                "throttledUs": {
+                  "type": "uint64",
+                  "id": 4,
+                  "protoName": "throttled_us"
+                },
+                "oomKills": {
+                  "type": "uint64",
+                  "id": 5,
+                  "protoName": "oom_kills"
+                },
+                "refusedProcesses": {
+                  "type": "uint64",
+                  "id": 6,
+                  "protoName": "refused_processes"
                 }
               }
             },

@@ -73,6 +73,19 @@ static void put_usage(struct sandwire_protobuf_writer *message, const struct rus
   sandwire_protobuf_put_bytes(message, SANDWIRE_ENDED_USAGE, inner.buffer, inner.size);
 }
 
+static void put_cgroup_usage(struct sandwire_protobuf_writer *message, const struct cgroup_usage *usage) {
+  unsigned char bytes[96];
+  struct sandwire_protobuf_writer inner;
+  sandwire_protobuf_writer_init(&inner, bytes, sizeof(bytes));
+  sandwire_protobuf_put_varint(&inner, SANDWIRE_CGROUP_USAGE_MEMORY_PEAK_BYTES, usage->memory_peak_bytes);
+  sandwire_protobuf_put_varint(&inner, SANDWIRE_CGROUP_USAGE_PROCESSES_PEAK, usage->processes_peak);
+  sandwire_protobuf_put_varint(&inner, SANDWIRE_CGROUP_USAGE_CPU_US, usage->cpu_us);
+  sandwire_protobuf_put_varint(&inner, SANDWIRE_CGROUP_USAGE_THROTTLED_US, usage->throttled_us);
+  sandwire_protobuf_put_varint(&inner, SANDWIRE_CGROUP_USAGE_OOM_KILLS, usage->oom_kills);
+  sandwire_protobuf_put_varint(&inner, SANDWIRE_CGROUP_USAGE_REFUSED_PROCESSES, usage->refused_processes);
+  sandwire_protobuf_put_bytes(message, SANDWIRE_ENDED_CGROUP, inner.buffer, inner.size);
+}
+
 static void put_call(struct sandwire_protobuf_writer *message, uint32_t field, const struct violation *violation,
                      const struct argument_memory arguments[6]) {
   unsigned char bytes[EVENT_SIZE];
@@ -141,5 +154,8 @@ void events_send_ended(uint64_t run, const struct run_end *end, const struct set
     put_violation(&message, violation);
   }
   put_usage(&message, &end->usage);
+  if (end->cgroup.known) {
+    put_cgroup_usage(&message, &end->cgroup);
+  }
   send_event(SANDWIRE_EVENT_ENDED, &message);
 }

@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 #include <sys/types.h>
 
+#include "cgroup.h"
 #include "setup_report.h"
 #include "violation.h"
 
@@ -15,6 +16,7 @@ struct run_end {
   int exit_code;
   int signal;
   struct rusage usage;
+  struct cgroup_usage cgroup;
 };
 
 void events_send_started(uint64_t run, pid_t sandboxee, pid_t init);

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -87,9 +88,18 @@ _Noreturn static void fail_under_filter(struct setup_report *report, int step, c
 
 /* In the sandbox, with all capabilities there; becomes the program. */
 _Noreturn static void become_sandboxee(const struct start_request *request, struct setup_report *report,
-                                       int rendezvous_fd, const struct sandbox_description *description) {
+                                       int rendezvous_fd, int cgroup_fd,
+                                       const struct sandbox_description *description) {
   if (sandwire_leave_session() != 0 || sandwire_reset_signals() != 0) {
     setup_fail(report, SANDWIRE_STEP_SESSION, "session, keyring and signals");
+  }
+  /* First, so that all it uses counts. */
+  if (cgroup_fd >= 0 && write(cgroup_fd, "0", 1) != 1) {
+    setup_fail(report, SANDWIRE_STEP_CGROUP, "entering it");
+  }
+  /* And so that it is the top of all it can see. */
+  if (cgroup_fd >= 0 && unshare(CLONE_NEWCGROUP) != 0) {
+    setup_fail(report, SANDWIRE_STEP_CGROUP, "cgroup namespace");
   }
   umask(022);
   arrange_fds(request, report, rendezvous_fd);
@@ -130,7 +140,7 @@ _Noreturn static void become_sandboxee(const struct start_request *request, stru
 }
 
 _Noreturn void launch_main(const struct start_request *request, struct setup_report *report,
-                           const struct sandbox *sandbox, int rendezvous_fd, pid_t supervisor) {
+                           const struct sandbox *sandbox, int rendezvous_fd, int cgroup_fd, pid_t supervisor) {
   if (getppid() != supervisor) {
     _exit(SETUP_EXIT_CODE);
   }
@@ -147,7 +157,7 @@ _Noreturn void launch_main(const struct start_request *request, struct setup_rep
     setup_fail(report, SANDWIRE_STEP_ENTER, "setns and fork");
   }
   if (sandboxee == 0) {
-    become_sandboxee(request, report, rendezvous_fd, sandbox_describe(sandbox));
+    become_sandboxee(request, report, rendezvous_fd, cgroup_fd, sandbox_describe(sandbox));
   }
   report->child_pid = sandboxee;
   _exit(0);

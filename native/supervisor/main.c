@@ -11,6 +11,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "cgroup.h"
 #include "control.h"
 #include "event_loop.h"
 #include "host_power.h"
@@ -50,5 +51,7 @@ int main(int argc, char **argv) {
   if (event_loop_open() != 0 || control_open(CONTROL_FD) != 0) {
     return fail("epoll on the control socket (fd 3); this program is started by the sandwire host library");
   }
-  return event_loop_run() == 0 ? 0 : fail("epoll_wait");
+  const int result = event_loop_run() == 0 ? 0 : fail("epoll_wait");
+  cgroups_close();
+  return result;
 }

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "host_power.h"
+#include "probe_cgroups.h"
 #include "probe_kernel.h"
 #include "probe_namespaces.h"
 
@@ -49,6 +50,9 @@ static const struct {
   {"openFiles", probe_open_files},
   {"speculation", probe_speculation},
   {"landlock", probe_landlock},
+  {"cgroupMemory", probe_cgroup_memory},
+  {"cgroupPids", probe_cgroup_pids},
+  {"cgroupCpu", probe_cgroup_cpu},
 };
 
 static void attempt(size_t index, struct outcome *shared) {

@@ -138,7 +138,8 @@ static void enter(struct run *run) {
   pid_t self = getpid();
   pid_t pid = fork();
   if (pid == 0) {
-    launch_main(run->request, run->report, run->sandbox, pair[1], self);
+    launch_main(run->request, run->report, run->sandbox, pair[1],
+                run->cgroup == NULL ? -1 : cgroup_entrance(run->cgroup), self);
   }
   int error = errno;
   close(pair[1]);
@@ -180,10 +181,16 @@ void run_advance(struct run *run) {
   }
   /* With a sandboxee, the end is told when it is reaped; without one, at once. An enterer may still bring one. */
   if (run->end.kind != 0 && run->sandboxee.pid == 0 && run->enterer.pid == 0) {
+    if (run->cgroup != NULL) {
+      cgroup_read_usage(run->cgroup, &run->end.cgroup);
+    }
     events_send_ended(run->request->run, &run->end, run->report, &run->violation);
     if (run->sandbox != NULL) {
       sandbox_make_ahead(run->sandbox);
+      sandbox_keep_cgroup(run->sandbox, run->cgroup);
       sandbox_release(run->sandbox);
+    } else {
+      cgroup_remove(run->cgroup);
     }
     forget(run);
   }
@@ -244,6 +251,15 @@ static void take_sandbox(struct run *run, bool fresh) {
   }
 }
 
+static void make_cgroup(struct run *run) {
+  char tried[SETUP_DETAIL_SIZE];
+  int error = 0;
+  run->cgroup = cgroup_make(&run->request->cgroup, run->request->run, &error, tried, sizeof(tried));
+  if (run->cgroup == NULL) {
+    run_fail_setup(run, SANDWIRE_STEP_CGROUP, error, tried);
+  }
+}
+
 void run_start(struct start_request *request) {
   struct run *run = calloc(1, sizeof(*run));
   struct setup_report *report = setup_report_create();
@@ -268,7 +284,10 @@ void run_start(struct start_request *request) {
   if (request->walltime_ms > 0 &&
       deadline_set(&run->walltime, monotonic_now_ns() + request->walltime_ms * 1000000u, on_walltime) != 0) {
     run_fail_setup(run, SANDWIRE_STEP_MEMORY, ENOMEM, "walltime");
-  } else {
+  } else if (request->cgroup.asked) {
+    make_cgroup(run);
+  }
+  if (run->end.kind == 0) {
     take_sandbox(run, false);
   }
   run_advance(run);

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "cgroup.h"
 #include "deadlines.h"
 #include "event_loop.h"
 #include "events.h"
@@ -20,6 +21,7 @@ struct run {
   struct start_request *request;
   struct setup_report *report; /* of entering; making the sandbox has its own */
   struct sandbox *sandbox;     /* NULL once it is released */
+  struct cgroup *cgroup;       /* NULL if none was asked for */
   struct process enterer, sandboxee;
   struct watch rendezvous, listener;
   struct deadline walltime;

@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "cgroup.h"
 #include "event_loop.h"
 #include "maker.h"
 #include "mounts.h"
@@ -22,6 +23,7 @@ struct sandbox {
   struct source_identity *identities; /* shared with the children that fill it */
   struct sandbox_template *template;
   struct sandbox *next_spare; /* in the pool */
+  struct cgroup *cgroup;      /* of the run that is over, to be removed with us */
   struct run *run;            /* NULL: made ahead and not taken, or released */
   void (*changed)(struct run *);
   bool made_ahead;
@@ -45,6 +47,7 @@ static void forget_if_done(struct sandbox *sandbox) {
   setup_report_destroy(sandbox->report);
   munmap(sandbox->identities, identities_size(sandbox_template_description(sandbox->template)));
   sandbox_template_unref(sandbox->template);
+  cgroup_remove(sandbox->cgroup);
   free(sandbox);
   alive--;
   if (alive == 0 && when_gone != NULL) {
@@ -210,6 +213,10 @@ bool sandbox_is_current(const struct sandbox *sandbox) {
   const struct sandbox_description *description = sandbox_describe(sandbox);
   return !sandbox->made_ahead || description->landlock_only ||
          mounts_are_current(description, sandbox->identities);
+}
+
+void sandbox_keep_cgroup(struct sandbox *sandbox, struct cgroup *cgroup) {
+  sandbox->cgroup = cgroup;
 }
 
 void sandbox_kill(const struct sandbox *sandbox) {

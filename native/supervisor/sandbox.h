@@ -10,6 +10,7 @@
 #include "sandbox_description.h"
 #include "setup_report.h"
 
+struct cgroup;
 struct sandbox;
 struct run;
 
@@ -35,6 +36,9 @@ bool sandbox_keeps_network(const struct sandbox *sandbox);
 
 /* In the child that is to enter: whether its mounts show what their paths name now. */
 bool sandbox_is_current(const struct sandbox *sandbox);
+
+/* It goes when all that was in the sandbox is gone. NULL is passed over. */
+void sandbox_keep_cgroup(struct sandbox *sandbox, struct cgroup *cgroup);
 
 /* Kills what is in it, now; it stays the run's. */
 void sandbox_kill(const struct sandbox *sandbox);

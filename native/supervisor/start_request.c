@@ -52,6 +52,34 @@ static const char *parse_limits(struct start_request *request, const struct sand
   return reader.malformed ? "malformed limits" : NULL;
 }
 
+static const char *parse_cgroup(struct start_request *request, const struct sandwire_protobuf_field *outer) {
+  struct cgroup_limits *limits = &request->cgroup;
+  struct sandwire_protobuf_reader reader;
+  struct sandwire_protobuf_field field;
+  sandwire_protobuf_reader_init(&reader, outer->bytes, outer->size);
+  while (sandwire_protobuf_next(&reader, &field)) {
+    switch (field.number) {
+      case SANDWIRE_CGROUP_LIMITS_MEMORY_BYTES:
+        limits->memory_bytes = field.value;
+        break;
+      case SANDWIRE_CGROUP_LIMITS_PROCESSES:
+        limits->processes = field.value;
+        break;
+      case SANDWIRE_CGROUP_LIMITS_CPU_US:
+        limits->cpu_us = field.value;
+        break;
+      case SANDWIRE_CGROUP_LIMITS_PARENT:
+        limits->parent = copy_text(&request->arena, &field);
+        if (limits->parent == NULL) {
+          return "a cgroup that holds a NUL";
+        }
+        break;
+    }
+  }
+  limits->asked = limits->memory_bytes > 0 || limits->processes > 0 || limits->cpu_us > 0;
+  return reader.malformed ? "malformed cgroup limits" : NULL;
+}
+
 static const char *add_target(struct start_request *request, uint64_t value) {
   /* A negative int32 travels as a 64-bit varint; none is allowed here. The launch needs 1021 and 1022. */
   if (value > SANDWIRE_COMMS_FD || value == SANDWIRE_RENDEZVOUS_FD || value == SANDWIRE_EXEC_FD) {
@@ -123,6 +151,8 @@ static const char *parse_field(struct start_request *request, const struct sandw
       return request->sandbox == NULL ? "no memory" : NULL;
     case SANDWIRE_START_REQUEST_LIMITS:
       return parse_limits(request, field);
+    case SANDWIRE_START_REQUEST_CGROUP:
+      return parse_cgroup(request, field);
     case SANDWIRE_START_REQUEST_WALLTIME_MS:
       request->walltime_ms = field->value;
       return NULL;
@@ -151,7 +181,7 @@ static const char *parse(struct start_request *request, const uint8_t *bytes, si
       request->targets == NULL || request->sorted_targets == NULL) {
     return "no memory";
   }
-  request->cwd = request->program = "";
+  request->cwd = request->program = request->cgroup.parent = "";
   request->sandbox = (const uint8_t *)"";
   request->fd_count = 1;
   request->targets[0] = SANDWIRE_EXEC_FD;

@@ -10,6 +10,8 @@
 #include <sys/resource.h>
 #include <sys/types.h>
 
+#include "cgroup.h"
+
 struct limit_request {
   bool set;
   uint64_t value;
@@ -34,6 +36,7 @@ struct start_request {
   const uint8_t *sandbox; /* the SandboxDescription message */
   size_t sandbox_size;
   struct limit_request limits[LIMIT_KINDS]; /* in the order of start_request_limits */
+  struct cgroup_limits cgroup;
   uint64_t walltime_ms;
   /* fds[0] is the program; fds[i] for i ≥ 1 becomes targets[i] in the sandboxee. -1 until received. */
   int *fds;

@@ -55,6 +55,12 @@ runDocument('docs/guide.md', {
   'second-try': { kind: 'run', prints: /Result: OK - Exit code: 0\n$/, skipIf },
   files: { kind: 'run', added: 'console.log(policy.mounts.length);\n', prints: '4\n' },
   limits: { kind: 'run', added: runWc, prints: ok, skipIf },
+  cgroup: {
+    kind: 'run',
+    added: runWc,
+    prints: /^(OK - Exit code: 0|SETUP_ERROR - Code: FAILED_LIMITS.*)\n$/,
+    skipIf,
+  },
   run: { kind: 'run', prints: `Result of the run: ${ok}`, skipIf },
   'wc-policy': { kind: 'run', added: `import { Sandbox2 } from 'sandwire';\n${end}`, prints: ok, skipIf },
   capture: { kind: 'run', prints: /^words: \d+\n$/, skipIf },

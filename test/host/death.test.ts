@@ -1,40 +1,14 @@
 // kill -9 of each process in turn: nobody outlives anybody.
-import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { everybody, type Family, startFamily } from '../support/family.js';
 import { checkout, eventually, isAlive, sandboxeePath } from '../support/sandbox.js';
 
 const test = suite('death');
-
-interface Family {
-  readonly host: ChildProcessWithoutNullStreams;
-  readonly supervisor: number;
-  readonly inits: readonly number[];
-  readonly sandboxees: readonly number[];
-  readonly lines: AsyncIterator<string>;
-}
-
-async function startFamily(): Promise<Family> {
-  const host = spawn(process.execPath, [
-    `${checkout}dist/test/host/fixtures/run-and-wait.js`,
-    sandboxeePath('wait_forever'),
-  ]);
-  host.stderr.pipe(process.stderr);
-  const lines = createInterface({ input: host.stdout })[Symbol.asyncIterator]();
-  const first = await lines.next();
-  const pids = JSON.parse(String(first.value)) as Omit<Family, 'host' | 'lines'>;
-  const family = { host, lines, ...pids };
-  assert.is(readFileSync(`/proc/${family.supervisor}/comm`, 'utf8').trim(), 'sandwire-superv');
-  for (const pid of everybody(family)) assert.ok(isAlive(pid), `${pid} is there`);
-  return family;
-}
-
-function everybody(family: Family): number[] {
-  return [family.supervisor, ...family.inits, ...family.sandboxees];
-}
 
 async function allGone(family: Family): Promise<void> {
   for (const pid of everybody(family)) await eventually(`process ${pid} is gone`, () => !isAlive(pid));

@@ -1,4 +1,4 @@
-/* exhaust memory|stack|file|files|processes: uses something up until it is told no, and exits with that errno. */
+/* exhaust memory|touch|touch-in-child|stack|file|files|processes|data|locked|core: uses something up until it is told no, and exits with that errno. */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -10,6 +10,43 @@
 static int exhaust_memory(void) {
   for (;;) {
     if (mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED) {
+      return errno;
+    }
+  }
+}
+
+static int exhaust_touched(void) {
+  for (;;) {
+    void *memory = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) {
+      return errno;
+    }
+    memset(memory, 1, 1 << 20);
+  }
+}
+
+/* While its parent does nothing. */
+static int exhaust_in_child(void) {
+  if (fork() == 0) {
+    _exit(exhaust_touched());
+  }
+  for (;;) {
+    pause();
+  }
+}
+
+static int exhaust_data(void) {
+  for (;;) {
+    if (sbrk(1 << 20) == (void *)-1) {
+      return errno;
+    }
+  }
+}
+
+static int exhaust_locked(void) {
+  for (;;) {
+    void *memory = mmap(NULL, 1 << 16, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED || mlock(memory, 1 << 16) != 0) {
       return errno;
     }
   }
@@ -60,6 +97,18 @@ int main(int argc, char **argv) {
   const char *what = argc > 1 ? argv[1] : "";
   if (strcmp(what, "memory") == 0) {
     return exhaust_memory();
+  }
+  if (strcmp(what, "touch") == 0) {
+    return exhaust_touched();
+  }
+  if (strcmp(what, "touch-in-child") == 0) {
+    return exhaust_in_child();
+  }
+  if (strcmp(what, "data") == 0) {
+    return exhaust_data();
+  }
+  if (strcmp(what, "locked") == 0) {
+    return exhaust_locked();
   }
   if (strcmp(what, "stack") == 0) {
     return exhaust_stack(0);

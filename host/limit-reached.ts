@@ -1,0 +1,36 @@
+// Which limit a run ran into, where anything tells.
+import { constants } from 'node:os';
+import type { CgroupValues, LimitValues } from './limits.js';
+import type { ResourceUsage } from './result.js';
+
+/** What a signal tells of, if it does: the kernel itself does not say. */
+export function limitBehindSignal(
+  signal: number,
+  usage: ResourceUsage,
+  limits: LimitValues,
+  cgroup: CgroupValues,
+): string | undefined {
+  const { SIGKILL, SIGSEGV, SIGXCPU, SIGXFSZ } = constants.signals;
+  if (signal === SIGKILL && (usage.cgroup?.oomKills ?? 0) > 0) {
+    return `the limit of ${cgroup.memoryBytes} bytes of memory for all its processes together was reached`;
+  }
+  const cpuMs = usage.userTimeMs + usage.systemTimeMs;
+  // Soft and hard limit are one, so the kernel kills (setrlimit(2), RLIMIT_CPU); it counts in ticks of some ms.
+  const cpuUsedUp = limits.cpuSeconds !== undefined && cpuMs >= Number(limits.cpuSeconds) * 1000 - 50;
+  if ((signal === SIGKILL || signal === SIGXCPU) && cpuUsedUp) {
+    return `the limit of ${limits.cpuSeconds} s of CPU time was reached`;
+  }
+  if (signal === SIGXFSZ) return `the limit of ${limits.fileSizeBytes} bytes for a file was reached`;
+  if (signal === SIGSEGV) return limitOfStack(limits);
+  return undefined;
+}
+
+/** A stack that may not grow and an invalid address end alike, so this is a possibility and is told as one. */
+function limitOfStack({ stackBytes, addressSpaceBytes }: LimitValues): string | undefined {
+  const limits = [
+    ...(stackBytes === undefined ? [] : [`${stackBytes} bytes of stack`]),
+    ...(addressSpaceBytes === undefined ? [] : [`${addressSpaceBytes} bytes of address space`]),
+  ];
+  if (limits.length === 0) return undefined;
+  return `so ends a program whose stack would grow beyond the limit of ${limits.join(' or ')}, or one that crashes`;
+}
