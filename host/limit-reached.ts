@@ -15,8 +15,9 @@ export function limitBehindSignal(
     return `the limit of ${cgroup.memoryBytes} bytes of memory for all its processes together was reached`;
   }
   const cpuMs = usage.userTimeMs + usage.systemTimeMs;
-  // Soft and hard limit are one, so the kernel kills (setrlimit(2), RLIMIT_CPU); it counts in ticks of some ms.
-  const cpuUsedUp = limits.cpuSeconds !== undefined && cpuMs >= Number(limits.cpuSeconds) * 1000 - 50;
+  // Soft and hard limit are one, so the kernel kills (setrlimit(2), RLIMIT_CPU). It counts whole ticks, also those of
+  // which the process had a part only, while the usage is exact: on a busy machine the limit comes well before.
+  const cpuUsedUp = limits.cpuSeconds !== undefined && cpuMs >= Number(limits.cpuSeconds) * 750;
   if ((signal === SIGKILL || signal === SIGXCPU) && cpuUsedUp) {
     return `the limit of ${limits.cpuSeconds} s of CPU time was reached`;
   }

@@ -1,10 +1,16 @@
-/* exhaust memory|touch|touch-in-child|stack|file|files|processes|data|locked|core: uses something up until it is told no, and exits with that errno. */
+/* exhaust memory|touch|touch-in-child|stack|file|files|processes|data|locked: uses something up until it is told no, and exits with that
+ * errno. core: a child crashes; prints the size of the core file it leaves. raise: tries to raise its limits. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static int exhaust_memory(void) {
@@ -50,6 +56,51 @@ static int exhaust_locked(void) {
       return errno;
     }
   }
+}
+
+static int leave_core(void) {
+  int status;
+  pid_t pid = fork();
+  if (pid == 0) {
+    abort();
+  }
+  if (waitpid(pid, &status, 0) != pid || !WIFSIGNALED(status)) {
+    return 201;
+  }
+  struct dirent *entry;
+  struct stat found;
+  long size = 0;
+  DIR *directory = opendir(".");
+  while (directory != NULL && (entry = readdir(directory)) != NULL) {
+    if (strncmp(entry->d_name, "core", 4) == 0 && stat(entry->d_name, &found) == 0) {
+      size = (long)found.st_size;
+    }
+  }
+  printf("%ld\n", size);
+  return 0;
+}
+
+static int raise_limits(void) {
+  const __rlimit_resource_t resources[] = {RLIMIT_NOFILE, RLIMIT_STACK, RLIMIT_CPU, RLIMIT_FSIZE};
+  for (size_t i = 0; i < sizeof resources / sizeof resources[0]; i++) {
+    struct rlimit limit;
+    if (getrlimit(resources[i], &limit) != 0 || limit.rlim_cur != limit.rlim_max) {
+      return 201;
+    }
+    limit.rlim_max++;
+    if (setrlimit(resources[i], &limit) == 0) {
+      return 0;
+    }
+    pid_t child = fork();
+    if (child == 0) {
+      _exit(setrlimit(resources[i], &limit) == 0 ? 0 : errno);
+    }
+    int status;
+    if (waitpid(child, &status, 0) != child || WEXITSTATUS(status) != EPERM) {
+      return 0;
+    }
+  }
+  return errno;
 }
 
 static int exhaust_stack(int depth) {
@@ -103,6 +154,12 @@ int main(int argc, char **argv) {
   }
   if (strcmp(what, "touch-in-child") == 0) {
     return exhaust_in_child();
+  }
+  if (strcmp(what, "core") == 0) {
+    return leave_core();
+  }
+  if (strcmp(what, "raise") == 0) {
+    return raise_limits();
   }
   if (strcmp(what, "data") == 0) {
     return exhaust_data();
