@@ -1,4 +1,5 @@
 // What is to be run: a program, its arguments and surroundings.
+import { ForkServer, type ForkServerOptions } from './fork-server.js';
 import { IPC } from './ipc.js';
 import { Limits } from './limits.js';
 import { checkStdio, type StdioOptions } from './stdio.js';
@@ -49,6 +50,9 @@ export class Executor {
   readonly ipc = new IPC();
   /** What the sandboxee may use up. */
   readonly limits = new Limits();
+  /** The fork server whose children it starts, if it does. */
+  readonly forkServer: ForkServer | undefined;
+  /** The program, or the fork server's. */
   readonly path: string;
   readonly args: readonly string[];
   readonly envs: Readonly<Record<string, string>>;
@@ -63,7 +67,28 @@ export class Executor {
    * @param path the program, on the host; it need not be in the sandbox's file system
    * @param args argv, argv[0] included. Default: [path]
    */
-  constructor(path: string, args: readonly string[] = [path], options: ExecutorOptions = {}) {
+  constructor(path: string, args?: readonly string[], options?: ExecutorOptions);
+  /** Starts sandboxees that a fork server forks. They have its arguments and its environment. */
+  constructor(forkServer: ForkServer, options?: Omit<ExecutorOptions, 'envs'>);
+  constructor(
+    origin: string | ForkServer,
+    argsOrOptions?: readonly string[] | ExecutorOptions,
+    programOptions: ExecutorOptions = {},
+  ) {
+    const isForked = origin instanceof ForkServer;
+    const path = isForked ? origin.path : origin;
+    const args = isForked ? [path] : (argsOrOptions ?? [path]);
+    const options = isForked ? ((argsOrOptions ?? {}) as ExecutorOptions) : programOptions;
+    this.forkServer = isForked ? origin : undefined;
+    if (isForked) {
+      if (Array.isArray(options))
+        throw new TypeError('Executor: a forked sandboxee has its fork server’s args');
+      if (options.envs !== undefined)
+        throw new TypeError(
+          'Executor: a forked sandboxee has its fork server’s environment; envs cannot be set',
+        );
+      this.#sandboxBeforeExec = false;
+    }
     checkText('the path', path);
     if (path === '') throw new TypeError('Executor: the path is empty');
     if (!Array.isArray(args) || args.length === 0) {
@@ -122,6 +147,8 @@ export class Executor {
   setEnableSandboxBeforeExec(enable: boolean): this {
     if (typeof enable !== 'boolean')
       throw new TypeError('Executor.setEnableSandboxBeforeExec: true or false');
+    if (enable && this.forkServer !== undefined)
+      throw new Error('Executor.setEnableSandboxBeforeExec: a forked sandboxee execs nothing');
     this.#sandboxBeforeExec = enable;
     return this;
   }
@@ -141,6 +168,18 @@ export class Executor {
 
   get cwd(): string {
     return this.#cwd;
+  }
+
+  /**
+   * Starts the program as a fork server: it is not sandboxed, and forks a sandboxee for each Executor made of what is
+   * returned. It runs as the host's user, without capabilities, with this executor's arguments, environment, working
+   * directory (on the host), mapped fds, standard streams and wall-time limit; the other limits are for sandboxees.
+   * Why a program could not be started tells its awaitResult().
+   */
+  async startForkServer(options: ForkServerOptions = {}): Promise<ForkServer> {
+    if (this.forkServer !== undefined) throw new Error('Executor.startForkServer: it has one already');
+    this.claim();
+    return ForkServer.start(this, options);
   }
 
   /** Called by the Sandbox2 that takes it: an executor starts one sandboxee. */

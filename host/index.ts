@@ -6,6 +6,7 @@ export { connect, connectSync, Listener, listen } from '../native/listener.js';
 export { CommsError, type CommsErrorCode, type Credentials, type Message } from '../protocol/index.js';
 export type { CapabilityName } from './capabilities.js';
 export { Executor, type ExecutorOptions, type NodeExecutorOptions } from './executor.js';
+export { ForkServer, type ForkServerOptions } from './fork-server.js';
 export { type FdMapping, IPC } from './ipc.js';
 export { type CgroupValues, Limits, type LimitValues } from './limits.js';
 export type { NotifiedSyscall, Notify, SyscallAnswer } from './notify.js';

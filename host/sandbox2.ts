@@ -1,5 +1,5 @@
 // One run: starts the sandboxee, follows it, and ends with one Result.
-import { closeSync, constants, openSync } from 'node:fs';
+import { closeSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -16,8 +16,10 @@ import { WireFd, WireName } from '../protocol/wire.generated.js';
 import { deferred } from './deferred.js';
 import { resultOfEnd } from './ending.js';
 import type { Executor } from './executor.js';
+import type { ForkServer } from './fork-server.js';
 import { performHandshake } from './handshake.js';
 import type { FdMapping } from './ipc.js';
+import { closeAll, openNull, placeFds } from './launch-fds.js';
 import { type CgroupValues, checkWalltime } from './limits.js';
 import { encodeMounts } from './mount-messages.js';
 import { asksHost, checkNotify, type Notify, Questions, tellEnd } from './notify.js';
@@ -70,6 +72,7 @@ export class Sandbox2 {
   #context: SetupContext | undefined;
   #walltimeMs: number | undefined;
   #killed = false;
+  readonly #killRequest = deferred<void>();
   #pid = -1;
   #initPid = -1;
 
@@ -201,6 +204,7 @@ export class Sandbox2 {
   /** Kills the sandboxee with everything in its sandbox; the result is EXTERNAL_KILL unless it has ended before. */
   kill(): void {
     this.#killed = true;
+    this.#killRequest.resolve();
     if (this.#final === undefined) this.#supervisor?.kill(this.#run);
   }
 
@@ -221,17 +225,16 @@ export class Sandbox2 {
   }
 
   async #start(): Promise<boolean> {
-    const opened = openProgram(this.#executor.path);
-    if (!opened.ok) {
+    const { forkServer } = this.#executor;
+    const origin = forkServer === undefined ? this.#openProgram() : await this.#fork(forkServer);
+    if (origin instanceof Result) {
       this.#executor.ipc.close();
-      return this.#finish(setupError('FAILED_SUBPROCESS', opened.message));
+      return this.#finish(origin);
     }
-    const { fd: programFd, interpreter } = opened.program;
-    this.#context = { interpreter, program: resolve(this.#executor.path), asRoot: process.geteuid?.() === 0 };
     const { commsFd, mappings } = this.#executor.ipc.handOver();
     const launch = placeFds(mappings, this.#executor.sandboxBeforeExec);
-    const nullFds = launch.nullTargets.map(() => openSync('/dev/null', constants.O_RDWR));
-    const launchFds = [programFd, commsFd, ...nullFds, ...launch.placed.map((mapping) => mapping.fd)];
+    const nullFds = openNull(launch.nullTargets.length);
+    const launchFds = [origin, commsFd, ...nullFds, ...launch.placed.map((mapping) => mapping.fd)];
     const handshakeFds = launch.byHandshake.map((mapping) => mapping.fd);
     let isRequested = false;
     try {
@@ -277,6 +280,35 @@ export class Sandbox2 {
     await this.#result.promise;
   }
 
+  /** The fd of the program. */
+  #openProgram(): number | Result {
+    const opened = openProgram(this.#executor.path);
+    if (!opened.ok) return setupError('FAILED_SUBPROCESS', opened.message);
+    const { fd, interpreter } = opened.program;
+    this.#context = { interpreter, program: resolve(this.#executor.path), asRoot: process.geteuid?.() === 0 };
+    return fd;
+  }
+
+  /** The set-up socket of a fork server's new child. The wait for it counts as wall time. */
+  async #fork(forkServer: ForkServer): Promise<number | Result> {
+    const walltimeMs = this.#walltimeMs ?? this.#executor.limits.walltimeMs;
+    const begun = performance.now();
+    const answer = await forkServer.requestChild(walltimeMs, this.#killRequest.promise);
+    if (answer.kind === 'child') {
+      if (walltimeMs > 0)
+        this.#walltimeMs ??= Math.max(1, Math.ceil(walltimeMs - (performance.now() - begun)));
+      return answer.setupFd;
+    }
+    if (answer.kind === 'failure') return setupError('FAILED_SUBPROCESS', answer.message);
+    return answer.kind === 'expired'
+      ? new Result({
+          finalStatus: 'TIMEOUT',
+          reasonCode: 0,
+          message: 'the fork server had not forked it yet',
+        })
+      : new Result({ finalStatus: 'EXTERNAL_KILL', reasonCode: 0 });
+  }
+
   /** The host's half of sandboxMeHere. A failure ends the run; its words go into the result. */
   async #handshake(mappings: readonly FdMapping[]): Promise<void> {
     const handshake = performHandshake(this.comms, this.#policy, this.#executor.cwd, mappings, (listener) =>
@@ -317,12 +349,12 @@ export class Sandbox2 {
         const list = named.map((mapping) => `${mapping.name},${mapping.remoteFd}`).join(',');
         envs.push(bytes(`${WireName.FD_MAPPINGS_ENV}=${list}`));
       }
-    } else {
+    } else if (executor.forkServer === undefined) {
       envs.push(bytes(`${WireName.RENDEZVOUS_FD_ENV}=${WireFd.RENDEZVOUS_FD}`));
     }
     return {
       run: this.#run,
-      mode: executor.sandboxBeforeExec ? LaunchMode.SANDBOXED_BEFORE_EXEC : LaunchMode.SANDBOX_ME_HERE,
+      mode: launchMode(executor),
       args: executor.args.map(bytes),
       envs,
       cwd: bytes(executor.cwd),
@@ -424,31 +456,11 @@ function checkPolicy(policy: unknown): void {
   throw new TypeError(`Sandbox2: the second argument must be a Policy${hint}`);
 }
 
-/** Closes them and forgets them, so that a second call does nothing. */
-function closeAll(fds: number[]): void {
-  for (const fd of fds.splice(0)) closeSync(fd);
+function launchMode(executor: Executor): LaunchMode {
+  if (executor.forkServer !== undefined) return LaunchMode.FORKED;
+  return executor.sandboxBeforeExec ? LaunchMode.SANDBOXED_BEFORE_EXEC : LaunchMode.SANDBOX_ME_HERE;
 }
 
 function setupError(reason: ReasonCode, message: string, rusage?: ResourceUsage): Result {
   return new Result({ finalStatus: 'SETUP_ERROR', reasonCode: ReasonCode[reason], message, rusage });
-}
-
-/**
- * Decides which fd gets which number at the launch, and which travel in the handshake instead. Standard input,
- * output and error are /dev/null unless mapped: nothing of the host's comes along by itself.
- */
-function placeFds(mappings: readonly FdMapping[], sandboxBeforeExec: boolean) {
-  const atLaunch = mappings.filter(
-    (mapping) => sandboxBeforeExec || (mapping.remoteFd >= 0 && mapping.name === ''),
-  );
-  const byHandshake = mappings.filter((mapping) => !atLaunch.includes(mapping));
-  const taken = new Set(atLaunch.map((mapping) => mapping.remoteFd));
-  let free = 3;
-  const placed = atLaunch.map((mapping) => {
-    if (mapping.remoteFd >= 0) return mapping;
-    while (taken.has(free)) free++;
-    taken.add(free);
-    return { ...mapping, remoteFd: free };
-  });
-  return { placed, byHandshake, nullTargets: [0, 1, 2].filter((fd) => !taken.has(fd)) };
 }

@@ -39,6 +39,7 @@ const steps: Record<SetupStep, { readonly reason: ReasonCode; readonly tried: st
   [SetupStep.STEP_LISTENER]: { reason: 'FAILED_MONITOR', tried: 'taking the seccomp listener:' },
   [SetupStep.STEP_EXEC]: { reason: 'FAILED_SUBPROCESS', tried: 'exec' },
   [SetupStep.STEP_HANDSHAKE]: { reason: 'FAILED_CONNECTION', tried: 'the sandboxMeHere handshake:' },
+  [SetupStep.STEP_FORK_SERVER]: { reason: 'FAILED_SUBPROCESS', tried: 'forking in the fork server:' },
   [SetupStep.STEP_LANDLOCK]: { reason: 'FAILED_NAMESPACES', tried: 'fencing with Landlock:' },
   [SetupStep.STEP_CGROUP]: {
     reason: 'FAILED_LIMITS',

@@ -19,6 +19,41 @@ export interface StatusProto {
   readonly payloads?: Record<string, Uint8Array> | undefined;
 }
 
+export interface ForkRequest {
+  readonly args?: readonly Uint8Array[] | undefined;
+  readonly envs?: readonly Uint8Array[] | undefined;
+  readonly mode?: ForkMode | undefined;
+  readonly cloneFlags?: number | undefined;
+  readonly monitorType?: ForkMonitor | undefined;
+  readonly allowSpeculation?: boolean | undefined;
+  readonly netnsMode?: ForkNetwork | undefined;
+  readonly sandwireEntrance?: boolean | undefined;
+}
+
+export const ForkMode = {
+  FORK_MODE_UNSPECIFIED: 0,
+  FORK_EXECVE_SANDBOX: 1,
+  FORK_EXECVE: 2,
+  FORK: 3,
+  INITIALIZE: 5,
+} as const;
+export type ForkMode = (typeof ForkMode)[keyof typeof ForkMode];
+
+export const ForkMonitor = {
+  FORK_MONITOR_UNSPECIFIED: 0,
+  FORK_MONITOR_PTRACE: 1,
+  FORK_MONITOR_UNOTIFY: 2,
+} as const;
+export type ForkMonitor = (typeof ForkMonitor)[keyof typeof ForkMonitor];
+
+export const ForkNetwork = {
+  FORK_NETWORK_UNSPECIFIED: 0,
+  FORK_NETWORK_OWN: 1,
+  FORK_NETWORK_NONE: 2,
+  FORK_NETWORK_SHARED: 3,
+} as const;
+export type ForkNetwork = (typeof ForkNetwork)[keyof typeof ForkNetwork];
+
 export interface Request {
   readonly start?: StartRequest | undefined;
   readonly kill?: KillRequest | undefined;
@@ -60,6 +95,8 @@ export const LaunchMode = {
   LAUNCH_MODE_UNSPECIFIED: 0,
   SANDBOXED_BEFORE_EXEC: 1,
   SANDBOX_ME_HERE: 2,
+  FORK_SERVER: 60,
+  FORKED: 61,
 } as const;
 export type LaunchMode = (typeof LaunchMode)[keyof typeof LaunchMode];
 
@@ -200,6 +237,7 @@ export const SetupStep = {
   STEP_LISTENER: 20,
   STEP_EXEC: 21,
   STEP_HANDSHAKE: 22,
+  STEP_FORK_SERVER: 60,
   STEP_LANDLOCK: 101,
   STEP_CGROUP: 110,
 } as const;
@@ -261,6 +299,21 @@ export interface CgroupUsage {
 export interface Refused {
   readonly run?: bigint | undefined;
   readonly reason?: Uint8Array | undefined;
+}
+
+export interface Entrance {
+  readonly cwd?: Uint8Array | undefined;
+  readonly dropGroups?: boolean | undefined;
+  readonly keepNetwork?: boolean | undefined;
+  readonly landlockRules?: boolean | undefined;
+  readonly fdTargets?: readonly number[] | undefined;
+  readonly cgroup?: boolean | undefined;
+}
+
+export interface EntranceFailure {
+  readonly step?: number | undefined;
+  readonly errno?: number | undefined;
+  readonly detail?: Uint8Array | undefined;
 }
 
 /** The same descriptions as protobufjs reads them. */
@@ -327,6 +380,73 @@ export const messageDescriptors = {
                   "type": "bytes",
                   "id": 297070138
                 }
+              }
+            },
+            "ForkRequest": {
+              "fields": {
+                "args": {
+                  "rule": "repeated",
+                  "type": "bytes",
+                  "id": 1
+                },
+                "envs": {
+                  "rule": "repeated",
+                  "type": "bytes",
+                  "id": 2
+                },
+                "mode": {
+                  "type": "ForkMode",
+                  "id": 3
+                },
+                "cloneFlags": {
+                  "type": "int32",
+                  "id": 4,
+                  "protoName": "clone_flags"
+                },
+                "monitorType": {
+                  "type": "ForkMonitor",
+                  "id": 9,
+                  "protoName": "monitor_type"
+                },
+                "allowSpeculation": {
+                  "type": "bool",
+                  "id": 10,
+                  "protoName": "allow_speculation"
+                },
+                "netnsMode": {
+                  "type": "ForkNetwork",
+                  "id": 11,
+                  "protoName": "netns_mode"
+                },
+                "sandwireEntrance": {
+                  "type": "bool",
+                  "id": 21335,
+                  "protoName": "sandwire_entrance"
+                }
+              }
+            },
+            "ForkMode": {
+              "values": {
+                "FORK_MODE_UNSPECIFIED": 0,
+                "FORK_EXECVE_SANDBOX": 1,
+                "FORK_EXECVE": 2,
+                "FORK": 3,
+                "INITIALIZE": 5
+              }
+            },
+            "ForkMonitor": {
+              "values": {
+                "FORK_MONITOR_UNSPECIFIED": 0,
+                "FORK_MONITOR_PTRACE": 1,
+                "FORK_MONITOR_UNOTIFY": 2
+              }
+            },
+            "ForkNetwork": {
+              "values": {
+                "FORK_NETWORK_UNSPECIFIED": 0,
+                "FORK_NETWORK_OWN": 1,
+                "FORK_NETWORK_NONE": 2,
+                "FORK_NETWORK_SHARED": 3
               }
             }
           }
@@ -511,7 +631,9 @@ export const messageDescriptors = {
               "values": {
                 "LAUNCH_MODE_UNSPECIFIED": 0,
                 "SANDBOXED_BEFORE_EXEC": 1,
-                "SANDBOX_ME_HERE": 2
+                "SANDBOX_ME_HERE": 2,
+                "FORK_SERVER": 60,
+                "FORKED": 61
               }
             },
             "Mount": {
@@ -913,6 +1035,7 @@ export const messageDescriptors = {
                 "STEP_LISTENER": 20,
                 "STEP_EXEC": 21,
                 "STEP_HANDSHAKE": 22,
+                "STEP_FORK_SERVER": 60,
                 "STEP_LANDLOCK": 101,
                 "STEP_CGROUP": 110
               }
@@ -1092,6 +1215,62 @@ export const messageDescriptors = {
                 "reason": {
                   "type": "bytes",
                   "id": 2
+                }
+              }
+            }
+          }
+        },
+        "entrance": {
+          "nested": {
+            "Entrance": {
+              "fields": {
+                "cwd": {
+                  "type": "bytes",
+                  "id": 1
+                },
+                "dropGroups": {
+                  "type": "bool",
+                  "id": 2,
+                  "protoName": "drop_groups"
+                },
+                "keepNetwork": {
+                  "type": "bool",
+                  "id": 3,
+                  "protoName": "keep_network"
+                },
+                "landlockRules": {
+                  "type": "bool",
+                  "id": 4,
+                  "protoName": "landlock_rules"
+                },
+                "fdTargets": {
+                  "rule": "repeated",
+                  "type": "int32",
+                  "id": 5,
+                  "protoName": "fd_targets",
+                  "options": {
+                    "packed": false
+                  }
+                },
+                "cgroup": {
+                  "type": "bool",
+                  "id": 6
+                }
+              }
+            },
+            "EntranceFailure": {
+              "fields": {
+                "step": {
+                  "type": "int32",
+                  "id": 1
+                },
+                "errno": {
+                  "type": "int32",
+                  "id": 2
+                },
+                "detail": {
+                  "type": "bytes",
+                  "id": 3
                 }
               }
             }

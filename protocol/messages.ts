@@ -9,6 +9,7 @@ export interface Messages {
   StartRequest: shapes.StartRequest;
   Event: shapes.Event;
   SandboxingConfig: shapes.SandboxingConfig;
+  ForkRequest: shapes.ForkRequest;
   StatusProto: shapes.StatusProto;
 }
 

@@ -11,6 +11,7 @@
 
 #include "event_loop.h"
 #include "events.h"
+#include "fork_server.h"
 #include "protobuf.h"
 #include "questions.h"
 #include "reader.h"
@@ -154,7 +155,9 @@ static void take_request(const struct sandwire_message *message) {
       take_start(&field);
       break;
     case SANDWIRE_REQUEST_KILL:
-      run_kill(run_number_in(&field, 0, NULL));
+      run = run_number_in(&field, 0, NULL);
+      run_kill(run);
+      fork_server_kill(run);
       break;
     case SANDWIRE_REQUEST_SET_WALLTIME:
       run = run_number_in(&field, SANDWIRE_SET_WALLTIME_REQUEST_WALLTIME_MS, &walltime_ms);
@@ -188,7 +191,11 @@ static void take_fd(int fd) {
   if (awaiting_fds->fds_received == awaiting_fds->fd_count) {
     struct start_request *request = awaiting_fds;
     awaiting_fds = NULL;
-    run_start(request);
+    if (request->mode == SANDWIRE_FORK_SERVER) {
+      fork_server_start(request);
+    } else {
+      run_start(request);
+    }
   }
 }
 

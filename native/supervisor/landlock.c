@@ -14,7 +14,6 @@
 enum {
   SYSCALL_CREATE_RULESET = 444,
   SYSCALL_ADD_RULE = 445,
-  SYSCALL_RESTRICT_SELF = 446,
   CREATE_RULESET_VERSION = 1,
   RULE_PATH_BENEATH = 1,
   SCOPE_ABSTRACT_UNIX_SOCKET = 1 << 0,
@@ -124,7 +123,7 @@ static int fill(int rules, const struct sandbox_description *description, unsign
     return -1;
   }
   *object = "the program";
-  if (allow(rules, program, EXECUTE | READ_FILE, known) != 0) {
+  if (program >= 0 && allow(rules, program, EXECUTE | READ_FILE, known) != 0) {
     return -1;
   }
   /* A directory that is handed in is meant to be used. */
@@ -170,11 +169,4 @@ int landlock_prepare(const struct sandbox_description *description, int program,
     return -1;
   }
   return rules;
-}
-
-int landlock_enforce(int rules) {
-  if (syscall(SYSCALL_RESTRICT_SELF, rules, 0) != 0) {
-    return -1;
-  }
-  return close(rules);
 }

@@ -1,6 +1,6 @@
 /* Landlock: a fence around the file system that holds for a process and its children, whatever mounts they see
  * (landlock(7)). Behind the sandbox's own root it is the second fence; with landlock_only it is the only one. Runs in
- * the process that is about to become a sandboxee, in the sandbox, single-threaded. */
+ * the sandbox, in a process that is about to become a sandboxee or makes the rules for one, single-threaded. */
 #ifndef SUPERVISOR_LANDLOCK_H
 #define SUPERVISOR_LANDLOCK_H
 
@@ -18,12 +18,9 @@ enum {
  * switched off at boot. */
 int landlock_abi(void);
 
-/* Makes the rules: what the description mounts, the program, and the directories among the fds. Returns an fd,
- * LANDLOCK_NOT_NEEDED, or -1 with errno and *object, the path it failed on. */
+/* Makes the rules: what the description mounts, the program (-1: none), and the directories among the fds. Returns an
+ * fd, LANDLOCK_NOT_NEEDED, or -1 with errno and *object, the path it failed on. */
 int landlock_prepare(const struct sandbox_description *description, int program, const int *fds, size_t fd_count,
                      const char **object);
-
-/* Puts them in force and closes the fd. Needs no_new_privs. 0, or -1 with errno. */
-int landlock_enforce(int rules);
 
 #endif

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -91,13 +92,36 @@ bool listener_is_launch(int mode, const struct seccomp_notif *notification) {
   return (uint32_t)data->nr == SANDWIRE_MAGIC_SYSCALL && (uint32_t)data->args[0] == SANDWIRE_MAGIC_ARG_RENDEZVOUS;
 }
 
-int listener_let_through(int listener, const struct seccomp_notif *notification) {
+/* For a program that execs nothing, and so keeps what the exec would have closed: its own listener, with which it could
+ * answer its own violations. The thread waits in the magic syscall; a useless fd takes the listener's number. */
+static int take_from_sandboxee(int listener, uint64_t id, int number) {
+  int useless = eventfd(0, EFD_CLOEXEC); /* a fresh one, or it would connect sandboxees */
+  if (useless < 0) {
+    return -1;
+  }
+  struct seccomp_notif_addfd addfd;
+  memset(&addfd, 0, sizeof(addfd));
+  addfd.id = id;
+  addfd.flags = SECCOMP_ADDFD_FLAG_SETFD;
+  addfd.srcfd = (uint32_t)useless;
+  addfd.newfd = (uint32_t)number;
+  addfd.newfd_flags = O_CLOEXEC;
+  int result = ioctl(listener, SECCOMP_IOCTL_NOTIF_ADDFD, &addfd);
+  int error = errno;
+  close(useless);
+  errno = error;
+  return result < 0 ? -1 : 0;
+}
+
+int listener_let_through(int listener, const struct seccomp_notif *notification, int number) {
   struct seccomp_notif_resp response;
   memset(&response, 0, sizeof(response));
   response.id = notification->id;
   if (notification->data.nr == SYS_execveat) {
     /* Safe although its arguments are in memory: what runs until then is our own code. */
     response.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
+  } else if (take_from_sandboxee(listener, notification->id, number) != 0) {
+    return -1;
   }
   return ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &response);
 }

@@ -22,7 +22,8 @@ bool listener_still_waits(int listener, uint64_t id);
  * sandboxMeHere. mode: enum sandwire_launch_mode. */
 bool listener_is_launch(int mode, const struct seccomp_notif *notification);
 
-/* Lets it happen (execveat) or answers it with 0 (the magic syscall). 0, or -1 with errno. */
-int listener_let_through(int listener, const struct seccomp_notif *notification);
+/* Lets it happen (execveat), or takes the listener, its number in the sandboxee, from it and answers with 0 (the magic
+ * syscall). 0, or -1 with errno. */
+int listener_let_through(int listener, const struct seccomp_notif *notification, int number);
 
 #endif

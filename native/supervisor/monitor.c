@@ -28,7 +28,7 @@ static void on_notification(struct watch *watch, uint32_t events) {
   if (!run->launched && run->end.kind == 0 && listener_is_launch(run->request->mode, &notification)) {
     run->launched = true;
     events_send_sandboxed(run->request->run, run->sandboxee.pid, sandbox_init(run->sandbox)); /* before it runs on, so that the host knows it first */
-    if (listener_let_through(watch->fd, &notification) != 0 && errno != ENOENT) {
+    if (listener_let_through(watch->fd, &notification, run->announced_listener) != 0 && errno != ENOENT) {
       run_fail_setup(run, SANDWIRE_STEP_LISTENER, errno, "answering the launch");
       run_advance(run);
     }

@@ -21,6 +21,9 @@
 #include "deadlines.h"
 #include "event_loop.h"
 #include "events.h"
+#include "fork_server.h"
+#include "forked.h"
+#include "guide.h"
 #include "launch.h"
 #include "monitor.h"
 #include "questions.h"
@@ -38,6 +41,14 @@ struct run *run_find(uint64_t number) {
     run = run->next;
   }
   return run;
+}
+
+bool run_watches(pid_t pid) {
+  const struct run *run = runs;
+  while (run != NULL && run->sandboxee.pid != pid) {
+    run = run->next;
+  }
+  return run != NULL;
 }
 
 /* --- ending ------------------------------------------------------------------------------------------------ */
@@ -102,6 +113,7 @@ static void forget(struct run *run) {
   deadline_clear(&run->walltime);
   event_loop_close(&run->rendezvous);
   event_loop_close(&run->listener);
+  forked_destroy(run->forked);
   setup_report_destroy(run->report);
   start_request_destroy(run->request);
   free(run);
@@ -138,8 +150,11 @@ static void enter(struct run *run) {
   pid_t self = getpid();
   pid_t pid = fork();
   if (pid == 0) {
-    launch_main(run->request, run->report, run->sandbox, pair[1],
-                run->cgroup == NULL ? -1 : cgroup_entrance(run->cgroup), self);
+    const int cgroup_fd = run->cgroup == NULL ? -1 : cgroup_entrance(run->cgroup);
+    if (run->request->mode == SANDWIRE_FORKED) {
+      guide_main(run->request, run->report, run->sandbox, pair[1], cgroup_fd, self);
+    }
+    launch_main(run->request, run->report, run->sandbox, pair[1], cgroup_fd, self);
   }
   int error = errno;
   close(pair[1]);
@@ -211,7 +226,22 @@ static void on_sandboxee_end(struct process *process, const siginfo_t *info, con
   run->end.usage = *usage;
   settle_exit(run, info);
   run_end(run, run->end.kind);
+  if (run->request->mode == SANDWIRE_FORKED) {
+    fork_servers_reap_orphans();
+  }
   run_advance(run);
+}
+
+bool run_watch_sandboxee(struct run *run, pid_t pid) {
+  if (!process_watch(&run->sandboxee, pid, on_sandboxee_end)) {
+    run_fail_setup(run, SANDWIRE_STEP_MEMORY, errno, "pidfd");
+    return false;
+  }
+  if (run->end.kind == 0 && run->request->mode != SANDWIRE_SANDBOXED_BEFORE_EXEC) {
+    /* Before exec there is nothing to say until the filter is in force, and every event wakes the host. */
+    events_send_started(run->request->run, pid, sandbox_init(run->sandbox));
+  }
+  return true;
 }
 
 static void on_enterer_end(struct process *process, const siginfo_t *info, const struct rusage *usage) {
@@ -222,18 +252,15 @@ static void on_enterer_end(struct process *process, const siginfo_t *info, const
     run_advance(run);
     return;
   }
-  start_request_close_fds(run->request); /* the sandboxee has its own */
   if (run->report->child_pid > 0) {
-    if (!process_watch(&run->sandboxee, run->report->child_pid, on_sandboxee_end)) {
-      run_fail_setup(run, SANDWIRE_STEP_MEMORY, errno, "pidfd");
-    } else if (run->end.kind == 0 && run->request->mode == SANDWIRE_SANDBOX_ME_HERE) {
-      /* Before exec there is nothing to say until the filter is in force, and every event wakes the host. */
-      events_send_started(run->request->run, run->sandboxee.pid, sandbox_init(run->sandbox));
-    }
+    run_watch_sandboxee(run, run->report->child_pid);
   }
   if (info->si_code != CLD_EXITED || info->si_status != 0) {
     run_fail_setup(run, SANDWIRE_STEP_FORK, 0, "the process that enters the sandbox was killed");
+  } else if (run->request->mode == SANDWIRE_FORKED && run->end.kind == 0) {
+    forked_await(run);
   }
+  start_request_close_fds(run->request); /* the sandboxee has its own */
   if (run->end.kind != 0) {
     process_kill(&run->sandboxee);
   }
@@ -316,6 +343,12 @@ void run_set_walltime(uint64_t number, uint64_t walltime_ms) {
 
 static void (*when_all_gone)(void);
 
+static void on_gone(void) {
+  if (sandboxes_alive() == 0 && fork_servers_alive() == 0) {
+    when_all_gone();
+  }
+}
+
 static void on_patience_ended(struct deadline *deadline) {
   (void)deadline;
   when_all_gone();
@@ -324,7 +357,8 @@ static void on_patience_ended(struct deadline *deadline) {
 void run_end_all(void (*gone)(void)) {
   static struct deadline patience;
   when_all_gone = gone;
-  sandboxes_when_gone(gone);
+  sandboxes_when_gone(on_gone);
+  fork_servers_end(on_gone);
   struct run *next;
   for (struct run *run = runs; run != NULL; run = next) {
     next = run->next;
@@ -332,7 +366,8 @@ void run_end_all(void (*gone)(void)) {
     run_advance(run);
   }
   sandboxes_close();
-  if (sandboxes_alive() == 0 || deadline_set(&patience, monotonic_now_ns() + 1000000000u, on_patience_ended) != 0) {
+  on_gone();
+  if (deadline_set(&patience, monotonic_now_ns() + 1000000000u, on_patience_ended) != 0) {
     gone();
   }
 }

@@ -25,6 +25,7 @@ struct run {
   struct process enterer, sandboxee;
   struct watch rendezvous, listener;
   struct deadline walltime;
+  struct forked *forked;    /* of a sandboxee that another process forks, until it is there */
   int announced_listener;   /* its number in the sandboxee; -1: not announced */
   bool entered;             /* an enterer was forked into the sandbox */
   bool rendezvous_closed;   /* the filter is in force */
@@ -45,6 +46,10 @@ void run_end(struct run *run, int kind);
 
 /* Ends it as failed in this step; detail is the object it failed on. */
 void run_fail_setup(struct run *run, int step, int error, const char *detail);
+
+/* The sandboxee is there, a child of ours; watches it, and tells the host. False: that cannot be done, the run has
+ * failed. */
+bool run_watch_sandboxee(struct run *run, pid_t pid);
 
 /* Does whatever the state allows next. Called after every event; may free the run. */
 void run_advance(struct run *run);

@@ -196,7 +196,8 @@ static const char *parse(struct start_request *request, const uint8_t *bytes, si
       return reason;
     }
   }
-  if (request->mode != SANDWIRE_SANDBOXED_BEFORE_EXEC && request->mode != SANDWIRE_SANDBOX_ME_HERE) {
+  if (request->mode != SANDWIRE_SANDBOXED_BEFORE_EXEC && request->mode != SANDWIRE_SANDBOX_ME_HERE &&
+      request->mode != SANDWIRE_FORK_SERVER && request->mode != SANDWIRE_FORKED) {
     return "an unknown launch mode";
   }
   if ((request->mode == SANDWIRE_SANDBOXED_BEFORE_EXEC || request->asks_host) && request->policy_count == 0) {
@@ -206,7 +207,9 @@ static const char *parse(struct start_request *request, const uint8_t *bytes, si
     request->fds[i] = -1;
     request->sorted_targets[request->sorted_count++] = request->targets[i];
   }
-  request->sorted_targets[request->sorted_count++] = SANDWIRE_RENDEZVOUS_FD;
+  if (request->mode != SANDWIRE_FORK_SERVER) {
+    request->sorted_targets[request->sorted_count++] = SANDWIRE_RENDEZVOUS_FD;
+  }
   for (int fd = 0; fd <= 2; fd++) {
     bool given = false;
     for (size_t i = 1; i < request->fd_count; i++) {

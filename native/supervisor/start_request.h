@@ -38,12 +38,12 @@ struct start_request {
   struct limit_request limits[LIMIT_KINDS]; /* in the order of start_request_limits */
   struct cgroup_limits cgroup;
   uint64_t walltime_ms;
-  /* fds[0] is the program; fds[i] for i ≥ 1 becomes targets[i] in the sandboxee. -1 until received. */
+  /* fds[0] is the program, or for FORKED the set-up socket; fds[i] for i ≥ 1 becomes targets[i] in the sandboxee. -1 until received. */
   int *fds;
   int *targets;
   size_t fd_count;
   size_t fds_received;
-  int *sorted_targets; /* targets[1…], 1021 and 1022 with them, ascending: what close_range leaves open */
+  int *sorted_targets; /* all of targets, and 1021 where a rendezvous socket comes, ascending: what close_range leaves open */
   size_t sorted_count;
 };
 

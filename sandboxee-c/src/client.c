@@ -114,6 +114,8 @@ static int take_rendezvous(struct sandwire_client *client) {
   return 0;
 }
 
+void sandwire_client_note_rendezvous(void) { process_rendezvous_fd = SANDWIRE_RENDEZVOUS_FD; }
+
 void sandwire_client_note_sandboxed(struct sandwire_client *client) {
   client->rendezvous_fd = process_rendezvous_fd = -1;
   process_is_sandboxed = true;

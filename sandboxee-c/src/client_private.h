@@ -27,6 +27,12 @@ const struct sandwire_mapped_fd *sandwire_client_find(const struct sandwire_clie
 /* 0, EINVAL for a name twice, or ENOMEM. */
 int sandwire_client_add(struct sandwire_client *client, const char *name, size_t size, int fd, bool is_fixed);
 
+/* What sandwire's own ends say as their version. */
+extern const char sandwire_own_version[];
+
+/* The host has put a rendezvous socket on SANDWIRE_RENDEZVOUS_FD of this process, without an environment to say so. */
+void sandwire_client_note_rendezvous(void);
+
 /* A process takes its policy once, through whichever client. */
 void sandwire_client_note_sandboxed(struct sandwire_client *client);
 bool sandwire_client_is_process_sandboxed(void);

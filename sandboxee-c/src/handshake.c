@@ -21,7 +21,7 @@ enum { MAX_MAPPINGS = 1024, MAX_VERSION_SIZE = 128, IDENTITY_SIZE = 64, ANY_NUMB
 #define TEXT_OF(number) #number
 #define VERSION_TEXT(number) "V" TEXT_OF(number)
 static const char plain_version[] = VERSION_TEXT(SANDWIRE_VERSION);
-static const char own_version[] = SANDWIRE_VERSION_IDENTITY VERSION_TEXT(SANDWIRE_VERSION);
+const char sandwire_own_version[] = SANDWIRE_VERSION_IDENTITY VERSION_TEXT(SANDWIRE_VERSION);
 
 /* The policy on its way from the host to the kernel; on the stack, so that nothing is to be freed afterwards.
  */
@@ -169,7 +169,7 @@ static long parse_version(const char *text, size_t size) {
 /* *version becomes 0 if the host sends none, as before there were versions. */
 static enum sandwire_error exchange_versions(struct sandwire_client *client, long *version) {
   struct sandwire_comms *comms = client->comms;
-  const char *own = client->rendezvous_fd >= 0 ? own_version : plain_version;
+  const char *own = client->rendezvous_fd >= 0 ? sandwire_own_version : plain_version;
   enum sandwire_error error = sandwire_comms_send_tlv(comms, SANDWIRE_TAG_VERSION, own, strlen(own));
   uint32_t tag = 0;
   if (error == SANDWIRE_OK) {

@@ -5,16 +5,21 @@
 #include <limits.h>
 #include <linux/capability.h>
 #include <linux/keyctl.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+/* The same on all architectures; many systems' headers are older than the kernels they run on. */
+enum { SYSCALL_LANDLOCK_RESTRICT_SELF = 446 };
+
 int sandwire_leave_session(void) {
-  if (setsid() < 0) {
-    return -1;
-  }
+  return setsid() < 0 ? -1 : sandwire_leave_keyring();
+}
+
+int sandwire_leave_keyring(void) {
   /* ENOSYS: the kernel has no keyrings at all, or the container around us hides them. EDQUOT: this user's keys
    * are used up; then the old session keyring must go another way, so it is an error. */
   if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 && errno != ENOSYS && errno != EPERM) {
@@ -52,7 +57,7 @@ int sandwire_become_inside_user(bool drop_groups) {
   return prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
 }
 
-int sandwire_drop_capabilities(int keep) {
+int sandwire_drop_bounding_set(void) {
   for (int capability = 0; capability < 64; capability++) {
     if (prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) != 0) {
       if (errno == EINVAL) {
@@ -61,6 +66,10 @@ int sandwire_drop_capabilities(int keep) {
       return -1;
     }
   }
+  return 0;
+}
+
+int sandwire_clear_capabilities(int keep) {
   if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) != 0 && errno != EINVAL) {
     return -1;
   }
@@ -71,6 +80,31 @@ int sandwire_drop_capabilities(int keep) {
     data[keep / 32].permitted = 1u << (keep % 32);
   }
   return (int)syscall(SYS_capset, &header, data);
+}
+
+int sandwire_drop_capabilities(int keep) {
+  return sandwire_drop_bounding_set() != 0 ? -1 : sandwire_clear_capabilities(keep);
+}
+
+int sandwire_become_unprivileged(bool drop_groups, int landlock_rules, enum sandwire_setup_step *step) {
+  *step = SANDWIRE_STEP_IDENTITY;
+  if (sandwire_become_inside_user(drop_groups) != 0) {
+    return -1;
+  }
+  *step = SANDWIRE_STEP_PRIVILEGES;
+  if (sandwire_drop_capabilities(-1) != 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
+    return -1;
+  }
+  *step = SANDWIRE_STEP_LANDLOCK;
+  if (landlock_rules >= 0 &&
+      (syscall(SYSCALL_LANDLOCK_RESTRICT_SELF, landlock_rules, 0) != 0 || close(landlock_rules) != 0)) {
+    return -1;
+  }
+  return 0;
+}
+
+int sandwire_join_cgroup(int procs_fd) {
+  return write(procs_fd, "0", 1) == 1 && unshare(CLONE_NEWCGROUP) == 0 ? 0 : -1;
 }
 
 int sandwire_close_all_fds_but(const int *keep, size_t count) {

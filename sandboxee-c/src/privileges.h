@@ -7,11 +7,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "sandwire/wire.generated.h"
+
 /* The uid and gid of a sandboxee inside its user namespace. */
 enum { SANDWIRE_INSIDE_ID = 1000 };
 
 /* A session and a session keyring of its own: no controlling terminal, no process group, no keys of the host's. */
 int sandwire_leave_session(void);
+
+/* The keyring alone. */
+int sandwire_leave_keyring(void);
 
 /* Default signal dispositions and an empty signal mask, as execve(2) keeps what is ignored or blocked. */
 int sandwire_reset_signals(void);
@@ -20,9 +25,24 @@ int sandwire_reset_signals(void);
  * allows where the gid map was written with privilege (user_namespaces(7), setgroups). */
 int sandwire_become_inside_user(bool drop_groups);
 
-/* Empties the bounding, ambient, inheritable, effective and permitted sets. keep: one capability that stays
- * permitted (not effective), or -1. */
+/* Empties the bounding set, which only CAP_SETPCAP may do. */
+int sandwire_drop_bounding_set(void);
+
+/* Empties the ambient, inheritable, effective and permitted sets, which everybody may do. keep: one capability that
+ * stays permitted (not effective), or -1. */
+int sandwire_clear_capabilities(int keep);
+
+/* Both. */
 int sandwire_drop_capabilities(int keep);
+
+/* The last steps into a sandbox, for whoever has joined its namespaces and has all capabilities in them: becomes the
+ * inside user, drops every capability, forbids new privileges and puts Landlock rules in force, which are closed
+ * (landlock_rules < 0: none). *step is the one that failed. */
+int sandwire_become_unprivileged(bool drop_groups, int landlock_rules, enum sandwire_setup_step *step);
+
+/* Enters a cgroup by its cgroup.procs, opened for writing by whoever may, and makes it the top of all that can be seen of
+ * cgroups. */
+int sandwire_join_cgroup(int procs_fd);
 
 /* Closes every fd but the count ascending ones in keep. */
 int sandwire_close_all_fds_but(const int *keep, size_t count);

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import {
   Executor,
   type ExecutorOptions,
+  type ForkServer,
   type Policy,
   PolicyBuilder,
   type Result,
@@ -82,4 +83,20 @@ export async function eventually(what: string, condition: () => boolean, limitMs
     if (performance.now() > deadline) throw new Error(`still not so after ${limitMs} ms: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
+}
+
+/** A fork server whose children do what the sandboxee they are named does; see test/sandboxees/behave.c. */
+export function startForkServer(options: ExecutorOptions = {}): Promise<ForkServer> {
+  return sandboxee('behave', ['fork'], options).startForkServer();
+}
+
+/** Sends a sandboxee of behave.c its command line. */
+export async function tellBehaviour(
+  sandbox: Sandbox2,
+  name: string,
+  args: readonly string[] = [],
+): Promise<void> {
+  await sandbox.comms.sendBytes(
+    new TextEncoder().encode([name, ...args].map((word) => `${word}\0`).join('')),
+  );
 }

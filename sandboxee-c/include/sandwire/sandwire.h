@@ -6,6 +6,7 @@
 #include "sandwire/client.h"
 #include "sandwire/comms.h"
 #include "sandwire/error.h"
+#include "sandwire/forking_client.h"
 #include "sandwire/listener.h"
 
 #endif

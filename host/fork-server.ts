@@ -1,0 +1,302 @@
+// The third way to start a sandboxee: a program of one's own that prepares itself once and forks on request.
+import { closeSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { CommsError, encodeMessage } from '../protocol/index.js';
+import { ForkMode, ForkMonitor, ForkNetwork, LaunchMode } from '../protocol/messages.generated.js';
+import { Tag, WireFd, WireName } from '../protocol/wire.generated.js';
+import { deferred } from './deferred.js';
+import { resultOfEnd } from './ending.js';
+import type { Executor } from './executor.js';
+import { closeAll, openNull, placeFds } from './launch-fds.js';
+import { checkWalltime } from './limits.js';
+import { openProgram } from './program.js';
+import { ReasonCode, Result } from './result.js';
+import { connectStdio } from './stdio.js';
+import { nextRunNumber, type Supervisor, supervisor } from './supervisor.js';
+
+export interface ForkServerOptions {
+  /**
+   * Milliseconds a request for a child may wait for the fork server's answer, its own start-up included; 0: no limit.
+   * Default: 60000.
+   */
+  readonly replyTimeoutMs?: number;
+}
+
+/** The answer to a request for a child. */
+export type ForkAnswer =
+  | { readonly kind: 'child'; readonly setupFd: number }
+  | { readonly kind: 'failure'; readonly message: string }
+  /** The run's own time was over, or it was killed, before there was an answer. */
+  | { readonly kind: 'expired' }
+  | { readonly kind: 'killed' };
+
+/** CLONE_UNTRACED, which is how a sandbox2 host marks its requests (clone(2)); it asks for nothing. */
+const requestMark = 0x00800000;
+const answerLimit = 4096;
+/** How long a fork server may take to end by itself when its channel is closed. */
+const graceMs = 1000;
+
+const encodedRequest = () =>
+  encodeMessage('ForkRequest', {
+    mode: ForkMode.FORK,
+    cloneFlags: requestMark,
+    monitorType: ForkMonitor.FORK_MONITOR_UNOTIFY,
+    netnsMode: ForkNetwork.FORK_NETWORK_NONE,
+    sandwireEntrance: true,
+  });
+
+/** 0: never. A timer of Node's holds no more than 2^31-1 ms. */
+function timer(milliseconds: number): { readonly due: Promise<void>; readonly clear: () => void } {
+  if (milliseconds === 0) return { due: new Promise(() => {}), clear: () => {} };
+  const { promise, resolve } = deferred<void>();
+  const timeout = setTimeout(resolve, Math.min(milliseconds, 2 ** 31 - 1));
+  return { due: promise, clear: () => clearTimeout(timeout) };
+}
+
+/**
+ * A fork server at work. `new Executor(forkServer)` starts sandboxees that are its children. It is ended by kill() or
+ * by disposing of it; sandboxees it has forked go on.
+ */
+export class ForkServer {
+  readonly path: string;
+  readonly #executor: Executor;
+  readonly #replyTimeoutMs: number;
+  readonly #run = nextRunNumber();
+  readonly #result = deferred<Result>();
+  /** Requests not answered yet, in their order, which is that of the answers. */
+  readonly #requests: ((answer: ForkAnswer) => void)[] = [];
+  #supervisor: Supervisor | undefined;
+  #final: Result | undefined;
+  #broken: string | undefined;
+  #reading = false;
+  #pid = -1;
+
+  private constructor(executor: Executor, replyTimeoutMs: number) {
+    this.path = executor.path;
+    this.#executor = executor;
+    this.#replyTimeoutMs = replyTimeoutMs;
+  }
+
+  /** Called by Executor.startForkServer(). */
+  static async start(executor: Executor, options: ForkServerOptions): Promise<ForkServer> {
+    const { replyTimeoutMs = 60_000 } = options;
+    checkWalltime('Executor.startForkServer: replyTimeoutMs', replyTimeoutMs);
+    const server = new ForkServer(executor, replyTimeoutMs);
+    await server.#start();
+    return server;
+  }
+
+  /** Process id, as the host sees it; -1 if it could not be started. */
+  get pid(): number {
+    return this.#pid;
+  }
+
+  /** Whether it has ended, and can fork no more. */
+  get isTerminated(): boolean {
+    return this.#final !== undefined;
+  }
+
+  /** How it ended, when it has; again and again if asked. */
+  awaitResult(): Promise<Result> {
+    return this.#result.promise;
+  }
+
+  /** Kills it. Sandboxees it has forked go on. */
+  kill(): void {
+    if (this.#final === undefined) this.#supervisor?.kill(this.#run);
+  }
+
+  /** Closes its channel, at which it ends by itself, or else kills it, and waits for its end. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#executor.ipc.close();
+    this.#break('the fork server has been disposed of');
+    const grace = timer(graceMs);
+    await Promise.race([this.#result.promise, grace.due]);
+    grace.clear();
+    this.kill();
+    await this.#result.promise;
+  }
+
+  /**
+   * Asks for a child. Called by Sandbox2; never rejects. The fd of its set-up socket is the caller's.
+   *
+   * @param limitMs after that the answer is "expired"; 0: no limit
+   * @param killed when it resolves the answer is "killed"
+   */
+  async requestChild(limitMs: number, killed: Promise<void>): Promise<ForkAnswer> {
+    if (this.#broken !== undefined || this.#final !== undefined) return this.#failure();
+    const answer = deferred<ForkAnswer>();
+    this.#requests.push(answer.resolve);
+    const { comms } = this.#executor.ipc;
+    comms.sendProtobufBytes(encodedRequest()).catch((error: Error) => this.#break(error.message));
+    void this.#read();
+    const limit = timer(limitMs);
+    const patience = timer(this.#replyTimeoutMs);
+    const first = await Promise.race<ForkAnswer>([
+      answer.promise,
+      limit.due.then(() => ({ kind: 'expired' })),
+      patience.due.then(() => ({
+        kind: 'failure',
+        message: `the fork server ${this.path} has not answered within ${this.#replyTimeoutMs} ms`,
+      })),
+      killed.then(() => ({ kind: 'killed' })),
+    ]);
+    limit.clear();
+    patience.clear();
+    // It will be answered all the same; that child, whose socket then closes, ends.
+    void answer.promise.then((late) => {
+      if (late !== first && late.kind === 'child') closeSync(late.setupFd);
+    });
+    return first;
+  }
+
+  async #start(): Promise<void> {
+    const executor = this.#executor;
+    connectStdio(executor.stdio, executor.ipc);
+    executor.ipc.comms.payloadLimit = answerLimit;
+    const opened = openProgram(executor.path);
+    if (!opened.ok) {
+      executor.ipc.close();
+      this.#finish(
+        new Result({
+          finalStatus: 'SETUP_ERROR',
+          reasonCode: ReasonCode.FAILED_SUBPROCESS,
+          message: opened.message,
+        }),
+      );
+      return;
+    }
+    const { commsFd, mappings } = executor.ipc.handOver();
+    const { placed, nullTargets } = placeFds(mappings, true);
+    const fds = [opened.program.fd, commsFd, ...openNull(nullTargets.length), ...placed.map(({ fd }) => fd)];
+    const bytes = (text: string) => new TextEncoder().encode(text);
+    const envs = Object.entries(executor.envs).map(([name, value]) => bytes(`${name}=${value}`));
+    const named = placed.filter(({ name }) => name !== '');
+    if (named.length > 0) {
+      const list = named.map(({ name, remoteFd }) => `${name},${remoteFd}`).join(',');
+      envs.push(bytes(`${WireName.FD_MAPPINGS_ENV}=${list}`));
+    }
+    const context = {
+      interpreter: opened.program.interpreter,
+      program: resolve(executor.path),
+      asRoot: process.geteuid?.() === 0,
+    };
+    const started = deferred<void>();
+    try {
+      this.#supervisor = supervisor();
+      this.#supervisor.start(
+        this.#run,
+        {
+          run: this.#run,
+          mode: LaunchMode.FORK_SERVER,
+          args: executor.args.map(bytes),
+          envs,
+          cwd: bytes(executor.cwd),
+          walltimeMs: BigInt(executor.limits.walltimeMs),
+          program: bytes(executor.path),
+          fdTargets: [WireFd.COMMS_FD, ...nullTargets, ...placed.map(({ remoteFd }) => remoteFd)],
+        },
+        fds,
+        {
+          started: (event) => {
+            this.#pid = event.pid ?? -1;
+            started.resolve();
+          },
+          sandboxed: () => {},
+          asked: () => {},
+          ended: (event) => {
+            this.#finish(
+              resultOfEnd(event, {
+                context,
+                limits: {},
+                cgroup: {},
+                handshakeFailure: undefined,
+                syscallTimeoutMs: 0,
+                syscallFailure: undefined,
+                awaitsHandshake: false,
+              }),
+            );
+          },
+          refused: (reason) => this.#finishInternally(`the supervisor refused the request: ${reason}`),
+          lost: (reason) =>
+            this.#finishInternally(`the supervisor died, and the fork server with it (${reason})`),
+        },
+      );
+      await this.#supervisor.flush();
+    } finally {
+      closeAll(fds);
+    }
+    await Promise.race([started.promise, this.#result.promise]);
+  }
+
+  /** Reads answers as long as any is due, so that an idle fork server does not keep the host alive. */
+  async #read(): Promise<void> {
+    if (this.#reading) return;
+    this.#reading = true;
+    try {
+      while (this.#requests.length > 0) {
+        const answer = await this.#readAnswer();
+        this.#requests.shift()?.(answer);
+      }
+    } catch (error) {
+      this.#break(error instanceof Error ? error.message : String(error));
+      this.kill(); // what it says makes no sense any more, or it is about to end anyway
+    } finally {
+      this.#reading = false;
+    }
+  }
+
+  async #readAnswer(): Promise<ForkAnswer> {
+    const { comms } = this.#executor.ipc;
+    const isOurs = (await comms.peekTag()) === Tag.Version;
+    if (isOurs) {
+      const version = await comms.recvVersion();
+      if (!version.startsWith(WireName.VERSION_IDENTITY)) {
+        throw new CommsError('INVALID_VALUE', `the version ${JSON.stringify(version)} is not sandwire’s`, {
+          operation: 'fork request',
+          peer: 'the fork server',
+        });
+      }
+    }
+    const setupFd = await comms.recvFd();
+    if (isOurs) return { kind: 'child', setupFd };
+    closeSync(setupFd);
+    return {
+      kind: 'failure',
+      message:
+        'the fork server speaks sandbox2’s protocol only, whose children cannot be led into a sandbox of sandwire’s; ' +
+        'link it with libsandwire',
+    };
+  }
+
+  /** No more children come of it, for this reason, unless its end tells a better one. */
+  #break(reason: string): void {
+    this.#broken ??= reason;
+    for (const answer of this.#requests.splice(0)) void this.#failure().then(answer);
+  }
+
+  async #failure(reason = this.#broken ?? 'it has ended'): Promise<ForkAnswer> {
+    if (this.#broken !== undefined && this.#final === undefined) {
+      // A closed channel is mostly the first sign of its death, of which the supervisor tells at once.
+      const patience = timer(graceMs);
+      await Promise.race([this.#result.promise, patience.due]);
+      patience.clear();
+    }
+    const end = this.#final === undefined ? reason : `it has ended: ${this.#final}`;
+    return { kind: 'failure', message: `no child of the fork server ${this.path}: ${end}` };
+  }
+
+  #finishInternally(message: string): void {
+    this.#finish(
+      new Result({ finalStatus: 'INTERNAL_ERROR', reasonCode: ReasonCode.FAILED_MONITOR, message }),
+    );
+  }
+
+  #finish(result: Result): void {
+    if (this.#final !== undefined) return;
+    this.#final = result;
+    this.#result.resolve(result);
+    this.#break('it has ended');
+    this.#executor.ipc.close();
+  }
+}

@@ -1,0 +1,33 @@
+// Which fds a launch takes along, and where they go.
+import { closeSync, constants, openSync } from 'node:fs';
+import type { FdMapping } from './ipc.js';
+
+/** Closes them and forgets them, so that a second call does nothing. */
+export function closeAll(fds: number[]): void {
+  for (const fd of fds.splice(0)) closeSync(fd);
+}
+
+/** So many fds of /dev/null. */
+export function openNull(count: number): number[] {
+  return Array.from({ length: count }, () => openSync('/dev/null', constants.O_RDWR));
+}
+
+/**
+ * Decides which fd gets which number at the launch, and which travel in the handshake instead. Standard input,
+ * output and error are /dev/null unless mapped: nothing of the host's comes along by itself.
+ */
+export function placeFds(mappings: readonly FdMapping[], sandboxBeforeExec: boolean) {
+  const atLaunch = mappings.filter(
+    (mapping) => sandboxBeforeExec || (mapping.remoteFd >= 0 && mapping.name === ''),
+  );
+  const byHandshake = mappings.filter((mapping) => !atLaunch.includes(mapping));
+  const taken = new Set(atLaunch.map((mapping) => mapping.remoteFd));
+  let free = 3;
+  const placed = atLaunch.map((mapping) => {
+    if (mapping.remoteFd >= 0) return mapping;
+    while (taken.has(free)) free++;
+    taken.add(free);
+    return { ...mapping, remoteFd: free };
+  });
+  return { placed, byHandshake, nullTargets: [0, 1, 2].filter((fd) => !taken.has(fd)) };
+}

@@ -1,0 +1,24 @@
+/* What a child of the supervisor gets of its request before it becomes a program: fds in their places, limits, the
+ * rules of its fence. */
+#ifndef SUPERVISOR_ARRANGE_H
+#define SUPERVISOR_ARRANGE_H
+
+#include <sys/types.h>
+
+#include "sandbox_description.h"
+#include "setup_report.h"
+#include "start_request.h"
+
+/* In the child: puts every fd in its place and closes the rest. rendezvous_fd -1: none. A failure ends the child. */
+void arrange_fds(const struct start_request *request, int rendezvous_fd, struct setup_report *report);
+
+/* Sets the limits of a process, 0: the calling one. 0, or -1 with errno and *name, the limit in words. */
+int arrange_limits(const struct start_request *request, pid_t pid, const char **name);
+
+/* In the sandbox, as long as nothing keeps the child from opening what the rules are about: limits, or another user's
+ * directories. fds: those of the request from its second on, in their places by now or not. Returns an fd or
+ * LANDLOCK_NOT_NEEDED. A failure ends the child. */
+int arrange_fence(const struct start_request *request, const struct sandbox_description *description, int program,
+                  const int *fds, struct setup_report *report);
+
+#endif

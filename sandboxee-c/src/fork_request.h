@@ -1,0 +1,26 @@
+/* Requests for children, as they come to a fork server, and the first answer: an end of the set-up socket. */
+#ifndef SANDWIRE_FORK_REQUEST_H
+#define SANDWIRE_FORK_REQUEST_H
+
+#include <stdbool.h>
+
+#include "sandwire/comms.h"
+
+struct sandwire_fork_request {
+  bool from_sandwire; /* the host leads the child into a sandbox; otherwise it is sandbox2's own */
+  bool can_be_met;    /* by this library */
+};
+
+/* Waits for one on comms. */
+enum sandwire_error sandwire_fork_request_receive(struct sandwire_comms *comms, struct sandwire_fork_request *request);
+
+/* Makes the set-up socket and sends the host its end. *setup is the child's, on a fresh fd above all that a host can
+ * map. */
+enum sandwire_error sandwire_fork_request_answer(struct sandwire_comms *comms,
+                                                 const struct sandwire_fork_request *request,
+                                                 struct sandwire_comms **setup);
+
+/* Tells on the set-up socket that there will be no child. Best effort: the end of the socket says as much. */
+void sandwire_fork_request_fail(struct sandwire_comms *setup, int step, int error, const char *detail);
+
+#endif
