@@ -240,7 +240,8 @@ export class ForkServer {
       }
     } catch (error) {
       this.#break(error instanceof Error ? error.message : String(error));
-      this.kill(); // what it says makes no sense any more, or it is about to end anyway
+      // What it says makes no sense any more. A closed channel is mostly its end, which is to be told as it was.
+      if (!(error instanceof CommsError && error.code === 'CLOSED')) this.kill();
     } finally {
       this.#reading = false;
     }

@@ -57,6 +57,8 @@ function childrenOf(pid: number): string[] {
 test('children return what they are told to, one after the other', async () => {
   await using server = await startForkServer();
   assert.ok(isAlive(server.pid));
+  await (await forked(server, 'exit_with')).sandbox.awaitResult(); // it has started up by then
+  await eventually('the fork server has its four fds', () => fdsOf(server.pid).length === 4);
   const before = fdsOf(server.pid);
   for (let code = 0; code < 10; code++) {
     const { sandbox } = await forked(server, 'exit_with', [String(code)]);

@@ -1,5 +1,5 @@
 // Programs that sandbox themselves, and programs that should and do something else.
-import { readdirSync } from 'node:fs';
+import { readdirSync, readlinkSync } from 'node:fs';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Executor, Sandbox2 } from '../../host/index.js';
@@ -27,6 +27,18 @@ test('a sandboxee sandboxed before exec talks on the same fd', async () => {
   assert.is(await sandbox.comms.recvString(), 'a\0é');
   sandbox.comms.close();
   assert.is(String(await sandbox.awaitResult({ timeoutMs: 5000 })), 'OK - Exit code: 0');
+});
+
+test('a sandboxee does not keep its own seccomp listener', async () => {
+  await using sandbox = new Sandbox2(meHere(sandboxee('echo', ['me-here'])), lenientPolicy());
+  assert.ok(await sandbox.runAsync());
+  const open = readdirSync(`/proc/${sandbox.pid}/fd`).map((fd) =>
+    readlinkSync(`/proc/${sandbox.pid}/fd/${fd}`),
+  );
+  assert.not.ok(
+    open.some((target) => target.includes('seccomp')),
+    open.join(' '),
+  );
 });
 
 async function outcomeOf(how: string, walltimeMs = 10_000): Promise<string> {

@@ -56,6 +56,10 @@ int main(int argc, char **argv) {
   if (sandwire_comms_recv_bytes(comms, words, sizeof words, &size) != SANDWIRE_OK) {
     return 118;
   }
+  /* What the host sends next is for the behaviour, whose comms must not find it read ahead by these. */
+  if (sandwire_comms_send_barrier(comms) != SANDWIRE_OK) {
+    return 118;
+  }
   int count = 0;
   for (char *word = words; word < words + size && count < MAX_WORDS; word += strlen(word) + 1) {
     line[count++] = word;

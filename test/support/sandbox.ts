@@ -90,13 +90,13 @@ export function startForkServer(options: ExecutorOptions = {}): Promise<ForkServ
   return sandboxee('behave', ['fork'], options).startForkServer();
 }
 
-/** Sends a sandboxee of behave.c its command line. */
+/** Sends a sandboxee of behave.c its command line, and waits until it has it. */
 export async function tellBehaviour(
   sandbox: Sandbox2,
   name: string,
   args: readonly string[] = [],
 ): Promise<void> {
-  await sandbox.comms.sendBytes(
-    new TextEncoder().encode([name, ...args].map((word) => `${word}\0`).join('')),
-  );
+  const line = [name, ...args].map((word) => `${word}\0`).join('');
+  await sandbox.comms.sendBytes(new TextEncoder().encode(line));
+  await sandbox.comms.recvBarrier();
 }
