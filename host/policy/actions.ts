@@ -73,7 +73,7 @@ export function normalReturn(value: number): number {
   }
 }
 
-/** What a program's value means. KILL_* only comes from arithmetic of the caller's own BPF. */
+/** What a program's value means. */
 export function actionOf(value: number): Action {
   const data = value & 0xffff;
   switch ((value & 0xffff0000) >>> 0) {

@@ -2,7 +2,7 @@
 // BPF. An order a user can predict: preamble, the policy's rules as they were called, presets' defaults, default action.
 import { type Action, normalReturn, returnValue } from './actions.js';
 import { Graph, type Node } from './bpf/graph.js';
-import { DataOffset, type Instruction, maxInstructions, Opcode } from './bpf/instructions.js';
+import { DataOffset, type Instruction, maxInstructions, Opcode, readsX } from './bpf/instructions.js';
 import { run } from './bpf/interpreter.js';
 import { layOut, reachable } from './bpf/layout.js';
 import { compileCondition } from './compile-condition.js';
@@ -10,7 +10,7 @@ import { always, holds } from './conditions.js';
 import { PolicyError } from './errors.js';
 import { answeredWithEnosys, magicRules, magicSyscall, preamble } from './preamble.js';
 import type { Rule, Rules } from './rules.js';
-import { type Arch, auditArch, foreignFrom, syscallName, syscallNumber } from './syscalls.js';
+import { type Arch, auditArch, foreignNumbers, isForeign, syscallName, syscallNumber } from './syscalls.js';
 import { type DangerousToken, guardedSyscalls, guardOf } from './tokens.js';
 
 export interface Filter {
@@ -59,9 +59,7 @@ export function decide(
   args: readonly bigint[],
   words: Uint32Array,
 ): { rule: Rule; value: number } {
-  const foreign = foreignFrom[filter.arch];
-  if (foreign !== undefined && number >= foreign)
-    return { rule: foreignRule, value: returnValue({ kind: 'violation' }) };
+  if (isForeign(number, filter.arch)) return { rule: foreignRule, value: returnValue({ kind: 'violation' }) };
   for (const rule of rulesFor(filter, number)) {
     if (rule.body.kind === 'when') {
       if (holds(rule.body.condition, args)) return { rule, value: returnValue(rule.body.action) };
@@ -90,8 +88,10 @@ function compileRules(graph: Graph, rules: readonly Rule[]): Node {
     if (body.kind === 'when') {
       return compileCondition(graph, body.condition, graph.return(returnValue(body.action)), afterwards);
     }
-    // A piece finds the syscall's number in A.
-    return graph.step(Opcode.LOAD, DataOffset.nr, graph.program(body.program, afterwards, normalReturn));
+    // A piece finds the syscall's number in A, and nothing in X of what another piece has left there.
+    const piece = graph.program(body.program, afterwards, normalReturn);
+    const withX = body.program.some(readsX) ? graph.step(Opcode.LOAD_X_IMMEDIATE, 0, piece) : piece;
+    return graph.step(Opcode.LOAD, DataOffset.nr, withX);
   }, nowhere);
 }
 
@@ -101,23 +101,21 @@ interface Interval {
 }
 
 /** The numbers as intervals that lead to the same node; the first begins at 0. */
-function intervalsOf(
-  blocks: ReadonlyMap<number, Node>,
-  otherwise: Node,
-  foreign: Node | undefined,
-  from = 0,
-) {
+function intervalsOf(blocks: ReadonlyMap<number, Node>, otherwise: Node, foreign: Node, arch: Arch) {
   const intervals: Interval[] = [];
   const add = (start: number, node: Node) => {
     if (intervals.at(-1)?.from === start) intervals.pop();
     if (intervals.at(-1)?.node !== node) intervals.push({ from: start, node });
   };
+  const pieces = [
+    ...[...blocks].map(([number, node]) => ({ first: number, last: number, node })),
+    ...foreignNumbers[arch].map(([first, last]) => ({ first, last, node: foreign })),
+  ];
   add(0, otherwise);
-  for (const [number, node] of [...blocks].sort(([a], [b]) => a - b)) {
-    add(number, node);
-    add(number + 1, otherwise);
+  for (const { first, last, node } of pieces.sort((one, other) => one.first - other.first)) {
+    add(first, node);
+    if (last < 0xffffffff) add(last + 1, otherwise);
   }
-  if (foreign !== undefined) add(from, foreign);
   return intervals;
 }
 
@@ -156,10 +154,9 @@ export function compile(filter: Filter): readonly Instruction[] {
   const graph = new Graph();
   const violation = graph.return(returnValue({ kind: 'violation' }));
   const blocks = new Map<number, Node>();
-  const foreign = foreignFrom[filter.arch];
   for (const number of numbersOf(filter)) blocks.set(number, compileRules(graph, rulesFor(filter, number)));
   const otherwise = graph.return(returnValue(filter.defaultAction));
-  const intervals = intervalsOf(blocks, otherwise, foreign === undefined ? undefined : violation, foreign);
+  const intervals = intervalsOf(blocks, otherwise, violation, filter.arch);
   const tree = graph.step(Opcode.LOAD, DataOffset.nr, searchTree(graph, intervals, 0, intervals.length - 1));
   const root = graph.step(
     Opcode.LOAD,

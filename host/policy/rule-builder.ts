@@ -2,14 +2,13 @@
 import { errnoNumber, type Action as RuleAction } from './actions.js';
 import { type ArgumentOf, argumentsOf } from './arguments.js';
 import { assemble } from './bpf/assembler.js';
-import { checkProgram } from './bpf/interpreter.js';
 import type { Bpf } from './bpf/macros.js';
 import { always, type Condition, isCondition, maxComparisons, sizeOf } from './conditions.js';
 import { PolicyError } from './errors.js';
 import type { Filter } from './filter.js';
 import { type Preset, prepare } from './presets/index.js';
-import { type AddOptions, allowAll, checkGuard, type Rule, Rules } from './rules.js';
-import { type Arch, isSyscallName, nativeArch, syscallName, syscallNumber } from './syscalls.js';
+import { type AddOptions, allowAll, checkGuard, checkPiece, type Rule, Rules } from './rules.js';
+import { type Arch, isForeign, isSyscallName, nativeArch, syscallName, syscallNumber } from './syscalls.js';
 import { type DangerousToken, isDangerousToken } from './tokens.js';
 
 /** By name, or by its number on the policy's architecture. */
@@ -221,7 +220,12 @@ export class RuleBuilder {
   /** The number of a syscall; undefined for one that only other architectures have. */
   #numberOf(method: string, syscall: Syscall): number | undefined {
     if (typeof syscall === 'number') {
-      if (!Number.isInteger(syscall) || syscall < 0 || syscall >= 0x40000000) {
+      if (
+        !Number.isInteger(syscall) ||
+        syscall < 0 ||
+        syscall >= 0x40000000 ||
+        isForeign(syscall, this.arch)
+      ) {
         throw new PolicyError(method, `${syscall} is no syscall number`);
       }
       return syscall;
@@ -273,7 +277,7 @@ export class RuleBuilder {
   #programRule(method: string, program: Bpf): Rule {
     return attempt(method, () => {
       const assembled = assemble(program);
-      checkProgram(assembled, true);
+      checkPiece(assembled);
       return { by: method, body: { kind: 'program', program: assembled } };
     });
   }

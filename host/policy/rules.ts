@@ -1,6 +1,7 @@
 // What is said about each syscall, in the order it was said.
 import { type Action, actionOf, describeAction, normalReturn } from './actions.js';
 import { type Instruction, Opcode } from './bpf/instructions.js';
+import { checkProgram } from './bpf/interpreter.js';
 import { always, type Condition, conditionKey, describeCondition, type ValueNaming } from './conditions.js';
 import { PolicyError } from './errors.js';
 import { type DangerousToken, guardOf } from './tokens.js';
@@ -22,13 +23,26 @@ export function unconditional(rule: Rule): Action | undefined {
   return first?.code === Opcode.RETURN ? actionOf(normalReturn(first.k)) : undefined;
 }
 
-/** All actions a rule may take. A computed return may be anything. */
+/**
+ * Whether a piece of BPF can be part of a policy: what the kernel would take, without a computed return, of which nobody
+ * can tell what it does, and without a division by X, which ends in a killed thread that nobody hears of when X is 0.
+ * Throws Error.
+ */
+export function checkPiece(program: readonly Instruction[]): void {
+  checkProgram(program, true);
+  program.forEach(({ code }, index) => {
+    if (code === Opcode.RETURN_A)
+      throw new Error(`instruction ${index}: a policy cannot return A; say which action`);
+    if (code === Opcode.DIVIDE_X) throw new Error(`instruction ${index}: X may be 0; divide by a number`);
+  });
+}
+
+/** All actions a rule may take. */
 export function possibleActions(rule: Rule): readonly Action[] {
   if (rule.body.kind === 'when') return [rule.body.action];
-  return rule.body.program.flatMap(({ code, k }): Action[] => {
-    if (code === Opcode.RETURN) return [actionOf(normalReturn(k))];
-    return code === Opcode.RETURN_A ? [{ kind: 'allow' }, { kind: 'notify' }, { kind: 'violation' }] : [];
-  });
+  return rule.body.program
+    .filter(({ code }) => code === Opcode.RETURN)
+    .map(({ k }) => actionOf(normalReturn(k)));
 }
 
 /** Throws PolicyError where the rule may let a call through for which a token is needed that was not given. */

@@ -23,6 +23,22 @@ export const auditArch: Record<Arch, number> = { 'x86-64': 0xc000003e, aarch64: 
 /** Numbers of the x32 interface begin here (__X32_SYSCALL_BIT). */
 export const foreignFrom: Record<Arch, number | undefined> = { 'x86-64': 0x40000000, aarch64: undefined };
 
+/**
+ * Numbers that belong to another interface, first and last. 512 to 547 are those of x32 without its bit, which Linux
+ * before 5.4 takes for them (arch/x86/entry/syscalls/syscall_64.tbl).
+ */
+export const foreignNumbers: Record<Arch, readonly (readonly [number, number])[]> = {
+  'x86-64': [
+    [512, 547],
+    [0x40000000, 0xffffffff],
+  ],
+  aarch64: [],
+};
+
+export function isForeign(number: number, arch: Arch): boolean {
+  return foreignNumbers[arch].some(([first, last]) => number >= first && number <= last);
+}
+
 /** undefined: this architecture has no such syscall. */
 export function syscallNumber(name: string, arch: Arch = nativeArch): number | undefined {
   return tables[arch][name];

@@ -191,6 +191,8 @@ test('slips', () => {
     (b) => b.addPolicyOnSyscall('read', [{ code: 0x28, jt: 0, jf: 0, k: 0 }]),
     /nothing that seccomp takes/,
   );
+  slip((b) => b.addPolicyOnSyscall('read', [{ code: 0x16, jt: 0, jf: 0, k: 0 }]), /a policy cannot return A/);
+  slip((b) => b.addPolicyOnSyscall('read', [{ code: 0x3c, jt: 0, jf: 0, k: 0 }]), /X may be 0/);
   assert.throws(() => new PolicyBuilder().build().evaluate({ syscall: 'no_such' }), RangeError);
 });
 

@@ -194,7 +194,7 @@ test('rules that lie, contradict or open what is guarded are refused', () => {
     [withRule({ by, bpf: ['20 0 0 3: A := data[0x3] (misaligned load)'] }), /misaligned read/],
     [withRule({ by, bpf: ['5 0 0 9: jump to 10', '6 0 0 0: KILL'] }), /jumps past the end/],
     [withRule({ by, bpf: ['6 0 0 7fff0000: ALLOW'] }, 'ptrace'), /allowPtrace/],
-    [withRule({ by, bpf: ['16 0 0 0: return A'] }, 'ptrace'), /allowPtrace/],
+    [withRule({ by, bpf: ['16 0 0 0: return A'] }, 'ptrace'), /a policy cannot return A/],
   ];
   for (const [json, pattern] of refused) {
     assert.throws(
@@ -268,7 +268,7 @@ test('whatever is changed in a file, it is refused in words or read as what it s
         assert.is.not(policy.evaluate({ syscall }).action, 'allow');
       }
     }),
-    { numRuns: 1000 },
+    { numRuns: 400 },
   );
   assert.is(({} as Record<string, unknown>)['allow'], undefined, 'no prototype was changed');
 });

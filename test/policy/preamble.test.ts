@@ -2,15 +2,26 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Arch, type DangerousToken, type Policy, PolicyBuilder, PolicyError } from '../../host/index.js';
-import { syscallNumber } from '../../host/policy/syscalls.js';
+import { nativeArch, syscallNumber } from '../../host/policy/syscalls.js';
 import { guardedSyscalls } from '../../host/policy/tokens.js';
 import { Handshake, WireFd } from '../../protocol/wire.generated.js';
+import { skip } from '../support/skip.js';
+import { type Call, kernelAnswers } from './kernel.js';
 
 const test = suite('preamble');
 const arches: readonly Arch[] = ['x86-64', 'aarch64'];
 
-/** Denies all, allows all, and allows what there is by name. */
+const made = new Map<string, readonly Policy[]>();
+
+/** Denies all, allows all, allows what there is by name, and asks about all. */
 function policies(arch: Arch, ...tokens: DangerousToken[]): readonly Policy[] {
+  const key = [arch, ...tokens].join();
+  const present = made.get(key) ?? makePolicies(arch, tokens);
+  made.set(key, present);
+  return present;
+}
+
+function makePolicies(arch: Arch, tokens: readonly DangerousToken[]): readonly Policy[] {
   const names = ['close', 'execveat', 'clone', 'unshare', 'seccomp', 'ioctl'];
   return [
     new PolicyBuilder({ arch }).allow(...tokens).build(),
@@ -29,12 +40,28 @@ function policies(arch: Arch, ...tokens: DangerousToken[]): readonly Policy[] {
   ];
 }
 
+interface Asked extends Call {
+  readonly answer: string;
+}
+
+/** What was asked about policies of this machine: the kernel is asked the same at the end. */
+const asked = new Map<Policy, Asked[]>();
+
+function keep(policy: Policy, call: Asked): void {
+  asked.set(policy, [...(asked.get(policy) ?? []), call]);
+}
+
 function actions(
   made: readonly Policy[],
   syscall: string | number,
   args: (number | bigint)[] = [],
 ): string[] {
-  return made.map((policy) => policy.evaluate({ syscall, args }).action);
+  return made.map((policy) => {
+    const { action } = policy.evaluate({ syscall, args });
+    const number = typeof syscall === 'number' ? syscall : (syscallNumber(syscall, policy.arch) ?? -1);
+    if (policy.arch === nativeArch) keep(policy, { number, args, answer: action });
+    return action;
+  });
 }
 
 const violations = ['violation', 'violation', 'violation', 'violation'];
@@ -53,6 +80,21 @@ test('another architecture, and the x32 interface', () => {
   }
   for (const number of [0x40000000, 0x40000001, 0x7fffffff, 0x80000000, 0xffffffff]) {
     assert.equal(actions(policies('x86-64'), number), violations);
+  }
+});
+
+test('a number that is negative, or none at all', () => {
+  for (const number of [0x3fffffff, 1000, 511, 548]) {
+    assert.equal(
+      actions(policies('x86-64'), number),
+      ['violation', 'allow', 'violation', 'notify'],
+      String(number),
+    );
+  }
+  // Those of x32 also count without their bit: 520 is its execve, 521 its ptrace.
+  for (const number of [-1, 512, 520, 521, 547]) {
+    assert.equal(actions(policies('x86-64'), number), violations, String(number));
+    assert.throws(() => new PolicyBuilder({ arch: 'x86-64' }).allowSyscall(number), /no syscall number/);
   }
 });
 
@@ -179,6 +221,32 @@ test('a token that does not exist', () => {
   assert.throws(() => new PolicyBuilder().allow('allowEverything' as DangerousToken), /there is no token/);
   assert.throws(() => new PolicyBuilder().allow('toString' as DangerousToken), /there is no token/);
   assert.throws(() => new PolicyBuilder().defaultAction('allow' as never), /token/);
+});
+
+test('the kernel answers the same', () => {
+  assert.ok(asked.size > 0);
+  for (const [policy, calls] of asked) {
+    const answers = kernelAnswers(policy, calls).map((answer) => answer.replace(/^errno .*/, 'errno'));
+    calls.forEach(({ number, args, answer }, index) => {
+      assert.is(answers[index], answer, `${number}(${args})`);
+    });
+  }
+});
+
+test('by int 0x80 everything is a violation, whatever it is called there and here', () => {
+  if (nativeArch !== 'x86-64') {
+    skip('by int 0x80', 'there is none on this CPU');
+    return;
+  }
+  // exit, write, getpid, execve, mmap, clone, and the numbers that are allowed in the 64-bit interface.
+  const calls = [1, 4, 20, 11, 90, 120, 0, 3, 60, 231, 322, 435, Handshake.MAGIC_SYSCALL].map((number) => ({
+    number,
+    args: [Handshake.MAGIC_ARG_RENDEZVOUS, 0, 0, 0, 0x1000],
+    is32Bit: true,
+  }));
+  for (const policy of policies('x86-64')) {
+    for (const answer of kernelAnswers(policy, calls)) assert.is(answer, 'violation');
+  }
 });
 
 test.run();

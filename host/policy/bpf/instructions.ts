@@ -102,6 +102,17 @@ export function isJump(code: number): boolean {
   return (code & 7) === 5;
 }
 
+/** X as the second operand: BPF_X of an arithmetic instruction or a jump. */
+function hasOperandX(code: number): boolean {
+  const isArithmetic = (code & 7) === 4 && code !== Opcode.NEGATE;
+  return (isArithmetic || (isJump(code) && code !== Opcode.JUMP)) && (code & 8) !== 0;
+}
+
+/** Whether the instruction looks at what X holds. */
+export function readsX({ code }: Instruction): boolean {
+  return hasOperandX(code) || code === Opcode.TXA || code === Opcode.STORE_X;
+}
+
 /** struct sock_filter[], little-endian. */
 export function encodeProgram(program: readonly Instruction[]): Uint8Array {
   const bytes = new Uint8Array(program.length * 8);

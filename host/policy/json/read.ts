@@ -2,7 +2,6 @@
 // not have taken, and nothing in it may say other than it does.
 import { type Action, errnoNumber } from '../actions.js';
 import { type Instruction, instruction, maxInstructions } from '../bpf/instructions.js';
-import { checkProgram } from '../bpf/interpreter.js';
 import { always, type Condition, maxComparisons, sizeOf } from '../conditions.js';
 import { PolicyError } from '../errors.js';
 import type { Filter } from '../filter.js';
@@ -10,9 +9,9 @@ import { checkSourcePath } from '../mount-paths.js';
 import { type MountEntry, MountTree } from '../mount-tree.js';
 import type { PolicyFields } from '../policy-fields.js';
 import { families, prepare } from '../presets/index.js';
-import { checkGuard, type Rule, Rules, sameRule } from '../rules.js';
+import { checkGuard, checkPiece, type Rule, Rules, sameRule } from '../rules.js';
 import { checkHostname, type StackTraces } from '../surroundings.js';
-import { type Arch, syscallName, syscallNumber } from '../syscalls.js';
+import { type Arch, isForeign, syscallName, syscallNumber } from '../syscalls.js';
 import { constantName } from '../tables/constants.js';
 import { type DangerousToken, isDangerousToken } from '../tokens.js';
 import { method, Place } from './reader.js';
@@ -109,7 +108,7 @@ function readRule(place: Place, of: Of): Rule {
   }
   if (isProgram) {
     const program = (bpf as Place).list(maxInstructions).map(readInstruction);
-    (bpf as Place).attempt(() => checkProgram(program, true));
+    (bpf as Place).attempt(() => checkPiece(program));
     return { by: maker, body: { kind: 'program', program } };
   }
   const condition = when === undefined ? always : readCondition(when, of);
@@ -134,7 +133,7 @@ function readRules(place: Place, arch: Arch, tokens: ReadonlySet<DangerousToken>
     const number = /^\d{1,10}$/.test(name) ? Number(name) : (syscallNumber(name, arch) ?? Number.NaN);
     // A syscall that has a name goes by it, so that nobody reads over it.
     const canonical = syscallName(number, arch) ?? String(number);
-    if (!(number < 0x40000000) || canonical !== name) {
+    if (!(number < 0x40000000) || isForeign(number, arch) || canonical !== name) {
       list.fail(
         Number.isNaN(number)
           ? `${arch} has no syscall of this name`

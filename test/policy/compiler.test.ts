@@ -1,0 +1,470 @@
+// The compiler: what it makes of any policy decides as the rules say, in the interpreter and in the kernel; it is short,
+// its ways are short, and what is always allowed can be seen to be so in advance.
+import * as fc from 'fast-check';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import {
+  type Action,
+  ALLOW,
+  type Arch,
+  allOf,
+  anyOf,
+  type Condition,
+  type DangerousToken,
+  KILL,
+  not,
+  type Policy,
+  PolicyBuilder,
+  PolicyError,
+} from '../../host/index.js';
+import { describeAction } from '../../host/policy/actions.js';
+import type { ArgumentOf } from '../../host/policy/arguments.js';
+import { type Instruction, instruction, Opcode } from '../../host/policy/bpf/instructions.js';
+import { checkProgram, dataWords } from '../../host/policy/bpf/interpreter.js';
+import { checkPiece } from '../../host/policy/rules.js';
+import { auditArch, nativeArch, syscallNumber } from '../../host/policy/syscalls.js';
+import { syscallsX8664 } from '../../host/policy/tables/syscalls-x86-64.generated.js';
+import { guardedSyscalls } from '../../host/policy/tokens.js';
+import { kernelAnswers } from './kernel.js';
+
+const test = suite('compiler');
+
+/**
+ * What the kernel finds out about a number when it takes the program, by the rules of seccomp_is_const_allow(): it
+ * follows it with nothing known but number and architecture, and gives up at anything else.
+ */
+function isConstantAllow(program: readonly Instruction[], number: number, arch: Arch): boolean {
+  let a = 0;
+  for (let at = 0; at < program.length; at++) {
+    const { code, jt, jf, k } = program[at] as Instruction;
+    const jump = (condition: boolean) => {
+      at += condition ? jt : jf;
+    };
+    if (code === Opcode.LOAD && k === 0) a = number;
+    else if (code === Opcode.LOAD && k === 4) a = auditArch[arch];
+    else if (code === Opcode.RETURN) return k === 0x7fff0000;
+    else if (code === Opcode.JUMP) at += k;
+    else if (code === Opcode.JUMP_IF_EQUAL) jump(a === k);
+    else if (code === Opcode.JUMP_IF_GREATER) jump(a > k);
+    else if (code === Opcode.JUMP_IF_GREATER_OR_EQUAL) jump(a >= k);
+    else if (code === Opcode.JUMP_IF_ANY_BIT) jump((a & k) !== 0);
+    else if (code === Opcode.AND) a = (a & k) >>> 0;
+    else return false;
+  }
+  return false;
+}
+
+/** How many instructions the kernel goes through for a call. */
+function stepsOf(program: readonly Instruction[], words: Uint32Array): number {
+  let [a, steps] = [0, 0];
+  for (let at = 0; ; at++) {
+    const { code, jt, jf, k } = program[at] as Instruction;
+    steps++;
+    if (code === Opcode.RETURN) return steps;
+    if (code === Opcode.LOAD) a = words[k >> 2] ?? 0;
+    else if (code === Opcode.AND) a = (a & k) >>> 0;
+    else if (code === Opcode.JUMP) at += k;
+    else if (code === Opcode.JUMP_IF_EQUAL) at += a === k ? jt : jf;
+    else if (code === Opcode.JUMP_IF_GREATER) at += a > k ? jt : jf;
+    else if (code === Opcode.JUMP_IF_GREATER_OR_EQUAL) at += a >= k ? jt : jf;
+    else if (code === Opcode.JUMP_IF_ANY_BIT) at += (a & k) !== 0 ? jt : jf;
+    else throw new Error(`unexpected 0x${code.toString(16)}`);
+  }
+}
+
+const guarded = new Set<string>(Object.values(guardedSyscalls).flat());
+const harmless = Object.keys(syscallsX8664).filter((name) => !guarded.has(name));
+
+/** 240 syscalls allowed, 60 under conditions. */
+function large(): Policy {
+  const builder = new PolicyBuilder({ arch: 'x86-64' }).allowSyscalls(harmless.slice(60, 300));
+  harmless.slice(0, 60).forEach((name, index) => {
+    builder.syscall(name, (arg) => [arg(0).u32.in(index, index + 3), arg(1).u64.gt(1n << 32n)]);
+  });
+  return builder.build();
+}
+
+test('what is always allowed is so in the kernel’s bitmap', () => {
+  const policies = [
+    large(),
+    new PolicyBuilder({ arch: 'x86-64' }).allowNode().build(),
+    new PolicyBuilder({ arch: 'x86-64' }).defaultAction('allowAllSyscalls').build(),
+    new PolicyBuilder({ arch: 'aarch64' }).allowDynamicStartup().allowExit().build(),
+  ];
+  for (const policy of policies) {
+    let count = 0;
+    for (let number = 0; number < 512; number++) {
+      const { action, rule } = policy.evaluate({ syscall: number });
+      const always = action === 'allow' && rule.text === 'allow';
+      // Some calls of these are not given by accident.
+      const looksAtArguments = ['clone', 'unshare', 'seccomp', 'ioctl', 'execveat'].some(
+        (name) => syscallNumber(name, policy.arch) === number,
+      );
+      const constant = isConstantAllow(policy.instructions, number, policy.arch);
+      if (!looksAtArguments) assert.is(constant, always, String(number));
+      else assert.not.ok(constant);
+      if (constant) count++;
+    }
+    assert.ok(count > 5);
+  }
+  const closing = new PolicyBuilder().allowSyscall('close').build();
+  assert.ok(isConstantAllow(closing.instructions, syscallNumber('close') ?? -1, nativeArch));
+});
+
+test('however long the policy, a call takes few steps', () => {
+  const policy = large();
+  assert.ok(policy.instructions.length < 1500, String(policy.instructions.length));
+  for (let number = 0; number < 470; number++) {
+    for (const args of [[], [1n, 1n << 40n], [number, -1n]]) {
+      const words = dataWords({ nr: number, arch: auditArch['x86-64'], args: args.map(BigInt) });
+      const steps = stepsOf(policy.instructions, words);
+      assert.ok(steps <= 24, `${steps} for ${number}`);
+    }
+  }
+});
+
+test('rules that end alike share their code', () => {
+  const sizeOf = (names: readonly string[]) =>
+    new PolicyBuilder({ arch: 'x86-64' })
+      .syscall(names, (arg) => arg(0).u32.in(...Array.from({ length: 40 }, (_, index) => index * 5)))
+      .build().instructions.length;
+  const one = sizeOf(['getpgid']);
+  const many = sizeOf(['getpgid', 'getsid', 'sched_getscheduler', 'sched_getparam', 'alarm', 'umask']);
+  assert.ok(many < one + 40, `${one} and ${many}`);
+});
+
+test('what is longer than the kernel takes is refused, with what takes the room', () => {
+  const builder = new PolicyBuilder({ arch: 'x86-64' }).allowRead();
+  const values = (from: number) => Array.from({ length: 1500 }, (_, index) => from + index * 7);
+  builder.syscall('socket', (arg) => arg(0).in(...values(1)));
+  builder.syscall('madvise', (arg) => arg(2).in(...values(2)));
+  builder.syscall('prctl', (arg) => arg(0).in(...values(3)));
+  assert.throws(
+    () => builder.build(),
+    (error: unknown) =>
+      error instanceof PolicyError &&
+      /build: the policy takes \d+ instructions and the kernel takes 4096; .*(socket|madvise|prctl) \d+ \(syscall\)/.test(
+        error.message,
+      ),
+  );
+  // Nearly as much fits.
+  const fits = new PolicyBuilder({ arch: 'x86-64' })
+    .syscall('socket', (arg) => arg(0).in(...values(1)))
+    .syscall('madvise', (arg) => arg(2).in(...values(1).slice(0, 500)))
+    .build();
+  if (nativeArch === 'x86-64') {
+    assert.equal(
+      kernelAnswers(fits, [
+        { number: 41, args: [8] },
+        { number: 41, args: [9] },
+      ]),
+      ['allow', 'violation'],
+    );
+  }
+});
+
+test('a piece of BPF begins with X empty, whatever the one before has left in it', () => {
+  const policy = new PolicyBuilder({ arch: 'x86-64' })
+    .addPolicyOnSyscall('getpid', [instruction(Opcode.TAX, 0)])
+    .addPolicyOnSyscall('getpid', [
+      instruction(Opcode.LOAD_IMMEDIATE, 0),
+      instruction(Opcode.JUMP_IF_EQUAL_X, 0, 0, 1),
+      ALLOW,
+      KILL,
+    ])
+    .build();
+  assert.is(policy.evaluate({ syscall: 'getpid' }).action, 'allow');
+  if (nativeArch === 'x86-64') assert.equal(kernelAnswers(policy, [{ number: 39 }]), ['allow']);
+});
+
+// --- any policy ------------------------------------------------------------------------------------------------
+
+const names = [
+  'mmap',
+  'socket',
+  'lseek',
+  'read',
+  'ioctl',
+  'clone',
+  'prlimit64',
+  'close',
+  'execveat',
+] as const;
+const edge = fc.constantFrom(
+  0n,
+  1n,
+  2n,
+  0x7fffffffn,
+  0x80000000n,
+  0xffffffffn,
+  1n << 32n,
+  (1n << 32n) + 1n,
+  2n ** 64n - 1n,
+);
+const value64 = fc.oneof(edge, fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }), fc.bigInt({ min: 0n, max: 8n }));
+
+type Say = (arg: ArgumentOf) => Condition;
+const comparison: fc.Arbitrary<Say> = fc
+  .record({
+    arg: fc.nat(5),
+    wide: fc.boolean(),
+    mask: fc.option(value64, { nil: undefined }),
+    op: fc.constantFrom(
+      'eq',
+      'ne',
+      'lt',
+      'le',
+      'gt',
+      'ge',
+      'hasAny',
+      'hasNone',
+      'hasAll',
+      'hasOnly',
+      'in',
+      'notIn',
+    ),
+    values: fc.array(value64, { minLength: 1, maxLength: 7 }),
+  })
+  .map(({ arg: index, wide, mask, op, values }) => (arg: ArgumentOf) => {
+    const fit = (value: bigint) => BigInt.asUintN(wide ? 64 : 32, value);
+    const subject = wide ? arg(index).u64 : arg(index).u32;
+    const masked = mask === undefined ? subject : subject.mask(fit(mask));
+    const fitting = values.map(fit);
+    if (op === 'in' || op === 'notIn') return masked[op](...fitting);
+    return masked[op](fitting[0] as bigint);
+  });
+const { condition } = fc.letrec<{ condition: Say }>((tie) => ({
+  condition: fc.oneof(
+    { depthSize: 'small', withCrossShrink: true },
+    comparison,
+    tie('condition').map((say) => (arg: ArgumentOf) => not(say(arg))),
+    fc
+      .array(tie('condition'), { minLength: 1, maxLength: 3 })
+      .map((parts) => (arg: ArgumentOf) => allOf(...parts.map((say) => say(arg)))),
+    fc
+      .array(tie('condition'), { minLength: 1, maxLength: 3 })
+      .map((parts) => (arg: ArgumentOf) => anyOf(...parts.map((say) => say(arg)))),
+  ),
+}));
+const action: fc.Arbitrary<Action> = fc.constantFrom<Action>(
+  'allow',
+  'kill',
+  'notify',
+  { errno: 13 },
+  { errno: 'EPERM' },
+  { trap: 7 },
+);
+
+/** Straight and branching pieces, every instruction the kernel takes. */
+const piece: fc.Arbitrary<readonly Instruction[]> = fc
+  .array(
+    fc.record({
+      code: fc.constantFrom(...Object.values(Opcode)),
+      k: fc.oneof(
+        fc.nat(63).map((k) => k * 4),
+        fc.nat(15),
+        fc.nat(0xffffffff),
+      ),
+      jt: fc.nat(5),
+      jf: fc.nat(5),
+      result: fc.constantFrom(
+        0x7fff0000,
+        0,
+        0x80000000,
+        0x7fc00001,
+        0x7fc00000,
+        0x0005000d,
+        0x00030007,
+        0x12340000,
+      ),
+    }),
+    { minLength: 1, maxLength: 14 },
+  )
+  .map((entries) =>
+    entries.map(({ code, k, jt, jf, result }, index) => {
+      const ahead = entries.length - index - 1;
+      if (code === Opcode.RETURN) return instruction(code, result);
+      if (code === Opcode.JUMP) return instruction(code, k % (ahead + 1));
+      if ((code & 7) === 5) return instruction(code, k, jt % (ahead + 1), jf % (ahead + 1));
+      // Not where the call comes from, which evaluate() is not told.
+      if (code === Opcode.LOAD) return instruction(code, k % 7 === 0 ? k & 4 : 16 + ((k % 48) & ~3));
+      return instruction(code, code === Opcode.SHIFT_LEFT || code === Opcode.SHIFT_RIGHT ? k % 32 : k);
+    }),
+  )
+  .filter((program) => {
+    try {
+      checkPiece(program);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+
+type Step = (builder: PolicyBuilder) => PolicyBuilder;
+const step: fc.Arbitrary<Step> = fc.oneof(
+  fc.tuple(fc.constantFrom(...names), condition, action, fc.boolean()).map(
+    ([name, say, what, override]) =>
+      (b: PolicyBuilder) =>
+        b.syscall(name, say, what, { override }),
+  ),
+  fc.constantFrom(...names).map((name) => (b: PolicyBuilder) => b.allowSyscall(name, { override: true })),
+  fc
+    .constantFrom(...names)
+    .map((name) => (b: PolicyBuilder) => b.overridableBlockSyscallWithErrno(name, 'EIO')),
+  fc.tuple(fc.constantFrom(...names), piece, fc.boolean()).map(
+    ([name, program, override]) =>
+      (b: PolicyBuilder) =>
+        b.addPolicyOnSyscall(name, program, { override }),
+  ),
+  fc.tuple(fc.constantFrom(...names), piece).map(
+    ([name, program]) =>
+      (b: PolicyBuilder) =>
+        b.overridablePolicyOnSyscall(name, program),
+  ),
+  fc.constantFrom<Step>(
+    (b) => b.allowNode(),
+    (b) => b.allowTcMalloc(),
+    (b) => b.allowDynamicStartup(),
+    (b) => b.defaultAction('allowAllSyscalls'),
+    (b) => b.defaultAction('traceAllSyscalls'),
+  ),
+);
+
+/** The steps that do not contradict what was said before. */
+function built(arch: Arch, steps: readonly Step[], ...tokens: DangerousToken[]): PolicyBuilder {
+  const builder = new PolicyBuilder({ arch }).allow(...tokens);
+  for (const one of steps) {
+    try {
+      one(builder);
+    } catch (error) {
+      if (!(error instanceof PolicyError)) throw error;
+    }
+  }
+  return builder;
+}
+
+const arch = fc.constantFrom<Arch>('x86-64', 'aarch64');
+const steps = fc.array(step, { maxLength: 12 });
+const calls = fc.array(
+  fc.record({
+    syscall: fc.oneof(fc.constantFrom<string | number>(...names), fc.nat(470), fc.nat(0xffffffff)),
+    args: fc.array(value64, { minLength: 6, maxLength: 6 }),
+  }),
+  { minLength: 10, maxLength: 30 },
+);
+
+test('any policy decides as its rules say', () => {
+  fc.assert(
+    fc.property(arch, steps, calls, (on, made, asked) => {
+      const policy = built(on, made).build();
+      checkProgram(policy.instructions);
+      // evaluate() holds the program against the rules.
+      for (const call of asked) policy.evaluate(call);
+      policy.explain();
+      assert.is(policy.disassemble().trimEnd().split('\n').length, policy.instructions.length);
+    }),
+    { numRuns: 250 },
+  );
+});
+
+/** uretprobe and uprobe: since Linux 6.14 no filter sees them, and only the kernel's own trampoline can use them. */
+const unfiltered: readonly number[] = nativeArch === 'x86-64' ? [335, 336] : [];
+
+test('the kernel takes any policy, and decides as evaluate() says', () => {
+  fc.assert(
+    fc.property(steps, calls, (made, asked) => {
+      const policy = built(nativeArch, made).build();
+      const numbered = asked
+        .map(({ syscall, args }) => ({
+          number: typeof syscall === 'number' ? syscall : (syscallNumber(syscall) ?? -1),
+          args,
+        }))
+        .filter(({ number }) => !unfiltered.includes(number));
+      const answers = kernelAnswers(policy, numbered);
+      numbered.forEach(({ number, args }, index) => {
+        const decided = policy.evaluate({ syscall: number >>> 0, args });
+        const text =
+          decided.action === 'errno'
+            ? describeAction({ kind: 'errno', errno: decided.errno })
+            : decided.action;
+        assert.is(answers[index], text, `${number}(${args})`);
+      });
+    }),
+    { numRuns: 250 },
+  );
+});
+
+test('an allow that is added takes none away', () => {
+  const adding: fc.Arbitrary<Step> = fc.oneof(
+    fc.tuple(fc.constantFrom(...names), condition).map(
+      ([name, say]) =>
+        (b: PolicyBuilder) =>
+          b.syscall(name, say, 'allow'),
+    ),
+    fc.constantFrom(...names).map((name) => (b: PolicyBuilder) => b.allowSyscall(name)),
+    fc.constantFrom<Step>(
+      // Not allowNode(), which answers some calls with an errno where a default would allow them.
+      (b) => b.allowSystemMalloc(),
+      (b) => b.allowSafeFcntl(),
+      (b) => b.allowFork(),
+    ),
+  );
+  fc.assert(
+    fc.property(arch, steps, adding, calls, (on, made, added, asked) => {
+      const builder = built(on, made);
+      const before = builder.build();
+      try {
+        added(builder);
+      } catch (error) {
+        if (error instanceof PolicyError) return; // it contradicts, and nothing is built
+        throw error;
+      }
+      const after = builder.build();
+      for (const call of asked) {
+        if (before.evaluate(call).action === 'allow') assert.is(after.evaluate(call).action, 'allow');
+      }
+    }),
+    { numRuns: 200 },
+  );
+});
+
+test('no policy allows, or asks about, what needs a token that was not given', () => {
+  const dangerous = fc.constantFrom(
+    ...Object.entries(guardedSyscalls).flatMap(([token, list]) =>
+      list.map((name) => ({ token: token as DangerousToken, name: name as string })),
+    ),
+  );
+  const everyWay = (name: string, program: readonly Instruction[], say: Say): readonly Step[] => [
+    (b) => b.allowSyscall(name),
+    (b) => b.allowSyscall(name, { override: true }),
+    (b) => b.syscall(name, say, 'allow'),
+    (b) => b.syscall(name, say, 'notify', { override: true }),
+    (b) => b.addPolicyOnSyscall(name, program),
+    (b) => b.addPolicyOnSyscalls([name, 'read'], program),
+    (b) => b.overridablePolicyOnSyscall(name, program),
+    (b) => b.defaultAction('allowAllSyscalls'),
+  ];
+  fc.assert(
+    fc.property(
+      arch,
+      steps,
+      dangerous,
+      piece,
+      condition,
+      value64,
+      (on, made, { name }, program, say, value) => {
+        if (syscallNumber(name, on) === undefined) return;
+        const policy = built(on, [...made, ...everyWay(name, program, say), ...made]).build();
+        const args = Array.from({ length: 6 }, () => value);
+        const decided = policy.evaluate({ syscall: name, args });
+        assert.not.ok(
+          ['allow', 'notify', 'launch'].includes(decided.action),
+          `${name}: ${decided.rule.text}`,
+        );
+      },
+    ),
+    { numRuns: 200 },
+  );
+});
+
+test.run();
