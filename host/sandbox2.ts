@@ -373,6 +373,7 @@ export class Sandbox2 {
         landlockOnly: policy.landlock,
       },
       limits: executor.limits.values,
+      spares: executor.sparesAhead,
       cgroup: encodeCgroup(executor.limits.cgroup),
       walltimeMs: BigInt(this.#walltimeMs ?? executor.limits.walltimeMs),
       program: bytes(executor.path),

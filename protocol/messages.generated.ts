@@ -79,6 +79,7 @@ export interface StartRequest {
   readonly asksHost?: boolean | undefined;
   readonly answerTimeoutMs?: bigint | undefined;
   readonly cgroup?: CgroupLimits | undefined;
+  readonly spares?: number | undefined;
 }
 
 export interface SandboxDescription {
@@ -491,6 +492,13 @@ export const messageDescriptors = {
               }
             },
             "StartRequest": {
+              "oneofs": {
+                "_spares": {
+                  "oneof": [
+                    "spares"
+                  ]
+                }
+              },
               "fields": {
                 "run": {
                   "type": "uint64",
@@ -568,6 +576,13 @@ export const messageDescriptors = {
                 "cgroup": {
                   "type": "CgroupLimits",
                   "id": 112
+                },
+                "spares": {
+                  "type": "uint32",
+                  "id": 113,
+                  "options": {
+                    "proto3_optional": true
+                  }
                 }
               }
             },

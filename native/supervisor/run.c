@@ -33,6 +33,7 @@
 static struct run *runs;
 
 static void take_sandbox(struct run *run, bool fresh);
+static void start_over(struct run *run);
 static void on_enterer_end(struct process *process, const siginfo_t *info, const struct rusage *usage);
 
 struct run *run_find(uint64_t number) {
@@ -175,6 +176,13 @@ static void follow_sandbox(struct run *run) {
       }
       break;
     case SANDBOX_FAILED: {
+      if (sandbox_was_made_ahead(run->sandbox) && run->sandboxee.pid == 0) {
+        /* While it waited, before anybody was in it. The enterer, if there is one, finds that out for itself. */
+        if (run->enterer.pid == 0) {
+          start_over(run);
+        }
+        break;
+      }
       const struct setup_report *report = sandbox_report(run->sandbox);
       setup_report_failure(run->report, report->step, report->error, report->detail);
       /* Once somebody is in it, its only failure is that its init was killed. */
@@ -201,7 +209,7 @@ void run_advance(struct run *run) {
     }
     events_send_ended(run->request->run, &run->end, run->report, &run->violation);
     if (run->sandbox != NULL) {
-      sandbox_make_ahead(run->sandbox);
+      sandbox_make_ahead(run->sandbox, run->request->spares);
       sandbox_keep_cgroup(run->sandbox, run->cgroup);
       sandbox_release(run->sandbox);
     } else {
@@ -211,7 +219,7 @@ void run_advance(struct run *run) {
   }
 }
 
-/* The sandbox was made ahead and does not show what its paths name now: another, made from scratch. */
+/* The sandbox was made ahead and is not what it was: another, made from scratch. */
 static void start_over(struct run *run) {
   run->report->is_stale = 0;
   run->entered = false;
@@ -315,7 +323,7 @@ void run_start(struct start_request *request) {
     make_cgroup(run);
   }
   if (run->end.kind == 0) {
-    take_sandbox(run, false);
+    take_sandbox(run, request->spares == 0);
   }
   run_advance(run);
 }

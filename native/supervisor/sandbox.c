@@ -62,6 +62,8 @@ static void tell(struct sandbox *sandbox) {
     /* A spare that came to nothing. Whoever needs one makes its own, and hears why. */
     sandbox_pool_remove(sandbox->template, sandbox);
     sandbox_release(sandbox);
+  } else if (!sandbox->released && sandbox_state(sandbox) == SANDBOX_READY) {
+    sandbox_pool_go_on(sandbox->template);
   }
 }
 
@@ -209,6 +211,10 @@ bool sandbox_keeps_network(const struct sandbox *sandbox) {
   return sandbox_template_description(sandbox->template)->unrestricted_networking;
 }
 
+bool sandbox_was_made_ahead(const struct sandbox *sandbox) {
+  return sandbox->made_ahead;
+}
+
 bool sandbox_is_current(const struct sandbox *sandbox) {
   const struct sandbox_description *description = sandbox_describe(sandbox);
   return !sandbox->made_ahead || description->landlock_only ||
@@ -234,8 +240,8 @@ void sandbox_release(struct sandbox *sandbox) {
   forget_if_done(sandbox);
 }
 
-void sandbox_make_ahead(const struct sandbox *sandbox) {
-  sandbox_pool_fill(sandbox->template);
+void sandbox_make_ahead(const struct sandbox *sandbox, int wanted) {
+  sandbox_pool_fill(sandbox->template, wanted);
 }
 
 struct sandbox **sandbox_link(struct sandbox *sandbox) {

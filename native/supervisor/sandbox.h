@@ -34,6 +34,8 @@ pid_t sandbox_init(const struct sandbox *sandbox);
 const struct sandbox_description *sandbox_describe(const struct sandbox *sandbox);
 bool sandbox_keeps_network(const struct sandbox *sandbox);
 
+bool sandbox_was_made_ahead(const struct sandbox *sandbox);
+
 /* In the child that is to enter: whether its mounts show what their paths name now. */
 bool sandbox_is_current(const struct sandbox *sandbox);
 
@@ -46,8 +48,9 @@ void sandbox_kill(const struct sandbox *sandbox);
 /* The run is done with it: it is killed, and forgotten when all of it is reaped. */
 void sandbox_release(struct sandbox *sandbox);
 
-/* Good moment to make sandboxes ahead for descriptions in use: the run that took this one needs no more of us. */
-void sandbox_make_ahead(const struct sandbox *sandbox);
+/* Good moment to make sandboxes like this one ahead: the run that took it needs no more of us. wanted: as
+ * sandbox_pool_fill() takes it. */
+void sandbox_make_ahead(const struct sandbox *sandbox, int wanted);
 
 /* Ends all sandboxes made ahead, and makes no more. */
 void sandboxes_close(void);

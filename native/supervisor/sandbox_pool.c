@@ -12,8 +12,8 @@
 #include "sandbox.h"
 
 enum {
-  MAX_SPARES = 8,    /* of one template */
-  MAX_TEMPLATES = 32 /* with spares; a host with more different policies gets fresh sandboxes for the rest */
+  MAX_TEMPLATES = 32, /* with spares; a host with more different policies gets fresh sandboxes for the rest */
+  MAX_BEING_MADE = 2  /* of one template at once: runs that wait come first */
 };
 /* A spare that nobody took for so long is not worth its memory. */
 static const uint64_t spare_lifetime_ns = 5000000000u;
@@ -25,12 +25,13 @@ struct sandbox_template {
   size_t references;
   size_t uses;
   size_t in_use, most_in_use;
-  size_t spare_count;
+  size_t spare_count, wanted;
   struct sandbox *spares;
 };
 
 static struct sandbox_template *templates;
 static size_t template_count;
+static size_t spares_in_all;
 static struct watch mount_table = {.fd = -1};
 static bool closed;
 
@@ -49,6 +50,7 @@ static void on_expiry(struct deadline *deadline) {
   }
   *link = template->next;
   template_count--;
+  template->wanted = 0;
   end_spares(template);
   sandbox_template_unref(template);
 }
@@ -138,6 +140,7 @@ struct sandbox *sandbox_pool_take(struct sandbox_template *template) {
   if (sandbox != NULL) {
     template->spares = *sandbox_link(sandbox);
     template->spare_count--;
+    spares_in_all--;
   }
   return sandbox;
 }
@@ -147,19 +150,31 @@ void sandbox_pool_remove(struct sandbox_template *template, struct sandbox *sand
     if (*link == sandbox) {
       *link = *sandbox_link(sandbox);
       template->spare_count--;
+      spares_in_all--;
       return;
     }
   }
 }
 
-void sandbox_pool_fill(struct sandbox_template *template) {
-  /* Not for the first use: most programs run a thing once. And only where a change of mounts would be noticed. */
-  if (closed || template->expiry.place == 0 || template->uses < 2) {
-    return;
+/* Not for the first use: most programs run a thing once. */
+static size_t suggested(const struct sandbox_template *template) {
+  if (template->uses < 2) {
+    return 0;
   }
-  watch_mount_table();
-  size_t wanted = template->most_in_use < MAX_SPARES ? template->most_in_use + 1 : MAX_SPARES;
-  while (mount_table.fd >= 0 && template->spare_count < wanted) {
+  return template->most_in_use < MAX_SPARES_BY_USE ? template->most_in_use + 1 : MAX_SPARES_BY_USE;
+}
+
+static size_t being_made(const struct sandbox_template *template) {
+  size_t count = 0;
+  for (struct sandbox *spare = template->spares; spare != NULL; spare = *sandbox_link(spare)) {
+    count += sandbox_state(spare) == SANDBOX_BEING_MADE;
+  }
+  return count;
+}
+
+void sandbox_pool_go_on(struct sandbox_template *template) {
+  while (template->spare_count < template->wanted && spares_in_all < MAX_SPARES_IN_ALL &&
+         being_made(template) < MAX_BEING_MADE) {
     struct sandbox *sandbox = sandbox_make(template);
     if (sandbox == NULL || sandbox_state(sandbox) == SANDBOX_FAILED) {
       if (sandbox != NULL) {
@@ -174,6 +189,24 @@ void sandbox_pool_fill(struct sandbox_template *template) {
     }
     *link = sandbox;
     template->spare_count++;
+    spares_in_all++;
+  }
+}
+
+void sandbox_pool_fill(struct sandbox_template *template, int number) {
+  if (closed || template->expiry.place == 0) {
+    return;
+  }
+  template->wanted = number < 0 ? suggested(template) : (size_t)number;
+  if (number >= 0 && template->spare_count > template->wanted) {
+    end_spares(template);
+  }
+  if (template->wanted > 0) {
+    watch_mount_table();
+    if (mount_table.fd < 0) { /* a change of mounts would go unnoticed */
+      template->wanted = 0;
+    }
+    sandbox_pool_go_on(template);
   }
 }
 

@@ -8,6 +8,12 @@
 
 #include "sandbox_description.h"
 
+enum {
+  MAX_SPARES = 64,         /* of one description, where a number is asked for */
+  MAX_SPARES_BY_USE = 8,   /* where none is */
+  MAX_SPARES_IN_ALL = 256, /* each is an init of some 200 KiB */
+};
+
 struct sandbox;
 struct sandbox_template; /* a description and its spares; counted references */
 
@@ -25,8 +31,10 @@ void sandbox_template_unused(struct sandbox_template *template);
 struct sandbox *sandbox_pool_take(struct sandbox_template *template);
 /* A spare that is none any more. */
 void sandbox_pool_remove(struct sandbox_template *template, struct sandbox *sandbox);
-/* Makes as many spares as the use of the template suggests. */
-void sandbox_pool_fill(struct sandbox_template *template);
+/* Makes as many spares as are wanted: a number, 0 for none; -1: as many as the use of the template suggests. */
+void sandbox_pool_fill(struct sandbox_template *template, int wanted);
+/* A spare is ready: makes the next one, if more are wanted. */
+void sandbox_pool_go_on(struct sandbox_template *template);
 /* Ends all spares; none are made after that. */
 void sandbox_pool_close(void);
 

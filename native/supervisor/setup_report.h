@@ -15,7 +15,7 @@ struct setup_report {
   int32_t error;         /* errno */
   char detail[SETUP_DETAIL_SIZE]; /* the object it failed on, NUL-terminated */
   pid_t child_pid;       /* of the process that the writer forked, as the supervisor sees it */
-  int32_t is_stale;      /* a sandbox made ahead no longer shows what its paths name */
+  int32_t is_stale;      /* a sandbox made ahead is not what it was */
 };
 
 /* NULL with errno when there is no memory. */

@@ -6,6 +6,7 @@
 
 #include "arena.h"
 #include "protobuf.h"
+#include "sandbox_pool.h"
 #include "sandwire/wire.generated.h"
 
 const struct limit_kind start_request_limits[LIMIT_KINDS] = {
@@ -153,6 +154,9 @@ static const char *parse_field(struct start_request *request, const struct sandw
       return parse_limits(request, field);
     case SANDWIRE_START_REQUEST_CGROUP:
       return parse_cgroup(request, field);
+    case SANDWIRE_START_REQUEST_SPARES:
+      request->spares = field->value > MAX_SPARES ? MAX_SPARES : (int)field->value;
+      return NULL;
     case SANDWIRE_START_REQUEST_WALLTIME_MS:
       request->walltime_ms = field->value;
       return NULL;
@@ -183,6 +187,7 @@ static const char *parse(struct start_request *request, const uint8_t *bytes, si
   }
   request->cwd = request->program = request->cgroup.parent = "";
   request->sandbox = (const uint8_t *)"";
+  request->spares = -1;
   request->fd_count = 1;
   request->targets[0] = SANDWIRE_EXEC_FD;
 

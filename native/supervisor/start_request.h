@@ -37,6 +37,7 @@ struct start_request {
   size_t sandbox_size;
   struct limit_request limits[LIMIT_KINDS]; /* in the order of start_request_limits */
   struct cgroup_limits cgroup;
+  int spares; /* sandboxes to be kept ready; -1: as use suggests */
   uint64_t walltime_ms;
   /* fds[0] is the program, or for FORKED the set-up socket; fds[i] for i ≥ 1 becomes targets[i] in the sandboxee. -1 until received. */
   int *fds;

@@ -1,20 +1,13 @@
 // Limits of all processes of a sandboxee together. Where this machine's controllers belong to cgroup v1, these tests run
 // in a user-mode Linux, if that is installed; what such a machine is told is tested in any case.
-import {
-  chownSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  rmdirSync,
-  writeFileSync,
-} from 'node:fs';
+import { chownSync, existsSync, mkdirSync, readdirSync, rmdirSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Limits, PolicyBuilder, probe, type Result, Sandbox2 } from '../../host/index.js';
 import { run } from '../support/command.js';
 import { startFamily } from '../support/family.js';
+import { childrenOf, commOf, parentOf } from '../support/processes.js';
 import {
   checkout,
   eventually,
@@ -137,15 +130,13 @@ if (hasAll) {
       const family = await startFamily('wait_forever', 'cgroup');
       const [base = ''] = cgroups().filter((path) => !before.includes(path) && !path.includes('/run-'));
       assert.is(runsIn(base).length, family.sandboxees.length);
-      const guardian = readdirSync('/proc').find(
-        (pid) => /^\d+$/.test(pid) && parentOf(pid) === family.supervisor && commOf(pid) === 'sandwire-guard',
-      );
+      const guardian = childrenOf(family.supervisor).find((pid) => commOf(pid) === 'sandwire-guard');
       assert.ok(guardian, 'there is a guardian');
-      if (victim.startsWith('guardian')) process.kill(Number(guardian), 'SIGKILL');
+      if (victim.startsWith('guardian')) process.kill(guardian ?? 0, 'SIGKILL');
       if (victim !== 'host') process.kill(family.supervisor, 'SIGKILL');
       if (victim !== 'supervisor') family.host.kill('SIGKILL');
       if (victim.startsWith('guardian')) {
-        await eventually('all of it is dead', () => parentOf(String(family.supervisor)) === undefined);
+        await eventually('all of it is dead', () => parentOf(family.supervisor) === undefined);
         // Nobody is left to do it, but the next supervisor.
         (await startFamily('wait_forever', 'cgroup')).host.kill('SIGKILL');
       }
@@ -243,17 +234,5 @@ test('wrong limits are refused at the call', () => {
     assert.throws(() => limits.setCgroupCpu(wrong), /Limits\.setCgroupCpu/);
   assert.throws(() => limits.setCgroupParent('sandboxes'), /an absolute path/);
 });
-
-function parentOf(pid: string): number | undefined {
-  try {
-    return Number(readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ')[1]);
-  } catch {
-    return undefined;
-  }
-}
-
-function commOf(pid: string): string {
-  return readFileSync(`/proc/${pid}/comm`, 'utf8').trim();
-}
 
 test.run();

@@ -1,36 +1,14 @@
 // Many runs, one after the other and at once: nothing piles up on either side. SANDWIRE_SOAK_RUNS makes it longer.
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Sandbox2 } from '../../host/index.js';
+import { childrenOf, supervisorPid } from '../support/processes.js';
 import { eventually, lenientPolicy, runToEnd, sandboxee } from '../support/sandbox.js';
 
 const test = suite('soak');
 const runs = Number(process.env['SANDWIRE_SOAK_RUNS'] ?? 300);
 const atOnce = Math.min(200, Math.ceil(runs / 5));
-
-function childrenOf(pid: number): number[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .map(Number)
-    .filter((candidate) => {
-      try {
-        return (
-          readFileSync(`/proc/${candidate}/stat`, 'utf8').split(') ').at(-1)?.split(' ')[1] === String(pid)
-        );
-      } catch {
-        return false;
-      }
-    });
-}
-
-function supervisorPid(): number {
-  const pid = childrenOf(process.pid).find((child) =>
-    readlinkSync(`/proc/${child}/exe`).endsWith('/sandwire-supervisor'),
-  );
-  if (pid === undefined) throw new Error('there is no supervisor');
-  return pid;
-}
 
 function kilobytes(pid: number): number {
   return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);

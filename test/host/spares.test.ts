@@ -1,0 +1,135 @@
+// Sandboxes made ahead: how many, for how long, each used once, and nothing of one run is there for the next.
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { type ExecutorOptions, PolicyBuilder, Sandbox2 } from '../../host/index.js';
+import { childrenOf, supervisorPid } from '../support/processes.js';
+import { eventually, isAlive, lenientPolicy, runToEnd, sandboxee } from '../support/sandbox.js';
+
+const test = suite('sandboxes made ahead');
+let policies = 0;
+
+/** A policy that no other test's sandboxes are like. */
+const newPolicy = () => lenientPolicy((builder) => builder.setHostname(`spares-${++policies}`));
+
+async function initOf(policy = newPolicy(), options: ExecutorOptions = {}): Promise<number> {
+  await using sandbox = new Sandbox2(sandboxee('exit_with', [], options), policy);
+  const result = await sandbox.run();
+  assert.ok(result.isOk, String(result));
+  return sandbox.initPid;
+}
+
+const waiting = () => childrenOf(supervisorPid());
+
+/** All that others made ahead has gone. */
+async function quiet(): Promise<void> {
+  await eventually('no sandbox is there', () => waiting().length === 0, 20_000);
+}
+
+test('as many as asked for, from the first run on, and a run takes one of them', async () => {
+  const policy = newPolicy();
+  await initOf(policy, { sparesAhead: 3 });
+  await eventually('three are ready', () => waiting().length === 3);
+  const ready = waiting();
+  const [first, second] = [
+    await initOf(policy, { sparesAhead: 3 }),
+    await initOf(policy, { sparesAhead: 3 }),
+  ];
+  assert.ok(ready.includes(first), 'one made ahead');
+  assert.is.not(first, second, 'another for each run');
+  await eventually('three are ready again', () => waiting().length === 3 && !waiting().includes(first));
+  await quiet();
+});
+
+test('0: none is made, and none is used', async () => {
+  await quiet();
+  const policy = newPolicy();
+  await initOf(policy, { sparesAhead: 2 });
+  await eventually('two are ready', () => waiting().length === 2);
+  const ready = waiting();
+  assert.not.ok(ready.includes(await initOf(policy, { sparesAhead: 0 })));
+  await eventually('they are gone', () => waiting().length === 0);
+  for (let i = 0; i < 5; i++) await initOf(policy, { sparesAhead: 0 });
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  assert.is(waiting().length, 0);
+});
+
+test('by default none for the first use, some from the second on, gone when nobody takes them', async () => {
+  await quiet();
+  const policy = newPolicy();
+  await initOf(policy);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  assert.is(waiting().length, 0);
+  await initOf(policy);
+  await eventually('some are ready', () => waiting().length === 2);
+  await quiet();
+});
+
+test('not for another policy, user or host name', async () => {
+  const policy = newPolicy();
+  await initOf(policy, { sparesAhead: 1 });
+  await eventually('one is ready', () => waiting().length === 1);
+  const [ready = 0] = waiting();
+  assert.is.not(await initOf(newPolicy()), ready);
+  assert.ok(isAlive(ready));
+  await quiet();
+});
+
+test('a spare that was killed is no run’s failure', async () => {
+  const policy = newPolicy();
+  for (let i = 0; i < 20; i++) {
+    await initOf(policy, { sparesAhead: 2 });
+    await eventually('two are ready', () => waiting().length === 2);
+    const killed = waiting();
+    for (const pid of killed) process.kill(pid, 'SIGKILL');
+    while (killed.some(isAlive)); // dead, and perhaps not seen by the supervisor yet
+    if (i % 2 === 1) await new Promise((resolve) => setTimeout(resolve, i));
+    assert.ok((await initOf(policy)) > 0);
+  }
+  await quiet();
+});
+
+test('the number is bounded', async () => {
+  for (const sparesAhead of [-1, 65, 1.5, Number.NaN]) {
+    assert.throws(
+      () => sandboxee('exit_with', [], { sparesAhead }),
+      /sparesAhead must be a whole number from 0 to 64/,
+    );
+  }
+  // Many policies with many each: no more than 256 in all.
+  for (let i = 0; i < 6; i++) await initOf(newPolicy(), { sparesAhead: 64 });
+  let most = 0;
+  await eventually(
+    'all are made, and gone again',
+    () => {
+      most = Math.max(most, waiting().length);
+      return most > 100 && waiting().length === 0;
+    },
+    60_000,
+  );
+  assert.ok(most < 256 + 64, `${most}, those on their way out included`);
+});
+
+test('nothing of one run is there for the next', async () => {
+  const policy = new PolicyBuilder()
+    .defaultAction('allowAllSyscalls')
+    .allow('allowKeyrings')
+    .addTmpfs('/tmp', 1 << 20)
+    .addDirectory('/proc')
+    .setRootWritable()
+    .build();
+  const traces = async (what: string) => {
+    const { result, output } = await runToEnd(sandboxee('traces', [what], { sparesAhead: 4 }), policy);
+    assert.is(result.exitCode, 0, String(result));
+    return output.trim().split('\n');
+  };
+  const left = await traces('leave');
+  for (const kind of ['/tmp/trace', '/trace', 'shared memory', 'abstract socket', 'process']) {
+    assert.ok(left.includes(kind), `${kind}: ${left}`);
+  }
+  for (let i = 0; i < 3; i++) {
+    assert.equal(await traces('find'), ['']);
+    await traces('leave');
+  }
+});
+
+test.run();

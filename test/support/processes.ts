@@ -1,0 +1,30 @@
+// Processes of this machine, out of /proc.
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+
+export function parentOf(pid: number | string): number | undefined {
+  try {
+    return Number(readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ')[1]);
+  } catch {
+    return undefined; // gone meanwhile
+  }
+}
+
+export function commOf(pid: number | string): string {
+  return readFileSync(`/proc/${pid}/comm`, 'utf8').trim();
+}
+
+export function childrenOf(pid: number): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((candidate) => parentOf(candidate) === pid);
+}
+
+/** Of this process. */
+export function supervisorPid(): number {
+  const pid = childrenOf(process.pid).find((child) =>
+    readlinkSync(`/proc/${child}/exe`).endsWith('/sandwire-supervisor'),
+  );
+  if (pid === undefined) throw new Error('there is no supervisor');
+  return pid;
+}
