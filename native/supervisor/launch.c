@@ -14,6 +14,7 @@
 #include "entrance.h"
 #include "filter.h"
 #include "host_power.h"
+#include "inheritance.h"
 #include "privileges.h"
 #include "sandwire/wire.generated.h"
 
@@ -85,6 +86,9 @@ _Noreturn void launch_main(const struct start_request *request, struct setup_rep
   if (!sandbox_is_current(sandbox)) {
     report->is_stale = 1;
     _exit(SETUP_EXIT_CODE);
+  }
+  if (inheritance_volunteer_for_oom() != 0) {
+    setup_fail(report, SANDWIRE_STEP_PRIVILEGES, "oom_score_adj");
   }
   int init_pidfd = (int)syscall(SYS_pidfd_open, sandbox_init(sandbox), 0);
   if (init_pidfd < 0) {

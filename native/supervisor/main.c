@@ -15,6 +15,7 @@
 #include "control.h"
 #include "event_loop.h"
 #include "host_power.h"
+#include "inheritance.h"
 #include "probe.h"
 
 enum { CONTROL_FD = 3 };
@@ -39,6 +40,10 @@ int main(int argc, char **argv) {
     return fail("PR_SET_CHILD_SUBREAPER");
   }
   host_power_look();
+  const char *kept = inheritance_renounce();
+  if (kept != NULL) {
+    return fail(kept);
+  }
   signal(SIGPIPE, SIG_IGN); /* a pipe to an init that has died */
   struct rlimit files;
   if (getrlimit(RLIMIT_NOFILE, &files) != 0) {

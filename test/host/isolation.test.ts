@@ -1,16 +1,31 @@
 // What a sandboxee finds itself to be, and what it must not find.
-import { chmodSync, mkdirSync, mkdtempSync, readlinkSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { once } from 'node:events';
+import {
+  chmodSync,
+  copyFileSync,
+  constants as files,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { createServer } from 'node:net';
+import { constants, tmpdir } from 'node:os';
 import path from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { Executor, type Policy, type PolicyBuilder } from '../../host/index.js';
+import { Executor, type Policy, type PolicyBuilder, probe } from '../../host/index.js';
 import { syscallNumber } from '../../host/policy/syscalls.js';
 import { run } from '../support/command.js';
 import { checkout, isRoot, lenientPolicy, runToEnd, sandboxee, sandboxeePath } from '../support/sandbox.js';
 import { skip } from '../support/skip.js';
 
 const test = suite('isolation');
+const { EACCES, ECONNREFUSED, ENOENT, EROFS } = constants.errno;
+const { O_WRONLY } = files;
 
 function lineOf(output: string, name: string): string | undefined {
   return output
@@ -284,6 +299,109 @@ test('inside a container without CAP_SYS_ADMIN, as root and with no id but its o
   const { stdout, stderr } = await run('setpriv', [...around, ...nested('/proc')]);
   assert.match(stdout, /^OK - Exit code: 0$/m, stdout + stderr);
   assert.match(stdout, /^uid=1000 gid=1000 /m);
+});
+
+test('rank that the host has and hands down: none of it arrives', async () => {
+  const rank = (output: string) =>
+    ['personality', 'scheduling', 'real-time limit', 'nice limit', 'securebits', 'signals'].map((name) =>
+      lineOf(output, name),
+    );
+  const none = ['0', '0 nice=0', '0', '0', '0 keepcaps=0 ambient=0', ''];
+  const { output } = await runToEnd(sandboxee('inspect'));
+  assert.equal(rank(output), none);
+  // A host without address space randomisation, as debuggers start programs, and with signals ignored.
+  const host = await run('setarch', [
+    '--addr-no-randomize',
+    'sh',
+    '-c',
+    'trap "" HUP INT QUIT USR1; exec "$@"',
+    'sh',
+    ...nested(''),
+  ]);
+  assert.match(host.stdout, /^OK - Exit code: 0$/m, host.stdout + host.stderr);
+  assert.equal(rank(host.stdout), none);
+  if (!isRoot) return skip('rank of a host in real time', 'only root can have it');
+  const high = [
+    'chrt',
+    '--rr',
+    '5',
+    'nice',
+    '--adjustment=-10',
+    'ionice',
+    '--class',
+    '1',
+    ...nested('/proc'),
+  ];
+  const inRealTime = await run('sh', [
+    '-c',
+    'echo -500 > /proc/self/oom_score_adj; exec "$@"',
+    'sh',
+    ...high,
+  ]);
+  if (inRealTime.code !== 0) return skip('rank of a host in real time', inRealTime.stderr.trim());
+  assert.equal(rank(inRealTime.stdout), none);
+  assert.match(inRealTime.stdout, /^\/proc\/self\/oom_score_adj: 300$/m);
+});
+
+test('a program can rewrite neither its own file nor one that it was given for reading', async () => {
+  const fenced = (await probe()).capabilities.some(
+    ({ name, isAvailable, value }) => name === 'landlock' && isAvailable && (value ?? 0) >= 2,
+  );
+  if (!fenced)
+    return skip(
+      'files opened again through /proc',
+      'without Landlock only the files’ own permissions keep it out',
+    );
+  const folder = mkdtempSync(path.join(tmpdir(), 'sandwire-test-'));
+  try {
+    chmodSync(folder, 0o777);
+    const copies = ['program', 'given'].map((name) => path.join(folder, name));
+    for (const file of copies) {
+      copyFileSync(sandboxeePath('reopen'), file);
+      chmodSync(file, 0o777); // writable for whoever the sandboxee is
+    }
+    const [program = '', given = ''] = copies;
+    const executor = new Executor(program, [program, '/other', '5']);
+    executor.ipc.mapFd(openSync(given, 'r'), 5);
+    const policy = lenientPolicy((builder) =>
+      builder.addDirectory('/proc').addFileAt(sandboxeePath('reopen'), '/other'),
+    );
+    const { output, result } = await runToEnd(executor, policy);
+    assert.is(result.exitCode, 0, String(result));
+    assert.is(output, 'executable=Permission denied\ngiven file=Permission denied\n');
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test('an own /proc changes nothing on the machine', async () => {
+  const policy = lenientPolicy((builder) => builder.addDirectory('/proc').addDirectory('/sys'));
+  const inProc = [
+    '/proc/sys/kernel/core_pattern',
+    '/proc/sysrq-trigger',
+    '/proc/sys/vm/drop_caches',
+    '/proc/self/uid_map',
+  ];
+  for (const file of [...inProc, '/sys/class/net/lo/mtu']) {
+    const open = sandboxee('make_syscall', [String(syscallNumber('openat')), '-100', file, String(O_WRONLY)]);
+    const { result } = await runToEnd(open, policy);
+    assert.ok([EROFS, EACCES, ENOENT].includes(result.exitCode ?? 0), `${file}: ${result}`);
+  }
+});
+
+test('abstract sockets of the host are in another network', async () => {
+  const name = `\0sandwire-test-${process.pid}`;
+  const server = createServer().listen(name);
+  await once(server, 'listening');
+  try {
+    const reach = (policy?: Policy) => runToEnd(sandboxee('reach_out', ['abstract', name.slice(1)]), policy);
+    assert.is((await reach()).result.exitCode, ECONNREFUSED);
+    // With the host's network they are there: it is what the token gives.
+    const open = lenientPolicy((builder) => builder.allow('allowUnrestrictedNetworking'));
+    assert.is((await reach(open)).result.exitCode, 0);
+  } finally {
+    server.close();
+  }
 });
 
 test('our host inside our own sandbox: refused in words, and nothing hangs', async () => {

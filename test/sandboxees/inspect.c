@@ -2,10 +2,14 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/personality.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -88,6 +92,20 @@ static void print_namespaces(void) {
   }
 }
 
+/* Ignored ones and blocked ones: exec hands both down. */
+static void print_signals(void) {
+  sigset_t blocked;
+  sigprocmask(SIG_SETMASK, NULL, &blocked);
+  printf("signals=");
+  for (int number = 1; number < 65; number++) {
+    struct sigaction action;
+    if (sigismember(&blocked, number) == 1 || (sigaction(number, NULL, &action) == 0 && action.sa_handler == SIG_IGN)) {
+      printf("%d ", number);
+    }
+  }
+  printf("\n");
+}
+
 int main(int argc, char **argv) {
   printf("uid=%d gid=%d euid=%d egid=%d\n", getuid(), getgid(), geteuid(), getegid());
   printf("pid=%d ppid=%d sid=%d pgid=%d\n", getpid(), getppid(), getsid(0), getpgid(0));
@@ -128,6 +146,17 @@ int main(int argc, char **argv) {
   print_file("/proc/self/stat");
   print_file("/proc/self/mountinfo");
   print_file("/proc/self/cgroup");
+  print_file("/proc/self/oom_score_adj");
+  printf("personality=%x\n", personality(0xffffffff));
+  printf("scheduling=%d nice=%d\n", sched_getscheduler(0), getpriority(PRIO_PROCESS, 0));
+  struct rlimit rank;
+  getrlimit(RLIMIT_RTPRIO, &rank);
+  printf("real-time limit=%lu\n", (unsigned long)rank.rlim_max);
+  getrlimit(RLIMIT_NICE, &rank);
+  printf("nice limit=%lu\n", (unsigned long)rank.rlim_max);
+  printf("securebits=%d keepcaps=%d ambient=%d\n", prctl(PR_GET_SECUREBITS, 0, 0, 0, 0),
+         prctl(PR_GET_KEEPCAPS, 0, 0, 0, 0), prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, CAP_NET_RAW, 0, 0));
+  print_signals();
   printf("loopback=%s\n", try_loopback());
   printf("speculation=%d\n", prctl(PR_GET_SPECULATION_CTRL, 0 /* store bypass */, 0, 0, 0));
   printf("mkdir /data=%s\n", mkdir("/data/made", 0755) == 0 ? "made" : strerror(errno));

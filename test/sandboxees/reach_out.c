@@ -5,16 +5,20 @@
  *   write FILE     opens it for writing
  *   list DIR       lists it
  *   run PROGRAM    executes it
+ *   abstract NAME  connects to a unix socket of that abstract name
  *   kill PID       sends it no signal, which still asks whether it may */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sandwire/sandwire.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 static int open_secret(int directory) {
@@ -58,6 +62,17 @@ int main(int argc, char **argv) {
   if (strcmp(how, "run") == 0) {
     execv(argv[2], (char *[]){argv[2], "0", NULL});
     return errno;
+  }
+  if (strcmp(how, "abstract") == 0) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    memcpy(address.sun_path + 1, argv[2], strnlen(argv[2], sizeof address.sun_path - 1));
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + strlen(argv[2]));
+    /* Older Node fills the name up with zeros, and these count. */
+    return connect(fd, (struct sockaddr *)&address, size) == 0 ||
+                   connect(fd, (struct sockaddr *)&address, sizeof address) == 0
+               ? 0
+               : errno;
   }
   if (strcmp(how, "kill") == 0) {
     return kill(atoi(argv[2]), 0) == 0 ? 0 : errno;
