@@ -14,6 +14,21 @@ function samplesOf(program: string, args: readonly string[]): number[] {
     .map((line) => Number(line) / 1000);
 }
 
+export const syscalls = `${directory}syscalls`;
+
+/** Microseconds of one call, from the output of bench/floors/syscalls.c. */
+export function callTimes(output: string): number[] {
+  return output
+    .trim()
+    .split('\n')
+    .map((line) => Number(line) / 1e6);
+}
+
+/** Microseconds of one call without a sandbox. */
+export function callFloor(syscall: string, batches: number): number[] {
+  return callTimes(execFileSync(syscalls, [syscall, String(batches)], { encoding: 'utf8' }));
+}
+
 /** Microseconds of posix_spawn and wait, from C. */
 export function spawnFloor(count: number, command: readonly string[]): number[] {
   return samplesOf('spawn_floor', [String(count), ...command]);

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { benchBuilding, benchCalls } from './policy.js';
 import { benchRoundTrip } from './round-trip.js';
 import { benchStarting } from './starting.js';
 import { printSection, type Section } from './table.js';
@@ -31,6 +32,8 @@ function pinned(name: string): readonly Section[] {
 }
 
 const benches: Record<string, () => Promise<readonly Section[]>> = {
+  policy: async () => [benchBuilding()],
+  inside: async () => [await benchCalls()],
   starting: async () => [await benchStarting()],
   'round-trip': async () =>
     values.pinned

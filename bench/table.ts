@@ -31,7 +31,8 @@ export function summarise(what: string, samplesUs: readonly number[], floor?: Ro
 }
 
 export function printSection(section: Section): void {
-  const number = (value: number) => (value >= 1000 ? value.toFixed(0) : value.toFixed(2)).padStart(10);
+  const digits = (value: number) => (value >= 1000 ? 0 : value >= 10 ? 2 : 4);
+  const number = (value: number) => value.toFixed(digits(value)).padStart(10);
   const width = Math.max(...section.rows.map((row) => row.what.length));
   const lines = section.rows.map(
     (row) =>
