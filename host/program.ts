@@ -1,5 +1,7 @@
 // Opens the program to be run, and refuses early and in words what exec could only refuse with a number.
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { parseElf } from './policy/elf/parser.js';
+import { withFile } from './policy/elf/source.js';
 
 /** O_PATH of open(2), the same on x86-64 and aarch64; Node does not name it. */
 const O_PATH = 0o10000000;
@@ -9,6 +11,8 @@ export interface OpenedProgram {
   readonly fd: number;
   /** What PT_INTERP names; undefined for a static program, or one that may be executed but not read. */
   readonly interpreter: string | undefined;
+  /** Whether it looks for libraries beside itself: $ORIGIN in its DT_RPATH or DT_RUNPATH. */
+  readonly looksBesideItself: boolean;
 }
 
 export type ProgramOpening =
@@ -49,6 +53,15 @@ function interpreterOf(start: Buffer): string | undefined {
   return undefined;
 }
 
+function looksBesideItself(path: string): boolean {
+  try {
+    const { rpath, runpath } = withFile(path, (source) => parseElf(source));
+    return [...rpath, ...runpath].some((directory) => /\$(ORIGIN|\{ORIGIN\})/.test(directory));
+  } catch {
+    return false; // what is broken or unreadable, exec will tell
+  }
+}
+
 function errorCode(error: unknown): string {
   return error instanceof Error && 'code' in error ? String(error.code) : String(error);
 }
@@ -86,5 +99,7 @@ export function openProgram(path: string): ProgramOpening {
       `it is a script; run its interpreter (${line}) with the script among the arguments and in the policy`,
     );
   }
-  return { ok: true, program: { fd, interpreter: interpreterOf(start) } };
+  const interpreter = interpreterOf(start);
+  const isDynamic = interpreter !== undefined;
+  return { ok: true, program: { fd, interpreter, looksBesideItself: isDynamic && looksBesideItself(path) } };
 }

@@ -1,6 +1,6 @@
 // One run: starts the sandboxee, follows it, and ends with one Result.
 import { closeSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Comms } from '../native/comms.js';
@@ -70,6 +70,7 @@ export class Sandbox2 {
   #handshakeFailure: string | undefined;
   #refusal: string | undefined;
   #context: SetupContext | undefined;
+  #looksBesideItself = false;
   #walltimeMs: number | undefined;
   #killed = false;
   readonly #killRequest = deferred<void>();
@@ -284,7 +285,8 @@ export class Sandbox2 {
   #openProgram(): number | Result {
     const opened = openProgram(this.#executor.path);
     if (!opened.ok) return setupError('FAILED_SUBPROCESS', opened.message);
-    const { fd, interpreter } = opened.program;
+    const { fd, interpreter, looksBesideItself } = opened.program;
+    this.#looksBesideItself = looksBesideItself;
     this.#context = { interpreter, program: resolve(this.#executor.path), asRoot: process.geteuid?.() === 0 };
     return fd;
   }
@@ -342,6 +344,10 @@ export class Sandbox2 {
     const policy = this.#policy;
     const bytes = (text: string) => new TextEncoder().encode(text);
     const envs = Object.entries(executor.envs).map(([name, value]) => bytes(`${name}=${value}`));
+    if (this.#looksBesideItself && executor.envs['LD_ORIGIN_PATH'] === undefined) {
+      // Executed by fd and mostly without /proc, glibc's loader has nobody else to ask (sysdeps/unix/sysv/linux/dl-origin.c).
+      envs.push(bytes(`LD_ORIGIN_PATH=${dirname(resolve(executor.path))}`));
+    }
     const named = placed.filter((mapping) => mapping.name !== '');
     if (executor.sandboxBeforeExec) {
       // With sandboxMeHere the names travel in the handshake.

@@ -95,15 +95,19 @@ export class PolicyBuilder extends PresetBuilder {
     return this;
   }
 
-  /** Shows the dynamic loader of a program and the libraries it needs. Nothing for a static program. */
+  /**
+   * Shows the dynamic loader of a program (glibc's or musl's) and the libraries it needs, found as the loader finds
+   * them. Nothing for a static program. What a program opens later by itself (dlopen(3), plug-ins, name services) is not
+   * among them. ldLibraryPath: directories to look in first, separated by ":".
+   */
   addLibrariesForBinary(path: string, ldLibraryPath = ''): this {
     const method = 'addLibrariesForBinary';
     checkSource(method, path, 'file');
     try {
-      const libraries = findLibraries(path, ldLibraryPath);
+      const { libraries, configuration } = findLibraries(path, ldLibraryPath);
       for (const library of libraries) this.#mount(method, 'file', library.path, library.path, true);
       // Where the loader finds what lies in no default directory.
-      if (libraries.length > 0) this.addFileIfExists('/etc/ld.so.cache');
+      if (configuration !== undefined) this.addFileIfExists(configuration);
     } catch (error) {
       if (error instanceof LibraryError) throw new PolicyError(method, error.message);
       throw error;

@@ -1,7 +1,18 @@
-// Finds the libraries of a program as the dynamic loader would (ld.so(8)).
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+// Finds the libraries of a program as the dynamic loader would: ld.so(8), and ldso/dynlink.c of musl. The program may be
+// hostile, and what is found is shown to it: only libraries are.
+import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { type DynamicInfo, ElfError, parseElf } from './parser.js';
+import {
+  expandTokens,
+  isPartOfMusl,
+  type LoaderKind,
+  loaderFiles,
+  loaderKind,
+  type Machine,
+  machines,
+} from './loaders.js';
+import { type DynamicInfo, OtherMachineError, parseElf } from './parser.js';
+import { withFile } from './source.js';
 
 /** A library, or the loader, and who asked for it. */
 export interface FoundLibrary {
@@ -9,121 +20,193 @@ export interface FoundLibrary {
   readonly neededBy: string;
 }
 
+export interface FoundLibraries {
+  /** Each by the path the loader will open. Empty for a static program. */
+  readonly libraries: readonly FoundLibrary[];
+  /** What the loader reads to find them, if it is there. */
+  readonly configuration: string | undefined;
+}
+
 export class LibraryError extends Error {}
 
 const maxLibraries = 1000;
-const maxFileBytes = 500 << 20;
+/** In one search; a program that wants more is made to keep us busy. */
+const maxLookups = 100_000;
+const maxDirectories = 500;
 
-const triplet = process.arch === 'arm64' ? 'aarch64-linux-gnu' : 'x86_64-linux-gnu';
-const defaultDirectories = [
-  `/lib/${triplet}`,
-  `/usr/lib/${triplet}`,
-  '/lib64',
-  '/usr/lib64',
-  '/lib',
-  '/usr/lib',
-];
-
-function read(file: string, neededBy: string): DynamicInfo {
+function read(file: string, neededBy: string, machine?: number): DynamicInfo {
   try {
-    const { size } = statSync(file);
-    if (size > maxFileBytes) throw new ElfError(`its ${size} bytes are too many`);
-    return parseElf(readFileSync(file));
+    return withFile(file, (source) => parseElf(source, machine));
   } catch (error) {
+    if (error instanceof OtherMachineError) throw error;
     const why = error instanceof Error ? error.message : String(error);
     throw new LibraryError(`cannot read ${file} (needed by ${neededBy}): ${why}`);
   }
 }
 
-/** Directories that /etc/ld.so.conf adds; the loader knows them by way of /etc/ld.so.cache. */
-function configuredDirectories(file = '/etc/ld.so.conf', depth = 0): string[] {
-  if (depth > 5 || !existsSync(file)) return [];
-  const directories: string[] = [];
-  for (const raw of readFileSync(file, 'utf8').split('\n')) {
-    const line = raw.replace(/#.*/, '').trim();
-    const included = /^include\s+(.+)$/.exec(line)?.[1];
-    if (included !== undefined) {
-      for (const name of expand(path.resolve('/etc', included)))
-        directories.push(...configuredDirectories(name, depth + 1));
-    } else if (line.startsWith('/')) {
-      directories.push(line);
-    }
+/** The same for what nobody passes over. */
+function readMatching(file: string, neededBy: string, machine?: number): DynamicInfo {
+  try {
+    return read(file, neededBy, machine);
+  } catch (error) {
+    if (!(error instanceof OtherMachineError)) throw error;
+    throw new LibraryError(`cannot use ${file} (needed by ${neededBy}): ${error.message}`);
   }
-  return directories;
 }
 
-/** Files that match a pattern with * in its last part, as ld.so.conf has it. */
-function expand(pattern: string): string[] {
-  const directory = path.dirname(pattern);
-  if (!existsSync(directory)) return [];
-  const parts = path
-    .basename(pattern)
-    .split('*')
-    .map((part) => part.replaceAll(/[.+?^${}()|[\]\\]/g, '\\$&'));
-  const form = new RegExp(`^${parts.join('.*')}$`);
-  return readdirSync(directory)
-    .filter((name) => form.test(name))
-    .sort()
-    .map((name) => path.join(directory, name));
+/** A program or library, and the one that brought it. */
+interface Loaded {
+  readonly file: string;
+  readonly info: DynamicInfo;
+  readonly by: Loaded | undefined;
+}
+
+class Search {
+  readonly #kind: LoaderKind;
+  readonly #machine: Machine;
+  readonly #given: readonly string[];
+  readonly #usual: readonly string[];
+  #lookups = 0;
+
+  constructor(kind: LoaderKind, machine: Machine, given: readonly string[], usual: readonly string[]) {
+    this.#kind = kind;
+    this.#machine = machine;
+    this.#given = given;
+    this.#usual = usual;
+  }
+
+  #own(loaded: Loaded, directories: readonly string[]): readonly string[] {
+    const origin = path.dirname(loaded.file);
+    return directories.flatMap((directory) => expandTokens(directory, origin, this.#machine));
+  }
+
+  /** DT_RPATH of an object and of those that brought it; it does not count where there is a DT_RUNPATH. */
+  #rpaths(loaded: Loaded): readonly string[] {
+    const found: string[] = [];
+    for (let at: Loaded | undefined = loaded; at !== undefined; at = at.by) {
+      if (at.info.runpath.length === 0) found.push(...this.#own(at, at.info.rpath));
+      if (found.length > maxDirectories) break;
+    }
+    return found;
+  }
+
+  /** musl makes no difference between the two, and asks all that brought the object. */
+  #muslPaths(loaded: Loaded): readonly string[] {
+    const found: string[] = [];
+    for (let at: Loaded | undefined = loaded; at !== undefined; at = at.by) {
+      found.push(...this.#own(at, at.info.runpath.length > 0 ? at.info.runpath : at.info.rpath));
+      if (found.length > maxDirectories) break;
+    }
+    return found;
+  }
+
+  #directories(by: Loaded): readonly string[] {
+    const directories =
+      this.#kind === 'musl'
+        ? [...this.#given, ...this.#muslPaths(by), ...this.#usual]
+        : [
+            ...(by.info.runpath.length > 0 ? [] : this.#rpaths(by)),
+            ...this.#given,
+            ...this.#own(by, by.info.runpath),
+            ...this.#usual,
+          ];
+    if (directories.length > maxDirectories)
+      throw new LibraryError(`${by.file} has a search path of more than ${maxDirectories} directories`);
+    return directories;
+  }
+
+  #exists(file: string, by: Loaded): boolean {
+    if (++this.#lookups > maxLookups)
+      throw new LibraryError(`looking for the libraries of ${by.file}: more than ${maxLookups} places`);
+    return path.isAbsolute(file) && existsSync(file);
+  }
+
+  /** The library, or undefined where the file is one of another machine, which the loader passes over. */
+  #load(file: string, by: Loaded): Loaded | undefined {
+    try {
+      return { file: path.normalize(file), info: read(file, by.file, by.info.machine), by };
+    } catch (error) {
+      if (error instanceof OtherMachineError) return undefined;
+      throw error;
+    }
+  }
+
+  /**
+   * All files that the loader may take for a name: the one it takes on any machine, and before it those it prefers on a
+   * CPU that can more. Throws LibraryError where there is none.
+   */
+  locate(name: string, by: Loaded): readonly Loaded[] {
+    if (name.includes('/')) {
+      const candidates = expandTokens(name, path.dirname(by.file), this.#machine);
+      const found = candidates.find((file) => this.#exists(file, by));
+      const loaded = found === undefined ? undefined : this.#load(found, by);
+      if (loaded === undefined) throw new LibraryError(`${name}, needed by ${by.file}, is not there`);
+      return [loaded];
+    }
+    const preferred: Loaded[] = [];
+    const directories = this.#directories(by);
+    const capabilities = this.#kind === 'glibc' ? this.#machine.capabilities : [];
+    for (const directory of directories) {
+      const special = path.join(directory, 'glibc-hwcaps');
+      const below = capabilities.length > 0 && this.#exists(special, by) ? capabilities : [];
+      for (const file of [
+        ...below.map((level) => path.join(special, level, name)),
+        path.join(directory, name),
+      ]) {
+        const loaded = this.#exists(file, by) ? this.#load(file, by) : undefined;
+        if (loaded === undefined) continue;
+        if (path.dirname(file) === path.normalize(directory).replace(/(.)\/$/, '$1'))
+          return [...preferred, loaded];
+        preferred.push(loaded);
+      }
+    }
+    if (preferred.length > 0) return preferred;
+    throw new LibraryError(`${name}, needed by ${by.file}, is in none of ${directories.join(', ')}`);
+  }
 }
 
 /**
- * The loader and all libraries of a program, each by the path the loader will open. Empty for a static program.
  * ldLibraryPath: directories to look in first, separated by ":" or ";". Throws LibraryError naming what is missing and
  * who needs it.
  */
-export function findLibraries(program: string, ldLibraryPath = ''): readonly FoundLibrary[] {
-  const main = read(program, 'the policy');
-  if (main.interpreter === undefined) return [];
-  if (!existsSync(main.interpreter)) {
+export function findLibraries(program: string, ldLibraryPath = ''): FoundLibraries {
+  const info = readMatching(program, 'the policy');
+  const { interpreter } = info;
+  if (interpreter === undefined) return { libraries: [], configuration: undefined };
+  const machine = machines.get(info.machine);
+  if (machine === undefined) throw new LibraryError(`${program} is for another machine (${info.machine})`);
+  const kind = loaderKind(interpreter);
+  if (kind === undefined) {
     throw new LibraryError(
-      `${program} needs the dynamic loader ${main.interpreter}, which is not on this machine`,
+      `${program} needs ${JSON.stringify(interpreter)}, which is no dynamic loader that is known`,
     );
   }
+  if (!path.isAbsolute(interpreter) || !existsSync(interpreter)) {
+    throw new LibraryError(
+      `${program} needs the dynamic loader ${interpreter}, which is not on this machine`,
+    );
+  }
+  readMatching(interpreter, program, info.machine);
+  const { directories, configuration } = loaderFiles(kind, interpreter, machine);
   const given = ldLibraryPath.split(/[:;]/).filter((directory) => directory !== '');
-  const usual = [...configuredDirectories(), ...defaultDirectories];
-  const found = new Map<string, FoundLibrary>([
-    [path.basename(main.interpreter), { path: main.interpreter, neededBy: program }],
-  ]);
-  const queue: { readonly file: string; readonly info: DynamicInfo }[] = [{ file: program, info: main }];
+  const search = new Search(kind, machine, given, directories);
+  const names = new Set([path.basename(interpreter)]);
+  const found = new Map<string, FoundLibrary>([[interpreter, { path: interpreter, neededBy: program }]]);
+  const queue: Loaded[] = [{ file: program, info, by: undefined }];
   for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
-    const { file, info } = next;
-    const origin = path.dirname(file);
-    const own = (directories: readonly string[]) =>
-      directories.map((directory) => substitute(directory, origin));
-    // DT_RPATH counts only where there is no DT_RUNPATH, and that of the program counts for all.
-    const rpath = info.runpath.length > 0 ? [] : [...own(info.rpath), ...mainRpath(main, program)];
-    const directories = [...rpath, ...given, ...own(info.runpath), ...usual];
-    for (const name of info.needed) {
-      if (found.has(name)) continue;
-      const library = locate(name, directories);
-      if (library === undefined)
-        throw new LibraryError(`${name}, needed by ${file}, is in none of ${directories.join(', ')}`);
-      found.set(name, { path: library, neededBy: file });
-      if (found.size > maxLibraries)
+    for (const name of next.info.needed) {
+      if (names.has(name) || (kind === 'musl' && isPartOfMusl(name))) continue;
+      names.add(name);
+      if (names.size > maxLibraries)
         throw new LibraryError(`${program} needs more than ${maxLibraries} libraries`);
-      queue.push({ file: library, info: read(library, file) });
+      for (const loaded of search.locate(name, next)) {
+        found.set(loaded.file, { path: loaded.file, neededBy: next.file });
+        queue.push(loaded);
+      }
     }
   }
-  return [...found.values()];
-}
-
-function mainRpath(main: DynamicInfo, program: string): string[] {
-  if (main.runpath.length > 0) return [];
-  return main.rpath.map((directory) => substitute(directory, path.dirname(program)));
-}
-
-function substitute(directory: string, origin: string): string {
-  return path.normalize(
-    directory.replaceAll(/\$(ORIGIN|\{ORIGIN\})/g, origin).replaceAll(/\$(LIB|\{LIB\})/g, `lib/${triplet}`),
-  );
-}
-
-function locate(name: string, directories: readonly string[]): string | undefined {
-  if (name.includes('/')) return path.isAbsolute(name) && existsSync(name) ? path.normalize(name) : undefined;
-  for (const directory of directories) {
-    const candidate = path.join(directory, name);
-    if (path.isAbsolute(candidate) && existsSync(candidate)) return candidate;
-  }
-  return undefined;
+  return {
+    libraries: [...found.values()],
+    configuration: existsSync(configuration) ? configuration : undefined,
+  };
 }

@@ -1,7 +1,10 @@
 // As much of an ELF file as the dynamic loader looks at before it runs it. The file may be hostile: every offset and
 // count is checked against the file and against limits, and nothing is followed twice.
+import type { ByteSource } from './source.js';
 
 export interface DynamicInfo {
+  /** e_machine: 62 for x86-64, 183 for aarch64. */
+  readonly machine: number;
   /** What PT_INTERP names; undefined for a static program or a library. */
   readonly interpreter: string | undefined;
   /** DT_NEEDED, in order. */
@@ -12,6 +15,11 @@ export interface DynamicInfo {
 
 export class ElfError extends Error {}
 
+/** It is one for another kind of machine, and the dynamic loader passes over it. */
+export class OtherMachineError extends ElfError {}
+
+const ET_EXEC = 2;
+const ET_DYN = 3;
 const PT_LOAD = 1;
 const PT_DYNAMIC = 2;
 const PT_INTERP = 3;
@@ -22,6 +30,7 @@ const DT_RPATH = 15n;
 const DT_RUNPATH = 29n;
 const maxHeaders = 500;
 const maxDynamic = 10_000;
+const maxNames = 1000;
 const maxText = 4096;
 
 interface Segment {
@@ -31,32 +40,40 @@ interface Segment {
   readonly size: number;
 }
 
-function range(bytes: Buffer, offset: bigint, size: bigint, what: string): [number, number] {
-  if (offset > BigInt(bytes.length) || size > BigInt(bytes.length) - offset)
+function range(source: ByteSource, offset: bigint, size: bigint, what: string): [number, number] {
+  if (offset > BigInt(source.size) || size > BigInt(source.size) - offset)
     throw new ElfError(`${what} lies outside the file`);
   return [Number(offset), Number(size)];
 }
 
-function textAt(bytes: Buffer, offset: number, end: number, what: string): string {
-  const limit = Math.min(end, offset + maxText);
-  const stop = bytes.subarray(offset, limit).indexOf(0);
-  if (offset >= end || stop < 0) throw new ElfError(`${what} has no end`);
-  return bytes.toString('utf8', offset, offset + stop);
+/** A text that ends in NUL before end. */
+function textAt(source: ByteSource, offset: number, end: number, what: string): string {
+  const bytes = source.read(offset, Math.max(0, Math.min(end - offset, maxText)));
+  const stop = bytes.indexOf(0);
+  if (stop < 0) throw new ElfError(`${what} has no end`);
+  return bytes.toString('utf8', 0, stop);
 }
 
-function segmentsOf(bytes: Buffer): Segment[] {
-  const size = bytes.readUInt16LE(54);
-  const count = bytes.readUInt16LE(56);
-  if (size !== 56 || count > maxHeaders) throw new ElfError(`${count} program headers of ${size} bytes`);
-  const [start] = range(bytes, bytes.readBigUInt64LE(32), BigInt(size * count), 'the program header table');
+function segmentsOf(source: ByteSource, header: Buffer): Segment[] {
+  const size = header.readUInt16LE(54);
+  const count = header.readUInt16LE(56);
+  if (count > 0 && (size !== 56 || count > maxHeaders))
+    throw new ElfError(`${count} program headers of ${size} bytes`);
+  const [start, length] = range(
+    source,
+    header.readBigUInt64LE(32),
+    BigInt(size * count),
+    'the program header table',
+  );
+  const table = source.read(start, length);
   return Array.from({ length: count }, (_, index) => {
-    const at = start + index * size;
-    const type = bytes.readUInt32LE(at);
+    const at = index * size;
+    const type = table.readUInt32LE(at);
     const relevant = type === PT_LOAD || type === PT_DYNAMIC || type === PT_INTERP;
     const [offset, fileSize] = relevant
-      ? range(bytes, bytes.readBigUInt64LE(at + 8), bytes.readBigUInt64LE(at + 32), 'a segment')
+      ? range(source, table.readBigUInt64LE(at + 8), table.readBigUInt64LE(at + 32), 'a segment')
       : [0, 0];
-    return { type, offset, address: bytes.readBigUInt64LE(at + 16), size: fileSize };
+    return { type, offset, address: table.readBigUInt64LE(at + 16), size: fileSize };
   });
 }
 
@@ -69,24 +86,29 @@ function offsetOf(address: bigint, segments: readonly Segment[]): number {
   throw new ElfError('the string table is not loaded');
 }
 
-function readDynamic(bytes: Buffer, dynamic: Segment, segments: readonly Segment[]) {
+function readDynamic(source: ByteSource, dynamic: Segment, segments: readonly Segment[]) {
+  const table = source.read(dynamic.offset, Math.min(dynamic.size, maxDynamic * 16));
   const entries: [bigint, bigint][] = [];
-  for (let at = dynamic.offset; at + 16 <= dynamic.offset + dynamic.size; at += 16) {
-    const tag = bytes.readBigUInt64LE(at);
-    if (tag === 0n) break;
-    entries.push([tag, bytes.readBigUInt64LE(at + 8)]);
-    if (entries.length > maxDynamic) throw new ElfError(`more than ${maxDynamic} dynamic entries`);
+  let ended = false;
+  for (let at = 0; at + 16 <= table.length && !ended; at += 16) {
+    const tag = table.readBigUInt64LE(at);
+    if (tag === 0n) ended = true;
+    else entries.push([tag, table.readBigUInt64LE(at + 8)]);
   }
+  if (!ended && table.length < dynamic.size) throw new ElfError(`more than ${maxDynamic} dynamic entries`);
   const value = (tag: bigint) => entries.find(([entry]) => entry === tag)?.[1];
   const tableAddress = value(DT_STRTAB);
   if (tableAddress === undefined) return { needed: [], rpath: [], runpath: [] };
-  const table = offsetOf(tableAddress, segments);
-  const [, size] = range(bytes, BigInt(table), value(DT_STRSZ) ?? 0n, 'the string table');
-  const text = (offset: bigint) => {
-    if (offset >= BigInt(size)) throw new ElfError('a name lies outside the string table');
-    return textAt(bytes, table + Number(offset), table + size, 'a name');
+  const start = offsetOf(tableAddress, segments);
+  const [, size] = range(source, BigInt(start), value(DT_STRSZ) ?? 0n, 'the string table');
+  const texts = (tag: bigint) => {
+    const offsets = entries.filter(([entry]) => entry === tag).map(([, offset]) => offset);
+    if (offsets.length > maxNames) throw new ElfError(`${offsets.length} names of one kind`);
+    return offsets.map((offset) => {
+      if (offset >= BigInt(size)) throw new ElfError('a name lies outside the string table');
+      return textAt(source, start + Number(offset), start + size, 'a name');
+    });
   };
-  const texts = (tag: bigint) => entries.filter(([entry]) => entry === tag).map(([, offset]) => text(offset));
   const paths = (tag: bigint) =>
     texts(tag)
       .flatMap((list) => list.split(':'))
@@ -94,17 +116,31 @@ function readDynamic(bytes: Buffer, dynamic: Segment, segments: readonly Segment
   return { needed: texts(DT_NEEDED), rpath: paths(DT_RPATH), runpath: paths(DT_RUNPATH) };
 }
 
-/** Throws ElfError for what is no 64-bit little-endian ELF file, or a broken one. */
-export function parseElf(bytes: Buffer): DynamicInfo {
-  if (bytes.length < 64 || bytes.readUInt32BE(0) !== 0x7f454c46) throw new ElfError('it is no ELF file');
-  if (bytes[4] !== 2 || bytes[5] !== 1) throw new ElfError('it is no 64-bit little-endian ELF file');
-  const segments = segmentsOf(bytes);
+/**
+ * machine: e_machine that is wanted. Throws ElfError for what is no 64-bit little-endian program or library, or a broken
+ * one; OtherMachineError for one of another machine.
+ */
+export function parseElf(source: ByteSource, machine?: number): DynamicInfo {
+  if (source.size >= 2 && source.read(0, 2).toString('latin1') === '#!')
+    throw new ElfError('it is a script; the program that runs is the one in its first line');
+  if (source.size < 64) throw new ElfError('it is no ELF file');
+  const header = source.read(0, 64);
+  if (header.readUInt32BE(0) !== 0x7f454c46) throw new ElfError('it is no ELF file');
+  if (header[4] !== 2 || header[5] !== 1)
+    throw new OtherMachineError('it is no 64-bit little-endian ELF file');
+  const found = header.readUInt16LE(18);
+  if (machine !== undefined && found !== machine)
+    throw new OtherMachineError(`it is for machine ${found}, and ${machine} is wanted`);
+  const type = header.readUInt16LE(16);
+  if (type !== ET_EXEC && type !== ET_DYN) throw new ElfError('it is neither program nor library');
+  const segments = segmentsOf(source, header);
   const named = segments.find((segment) => segment.type === PT_INTERP);
   const interpreter =
     named === undefined
       ? undefined
-      : textAt(bytes, named.offset, named.offset + named.size, 'the interpreter');
+      : textAt(source, named.offset, named.offset + named.size, 'the interpreter');
   const dynamic = segments.find((segment) => segment.type === PT_DYNAMIC);
-  if (dynamic === undefined) return { interpreter, needed: [], rpath: [], runpath: [] };
-  return { interpreter, ...readDynamic(bytes, dynamic, segments) };
+  const nothing = { needed: [], rpath: [], runpath: [] };
+  const rest = dynamic === undefined ? nothing : readDynamic(source, dynamic, segments);
+  return { machine: found, interpreter, ...rest };
 }

@@ -1,0 +1,350 @@
+// The tree of mounts: which paths it takes, what contradicts, what becomes of symlinks, and how it is shown.
+import { chmodSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { type MountEntry, PolicyBuilder, PolicyError } from '../../host/index.js';
+import { lenientPolicy, runToEnd, sandboxee } from '../support/sandbox.js';
+
+const test = suite('mounts');
+const folder = realpathSync(mkdtempSync(path.join(tmpdir(), 'sandwire-mounts-')));
+// A sandboxee that is nobody shall find its way.
+chmodSync(folder, 0o755);
+test.after(() => rmSync(folder, { recursive: true, force: true }));
+
+/**
+ * real/file, real/other, real/deep/file; link → real, absolute → …/real, file-link → real/file, up → link/../real/deep,
+ * loop → loop, gone → nowhere, chain → file-link
+ */
+const at = (name: string) => path.join(folder, name);
+mkdirSync(at('real/deep'), { recursive: true });
+for (const name of ['real/file', 'real/other', 'real/deep/file']) writeFileSync(at(name), name);
+symlinkSync('real', at('link'));
+symlinkSync(at('real'), at('absolute'));
+symlinkSync('real/file', at('file-link'));
+symlinkSync('link/../real/deep', at('up'));
+symlinkSync('loop', at('loop'));
+symlinkSync('nowhere', at('gone'));
+symlinkSync('file-link', at('chain'));
+
+const mountsOf = (build: (builder: PolicyBuilder) => PolicyBuilder): readonly MountEntry[] =>
+  build(new PolicyBuilder()).build().mounts;
+
+/** "file real/file", "symlink link", … relative to the folder. */
+function shown(build: (builder: PolicyBuilder) => PolicyBuilder): string[] {
+  return mountsOf(build).map(({ kind, inside }) => `${kind} ${path.relative(folder, inside)}`);
+}
+
+function refused(build: (builder: PolicyBuilder) => unknown, pattern: RegExp): void {
+  assert.throws(
+    () => build(new PolicyBuilder()),
+    (error: unknown) => error instanceof PolicyError && pattern.test(error.message),
+    String(pattern),
+  );
+}
+
+test('paths that are none', () => {
+  const bad: [string, RegExp][] = [
+    ['', /the path is empty/],
+    ['..', /an absolute path is needed/],
+    ['..a', /an absolute path is needed/],
+    ['a/b', /an absolute path is needed/],
+    ['/a/../d', /canonical/],
+    ['/./a', /canonical/],
+    ['//a', /canonical/],
+    ['/a/', /canonical/],
+    ['/a\0b', /holds a NUL/],
+    [`/${'a'.repeat(256)}`, /too long/],
+    [`/${'ä'.repeat(128)}`, /too long/],
+    [`${'/a'.repeat(2100)}`, /too long/],
+  ];
+  for (const [name, pattern] of bad) {
+    refused((b) => b.addFile(name), pattern);
+    refused((b) => b.addFileAt(name, '/a'), pattern);
+    refused((b) => b.addFileAt('/etc/hosts', name), pattern);
+    refused((b) => b.addDirectory(name), pattern);
+    refused((b) => b.addDirectoryAt(name, '/a'), pattern);
+    refused((b) => b.addDirectoryAt('/usr', name), pattern);
+    refused((b) => b.addTmpfs(name, 4096), pattern);
+  }
+  refused((b) => b.addFile(undefined as never), /the path is empty/);
+  refused((b) => b.addDirectory('/'), /root itself cannot be mounted over/);
+  refused((b) => b.addTmpfs('/', 4096), /root itself cannot be mounted over/);
+  refused((b) => b.addTmpfs('/a', 0), /a size in bytes is needed/);
+  refused((b) => b.addTmpfs('/a', 1.5), /a size in bytes is needed/);
+});
+
+test('what is not there, or of another kind', () => {
+  refused((b) => b.addFile(at('nothing')), /ENOENT \(there is none; the …IfExists methods pass over that\)/);
+  refused((b) => b.addFile(at('gone')), /ENOENT/);
+  refused((b) => b.addFile(at('loop')), /ELOOP/);
+  refused((b) => b.addFile(at('real')), /is a directory; addDirectory\(\) shows one/);
+  refused((b) => b.addDirectory(at('real/file')), /is no directory; addFile\(\) shows a file/);
+  refused((b) => b.addFile(at('real/file/x')), /ENOTDIR/);
+  for (const name of ['nothing', 'gone', 'loop']) {
+    assert.equal(
+      shown((b) => b.addFileIfExists(at(name)).addDirectoryIfExists(at(name))),
+      [],
+    );
+  }
+  assert.equal(
+    shown((b) => b.addFileIfExists(at('real')).addDirectoryIfExists(at('real/file'))),
+    [],
+  );
+  assert.equal(
+    shown((b) => b.addFileIfExists(at('real/file')).addDirectoryIfExists(at('real/deep'))),
+    ['file real/file', 'directory real/deep'],
+  );
+});
+
+test('what belongs to one process', () => {
+  for (const name of ['/proc/self/environ', `/proc/${process.pid}/maps`, '/proc/thread-self/status']) {
+    refused((b) => b.addFile(name), /would be that of another process/);
+  }
+  refused((b) => b.addDirectory('/proc/self'), /would be that of another process/);
+  refused((b) => b.addDirectoryAt('/proc/self/fd', '/fds'), /would be that of another process/);
+  symlinkSync('/proc/self/environ', at('mine'));
+  refused(
+    (b) => b.addFile(at('mine')),
+    /leads to \/proc\/\d+\/environ, which would be that of another process/,
+  );
+  refused((b) => b.addFileAt(at('mine'), '/mine'), /would be that of another process/);
+  symlinkSync('/proc/self/fd', at('fds'));
+  refused((b) => b.addDirectory(at('fds')), /would be that of another process/);
+});
+
+test('the sandbox’s own /proc and /sys', () => {
+  const [proc, sys] = mountsOf((b) => b.addDirectory('/proc').addDirectory('/sys'));
+  assert.equal(proc, { kind: 'proc', inside: '/proc' });
+  assert.equal(sys, { kind: 'sysfs', inside: '/sys' });
+  refused((b) => b.addDirectory('/proc', false), /always read-only/);
+});
+
+test('two things at one place', () => {
+  refused(
+    (b) => b.addFileAt(at('real/file'), '/a').addFileAt(at('real/other'), '/a'),
+    /\/a is taken: file .* was to be/,
+  );
+  refused((b) => b.addFileAt(at('real/file'), '/a').addDirectoryAt(at('real'), '/a'), /\/a is taken/);
+  refused((b) => b.addTmpfs('/a', 4096).addTmpfs('/a', 8192), /\/a is taken: tmpfs is there/);
+  refused(
+    (b) => b.addFileAt(at('real/file'), '/a').addFileAt(at('real/file'), '/a/b'),
+    /cannot lie below \/a, which is a file/,
+  );
+  refused((b) => b.addFileAt(at('real/file'), '/a').addTmpfs('/a/b/c', 4096), /cannot lie below \/a/);
+  refused(
+    (b) => b.addFileAt(at('real/file'), '/a/b').addFileAt(at('real/file'), '/a'),
+    /\/a cannot be a file: \/a\/b lies below it/,
+  );
+  // A refused call leaves nothing behind.
+  const builder = new PolicyBuilder().addTmpfs('/a', 4096);
+  assert.throws(() => builder.addTmpfs('/a', 1), /is taken/);
+  assert.is(builder.build().mounts.length, 1);
+});
+
+test('the same thing twice is no conflict, and the wider wish counts', () => {
+  const writable = (build: (b: PolicyBuilder) => PolicyBuilder) =>
+    mountsOf(build).map((mount) => 'writable' in mount && mount.writable);
+  const file = at('real/file');
+  assert.equal(
+    writable((b) => b.addFile(file).addFile(file)),
+    [false],
+  );
+  assert.equal(
+    writable((b) => b.addFile(file).addFile(file, false)),
+    [true],
+  );
+  assert.equal(
+    writable((b) => b.addFile(file, false).addFile(file)),
+    [true],
+  );
+  assert.equal(
+    writable((b) => b.addDirectory(at('real')).addDirectory(at('real'), false)),
+    [true],
+  );
+  // By another name of the same inode.
+  assert.equal(
+    writable((b) => b.addFileAt(file, '/a').addFileAt(at('file-link'), '/a')),
+    [false],
+  );
+  assert.equal(
+    writable((b) => b.addFileAt(file, '/a').addFileAt(at('chain'), '/a', false)),
+    [true],
+  );
+  assert.equal(
+    writable((b) => b.addDirectoryAt(at('real'), '/a').addDirectoryAt(at('link'), '/a')),
+    [false],
+  );
+  assert.is(mountsOf((b) => b.addTmpfs('/a', 4096).addTmpfs('/a', 4096)).length, 1);
+  assert.is(mountsOf((b) => b.addDirectory('/proc').addDirectory('/proc')).length, 1);
+});
+
+test('parents first, otherwise as they were added', () => {
+  const order = shown((b) =>
+    b
+      .addFileAt(at('real/file'), at('z/one'))
+      .addTmpfs(at('z'), 4096)
+      .addTmpfs(at('a'), 4096)
+      .addFileAt(at('real/file'), at('a/two')),
+  );
+  assert.equal(order, ['tmpfs z', 'tmpfs a', 'file z/one', 'file a/two']);
+});
+
+test('symlinks on the way are in the sandbox too', () => {
+  assert.equal(
+    shown((b) => b.addFile(at('real/file'))),
+    ['file real/file'],
+  );
+  assert.equal(
+    shown((b) => b.addFile(at('link/file'))),
+    ['symlink link', 'file real/file'],
+  );
+  assert.equal(
+    shown((b) => b.addFile(at('absolute/file'))),
+    ['symlink absolute', 'file real/file'],
+  );
+  assert.equal(
+    shown((b) => b.addFile(at('file-link'))),
+    ['symlink file-link', 'file real/file'],
+  );
+  assert.equal(
+    shown((b) => b.addFile(at('chain'))),
+    ['symlink chain', 'symlink file-link', 'file real/file'],
+  );
+  assert.equal(
+    shown((b) => b.addFile(at('up/file'))),
+    ['symlink up', 'symlink link', 'file real/deep/file'],
+  );
+  assert.equal(
+    shown((b) => b.addDirectory(at('link'))),
+    ['symlink link', 'directory real'],
+  );
+  const links = mountsOf((b) => b.addFile(at('absolute/file')));
+  assert.equal(links[0], { kind: 'symlink', inside: at('absolute'), target: at('real') });
+  // All that is said of one file by several names.
+  const all = shown((b) => b.addFile(at('chain')).addFile(at('link/file'), false).addFile(at('real/file')));
+  assert.equal(all, ['symlink chain', 'symlink file-link', 'symlink link', 'file real/file']);
+});
+
+test('a symlink that a directory shows is not made again', () => {
+  const both = ['directory ', 'file real/file'];
+  assert.equal(
+    shown((b) => b.addDirectory(folder).addFile(at('link/file'))),
+    both,
+  );
+  assert.equal(
+    shown((b) => b.addFile(at('link/file')).addDirectory(folder)),
+    both,
+  );
+});
+
+test('what has taken a symlink’s place is let be', () => {
+  // Somebody wanted a directory of their own there.
+  assert.equal(
+    shown((b) => b.addTmpfs(at('link'), 4096).addFile(at('link/file'))),
+    ['tmpfs link', 'file link/file'],
+  );
+  assert.equal(
+    shown((b) => b.addFileAt(at('real/other'), at('link/else')).addFile(at('link/file'))),
+    ['file link/else', 'file link/file'],
+  );
+  assert.equal(
+    shown((b) => b.addDirectoryAt('/usr', folder).addFile(at('link/file'))),
+    ['directory ', 'file link/file'],
+  );
+  // And what is added below a symlink goes where it leads.
+  assert.equal(
+    shown((b) => b.addFile(at('link/file')).addFileAt('/etc/hosts', at('link/hosts'))),
+    ['symlink link', 'file real/file', 'file real/hosts'],
+  );
+  refused(
+    (b) => b.addFile(at('file-link')).addFileAt(at('real/other'), at('file-link')),
+    /real\/file is taken/,
+  );
+});
+
+test('under Landlock alone the host’s links are there anyway', () => {
+  const mounts = mountsOf((b) => b.enableLandlock().addFile(at('link/file')));
+  assert.equal(
+    mounts.map(({ kind, inside }) => [kind, inside]),
+    [['file', at('real/file')]],
+  );
+});
+
+test('where a path inside leads', () => {
+  const policy = new PolicyBuilder()
+    .addFileAt(at('real/file'), '/data/file')
+    .addDirectoryAt(at('real'), '/data/dir')
+    .addDirectoryAt('/usr', '/data/dir/deep')
+    .addFile(at('chain'))
+    .addTmpfs('/tmp/x', 4096)
+    .addDirectory('/proc')
+    .build();
+  const cases: [string, string | undefined][] = [
+    ['/data/file', at('real/file')],
+    ['/data/file/x', undefined],
+    ['/data/filex', undefined],
+    ['/data', undefined],
+    ['/data/dir', at('real')],
+    ['/data/dir/other', at('real/other')],
+    ['/data/dir/deep/bin', '/usr/bin'],
+    ['/data/dir/deeper', at('real/deeper')],
+    [at('chain'), at('real/file')],
+    [at('file-link'), at('real/file')],
+    [at('link'), undefined],
+    ['/tmp/x/a', undefined],
+    ['/proc/self', undefined],
+    ['/', undefined],
+  ];
+  for (const [inside, outside] of cases) assert.is(policy.resolvePath(inside), outside, inside);
+});
+
+test('as lines', () => {
+  const text = new PolicyBuilder()
+    .addFile(at('real/file'))
+    .addFileAt(at('real/file'), '/b', false)
+    .addDirectoryAt(at('real'), '/c', false)
+    .addTmpfs('/d', 1536)
+    .addTmpfs('/e', 3 * 2 ** 30)
+    .build()
+    .explain();
+  const lines = text
+    .slice(text.indexOf('Files:\n') + 'Files:\n'.length)
+    .split('\n')
+    .slice(0, 5);
+  assert.equal(lines, [
+    `  W /b from ${at('real/file')}`,
+    `  W /c/ from ${at('real')}/`,
+    '  W /d/ in memory, at most 1536 bytes',
+    '  W /e/ in memory, at most 3 GiB',
+    `  R ${at('real/file')}`,
+  ]);
+});
+
+test('in a sandbox: links lead where they lead, by every name', async () => {
+  const names = ['chain', 'file-link', 'link/file', 'absolute/file', 'real/file', 'up/file'].map(at);
+  const policy = lenientPolicy((builder) => {
+    for (const name of names) builder.addFile(name);
+    return builder;
+  });
+  const { output, result } = await runToEnd(
+    sandboxee('inspect', [...names, at('real/other'), at('gone')]),
+    policy,
+  );
+  assert.is(String(result), 'OK - Exit code: 0');
+  for (const name of names) assert.ok(output.includes(`open ${name}=ok\n`), name);
+  assert.ok(output.includes(`open ${at('real/other')}=No such file or directory\n`));
+  assert.ok(output.includes(`open ${at('gone')}=No such file or directory\n`));
+});
+
+test('in a sandbox: a directory with links in it, and a file by way of them', async () => {
+  const policy = lenientPolicy((builder) =>
+    builder.addFile(at('link/file')).addDirectory(folder).addFileAt('/etc/hosts', at('real/deep/file')),
+  );
+  const asked = [at('link/other'), at('up/file'), at('absolute/deep/file')];
+  const { output } = await runToEnd(sandboxee('inspect', asked), policy);
+  for (const name of asked) assert.ok(output.includes(`open ${name}=ok\n`), output);
+});
+
+test.run();
