@@ -68,6 +68,7 @@ export class ForkServer {
   #supervisor: Supervisor | undefined;
   #final: Result | undefined;
   #broken: string | undefined;
+  #nonsense: string | undefined;
   #reading = false;
   #pid = -1;
 
@@ -239,9 +240,13 @@ export class ForkServer {
         this.#requests.shift()?.(answer);
       }
     } catch (error) {
-      this.#break(error instanceof Error ? error.message : String(error));
-      // What it says makes no sense any more. A closed channel is mostly its end, which is to be told as it was.
-      if (!(error instanceof CommsError && error.code === 'CLOSED')) this.kill();
+      const reason = error instanceof Error ? error.message : String(error);
+      // A closed channel is mostly the first sign of its end, which is to be told as it was.
+      if (!(error instanceof CommsError && error.code === 'CLOSED')) {
+        this.#nonsense = `it answered what makes no sense, and was killed for it: ${reason}`;
+        this.kill();
+      }
+      this.#break(reason);
     } finally {
       this.#reading = false;
     }
@@ -283,7 +288,7 @@ export class ForkServer {
       await Promise.race([this.#result.promise, patience.due]);
       patience.clear();
     }
-    const end = this.#final === undefined ? reason : `it has ended: ${this.#final}`;
+    const end = this.#nonsense ?? (this.#final === undefined ? reason : `it has ended: ${this.#final}`);
     return { kind: 'failure', message: `no child of the fork server ${this.path}: ${end}` };
   }
 

@@ -1,9 +1,12 @@
 // A fork server of one's own: its life, its children, and what goes wrong with either.
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { closeSync, openSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { createInterface } from 'node:readline';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Executor, type ForkServer, type Policy, Sandbox2 } from '../../host/index.js';
 import {
+  checkout,
   eventually,
   isAlive,
   lenientPolicy,
@@ -36,9 +39,25 @@ async function forked(
 }
 
 function fdsOf(pid: number): string[] {
-  return readdirSync(`/proc/${pid}/fd`).map((fd) =>
-    readlinkSync(`/proc/${pid}/fd/${fd}`).replace(/\d+/, 'n'),
-  );
+  return readdirSync(`/proc/${pid}/fd`).flatMap((fd) => {
+    try {
+      return [readlinkSync(`/proc/${pid}/fd/${fd}`)];
+    } catch {
+      return []; // closed meanwhile
+    }
+  });
+}
+
+function parentOf(pid: number): number {
+  return Number(readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ')[1]);
+}
+
+function isZombie(pid: string): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') Z ');
+  } catch {
+    return false;
+  }
 }
 
 /** Children of a process, the dead ones too. */
@@ -72,6 +91,85 @@ test('children return what they are told to, one after the other', async () => {
   );
   assert.equal(fdsOf(server.pid), before);
   await eventually('it has no children left', () => childrenOf(server.pid).length === 0);
+});
+
+test('no child sees what earlier ones received, nor the channel of requests', async () => {
+  await using server = await startForkServer();
+  const own = await forked(server, 'wait_forever');
+  const first = new Executor(server);
+  const secret = first.ipc.receiveFd(9);
+  first.ipc.mapFd(openSync('/etc/passwd', 'r'), 'a-file');
+  const sandbox = new Sandbox2(first, lenientPolicy());
+  assert.ok(await sandbox.runAsync());
+  const second = await forked(server, 'wait_forever');
+  const inodes = (pid: number) => fdsOf(pid).filter((target) => target !== '/dev/null');
+  const comms = (pid: number) => readlinkSync(`/proc/${pid}/fd/1023`);
+  assert.ok(inodes(sandbox.pid).includes('/etc/passwd'));
+  for (const pid of [own.sandbox.pid, second.sandbox.pid]) {
+    // Standard output, comms, and the useless fd in the place of its listener.
+    assert.is(inodes(pid).length, 3, inodes(pid).join(' '));
+    assert.not.ok(
+      inodes(pid).some((target) => inodes(sandbox.pid).includes(target) && target.startsWith('socket')),
+    );
+    assert.is.not(comms(pid), comms(server.pid));
+  }
+  closeSync(secret);
+  for (const each of [own.sandbox, sandbox, second.sandbox]) await each[Symbol.asyncDispose]();
+});
+
+test('1,000 children in a row, 50 at once: the right results, and nothing grows', async () => {
+  await using server = await startForkServer();
+  await (await forked(server, 'exit_with')).sandbox.awaitResult();
+  const supervisor = parentOf(server.pid);
+  const before = {
+    server: fdsOf(server.pid).length,
+    supervisor: fdsOf(supervisor).length,
+    host: fdsOf(process.pid).length,
+  };
+  const policy = lenientPolicy();
+  for (let round = 0; round < 20; round++) {
+    const runs = Array.from({ length: 50 }, async (_, index) => {
+      const code = (round * 50 + index) % 256;
+      const sandbox = new Sandbox2(new Executor(server), policy);
+      if (await sandbox.runAsync()) await tellBehaviour(sandbox, 'exit_with', [String(code)]);
+      const result = await sandbox.awaitResult();
+      assert.is(String(result), `OK - Exit code: ${code}`);
+      await sandbox[Symbol.asyncDispose]();
+    });
+    await Promise.all(runs);
+  }
+  await eventually('the fork server has no child left', () => childrenOf(server.pid).length === 0);
+  await eventually('and no more fds', () => fdsOf(server.pid).length === before.server);
+  // Spares of the policy are held by the supervisor for a while.
+  await eventually('nor has its supervisor', () => fdsOf(supervisor).length <= before.supervisor + 40);
+  await eventually('nor the host', () => fdsOf(process.pid).length <= before.host);
+  await eventually('nor is there a zombie', () => !childrenOf(supervisor).some((pid) => isZombie(pid)));
+});
+
+test('kill -9 of the host: nobody is left', async () => {
+  const host = spawn(process.execPath, [`${checkout}dist/test/host/fixtures/fork-and-wait.js`]);
+  host.stderr.pipe(process.stderr);
+  const line = await createInterface({ input: host.stdout })[Symbol.asyncIterator]().next();
+  const pids = JSON.parse(String(line.value)) as number[];
+  for (const pid of pids) assert.ok(isAlive(pid), `${pid} is there`);
+  const supervisor = parentOf(pids[0] ?? 0);
+  host.kill('SIGKILL');
+  for (const pid of [...pids, supervisor]) await eventually(`process ${pid} is gone`, () => !isAlive(pid));
+});
+
+test('kill -9 of the supervisor: the fork server and its children end, and all are told', async () => {
+  const host = spawn(process.execPath, [`${checkout}dist/test/host/fixtures/fork-and-wait.js`]);
+  host.stderr.pipe(process.stderr);
+  const lines = createInterface({ input: host.stdout })[Symbol.asyncIterator]();
+  const pids = JSON.parse(String((await lines.next()).value)) as number[];
+  process.kill(parentOf(pids[0] ?? 0), 'SIGKILL');
+  for (let i = 0; i < 4; i++) {
+    assert.match(
+      String((await lines.next()).value),
+      /^INTERNAL_ERROR - Code: FAILED_MONITOR: the supervisor died/,
+    );
+  }
+  for (const pid of pids) await eventually(`process ${pid} is gone`, () => !isAlive(pid));
 });
 
 test('it ends by itself when it is disposed of, and its children go on', async () => {
