@@ -56,6 +56,18 @@ test('crc4 that violates its policy', async () => {
   );
 });
 
+test('custom_fork: ten children return 0 to 9', async () => {
+  const { code, stdout, stderr } = await example('custom_fork');
+  const statuses = stdout.split('\n').filter((line) => line.startsWith('Final'));
+  assert.equal(
+    statuses,
+    Array.from({ length: 10 }, (_, number) => `Final execution status: OK - Exit code: ${number}`),
+    stderr,
+  );
+  assert.match(stdout, /^9 squared is 81 \(/m);
+  assert.is(code, 0);
+});
+
 test('static', async () => {
   const { code, stdout } = await example('static');
   assert.is(

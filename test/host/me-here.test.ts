@@ -32,6 +32,8 @@ test('a sandboxee sandboxed before exec talks on the same fd', async () => {
 test('a sandboxee does not keep its own seccomp listener', async () => {
   await using sandbox = new Sandbox2(meHere(sandboxee('echo', ['me-here'])), lenientPolicy());
   assert.ok(await sandbox.runAsync());
+  await sandbox.comms.sendUint32(1);
+  await sandbox.comms.recvUint32(); // it runs on
   const open = readdirSync(`/proc/${sandbox.pid}/fd`).map((fd) =>
     readlinkSync(`/proc/${sandbox.pid}/fd/${fd}`),
   );
