@@ -46,10 +46,12 @@ runDocument('docs/guide.md', {
     prints: 'everything from here on is under the policy\n',
     needs: ['ready-node'],
   },
-  'fork-server': {
+  forked: {
     kind: 'run',
     prints: 'OK - Exit code: 0\nOK - Exit code: 1\nOK - Exit code: 2\n',
+    needs: ['fork-server'],
   },
+  'fork-server': { kind: 'needed' },
   policy: {
     kind: 'run',
     added: 'console.log(policy.program.length > 0);\n',
