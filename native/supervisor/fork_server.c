@@ -18,6 +18,7 @@
 #include "deadlines.h"
 #include "event_loop.h"
 #include "events.h"
+#include "inheritance.h"
 #include "privileges.h"
 #include "process.h"
 #include "run.h"
@@ -51,6 +52,9 @@ _Noreturn static void fork_server_main(const struct start_request *request, stru
     setup_fail(report, SANDWIRE_STEP_SESSION, "session, keyring and signals");
   }
   umask(022);
+  if (inheritance_volunteer_for_oom() != 0) { /* and its sandboxees with it */
+    setup_fail(report, SANDWIRE_STEP_PRIVILEGES, "oom_score_adj");
+  }
   arrange_fds(request, -1, report);
   /* EPERM: without CAP_SETPCAP it stays as it is. no_new_privs then keeps an exec from giving anything back. */
   if ((sandwire_drop_bounding_set() != 0 && errno != EPERM) || sandwire_clear_capabilities(-1) != 0 ||
