@@ -58,6 +58,10 @@ _Noreturn void guide_main(const struct start_request *request, struct setup_repo
     _exit(SETUP_EXIT_CODE);
   }
   int init_pidfd = (int)syscall(SYS_pidfd_open, sandbox_init(sandbox), 0);
+  if (init_pidfd < 0 && errno == ESRCH && sandbox_was_made_ahead(sandbox)) {
+    report->is_stale = 1; /* its init was killed while it waited: no fault of this run */
+    _exit(SETUP_EXIT_CODE);
+  }
   if (init_pidfd < 0) {
     setup_fail(report, SANDWIRE_STEP_ENTER, "pidfd_open");
   }

@@ -106,7 +106,6 @@ for (const [way, make] of Object.entries(makers)) {
   test(`${way}: CPU time`, async () => {
     const result = await run(['spin'], { limit: ({ limits }) => limits.setRlimitCpu(1) });
     assert.is(result.signal, 'SIGKILL');
-    assert.match(String(result), /limit of 1 s of CPU time was reached/);
   });
 
   test(`${way}: isolation`, async () => {
