@@ -1,6 +1,7 @@
 // The third way to start a sandboxee: a program of one's own that prepares itself once and forks on request.
-import { closeSync } from 'node:fs';
+
 import { resolve } from 'node:path';
+import { addon } from '../native/addon.js';
 import { CommsError, encodeMessage } from '../protocol/index.js';
 import { ForkMode, ForkMonitor, ForkNetwork, LaunchMode } from '../protocol/messages.generated.js';
 import { Tag, WireFd, WireName } from '../protocol/wire.generated.js';
@@ -146,7 +147,7 @@ export class ForkServer {
     patience.clear();
     // It will be answered all the same; that child, whose socket then closes, ends.
     void answer.promise.then((late) => {
-      if (late !== first && late.kind === 'child') closeSync(late.setupFd);
+      if (late !== first && late.kind === 'child') addon().closeFd(late.setupFd);
     });
     return first;
   }
@@ -169,7 +170,12 @@ export class ForkServer {
     }
     const { commsFd, mappings } = executor.ipc.handOver();
     const { placed, nullTargets } = placeFds(mappings, true);
-    const fds = [opened.program.fd, commsFd, ...openNull(nullTargets.length), ...placed.map(({ fd }) => fd)];
+    const fds = [
+      { fd: opened.program.fd, isOurs: false },
+      { fd: commsFd, isOurs: true },
+      ...openNull(nullTargets.length),
+      ...placed,
+    ];
     const bytes = (text: string) => new TextEncoder().encode(text);
     const envs = Object.entries(executor.envs).map(([name, value]) => bytes(`${name}=${value}`));
     const named = placed.filter(({ name }) => name !== '');
@@ -197,7 +203,7 @@ export class ForkServer {
           program: bytes(executor.path),
           fdTargets: [WireFd.COMMS_FD, ...nullTargets, ...placed.map(({ remoteFd }) => remoteFd)],
         },
-        fds,
+        fds.map(({ fd }) => fd),
         {
           started: (event) => {
             this.#pid = event.pid ?? -1;
@@ -266,7 +272,7 @@ export class ForkServer {
     }
     const setupFd = await comms.recvFd();
     if (isOurs) return { kind: 'child', setupFd };
-    closeSync(setupFd);
+    addon().closeFd(setupFd);
     return {
       kind: 'failure',
       message:

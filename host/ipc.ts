@@ -1,8 +1,9 @@
 // What the executor shares with the sandboxee: the comms channel, and file descriptors mapped in or received.
-import { closeSync, fstatSync } from 'node:fs';
+import { fstatSync } from 'node:fs';
 import { addon } from '../native/addon.js';
 import { Comms } from '../native/comms.js';
 import { WireFd } from '../protocol/wire.generated.js';
+import { closeFd } from './launch-fds.js';
 
 /** One fd that the sandboxee gets. */
 export interface FdMapping {
@@ -12,6 +13,8 @@ export interface FdMapping {
   readonly remoteFd: number;
   /** For Client.getMappedFd() in the sandboxee; empty: none. */
   readonly name: string;
+  /** Made here, and not the caller's own. */
+  readonly isOurs: boolean;
 }
 
 const highestMapped = WireFd.RENDEZVOUS_FD - 1;
@@ -61,8 +64,8 @@ export class IPC {
     try {
       this.#map('receiveFd', theirs, target, name, (fd) => fd);
     } catch (error) {
-      closeSync(own);
-      closeSync(theirs);
+      addon().closeFd(own);
+      addon().closeFd(theirs);
       throw error;
     }
     return own;
@@ -92,7 +95,7 @@ export class IPC {
       throw new Error(`IPC.${method}: the name ${JSON.stringify(label)} is taken already`);
     }
     fstatSync(localFd); // throws EBADF here, where the mistake is
-    this.#mappings.push({ fd: take(localFd), remoteFd, name: label });
+    this.#mappings.push({ fd: take(localFd), remoteFd, name: label, isOurs: method !== 'mapFd' });
   }
 
   /** For the launch: the sandboxee's end of comms and the mappings. Both are the caller's from here on. */
@@ -107,8 +110,8 @@ export class IPC {
   /** Closes everything that was not handed over, and the comms channel. Safe to call twice. */
   close(): void {
     this.#handedOver = true;
-    for (const mapping of this.#mappings.splice(0)) closeSync(mapping.fd);
-    if (this.#sandboxeeEnd >= 0) closeSync(this.#sandboxeeEnd);
+    for (const mapping of this.#mappings.splice(0)) closeFd(mapping);
+    if (this.#sandboxeeEnd >= 0) addon().closeFd(this.#sandboxeeEnd);
     this.#sandboxeeEnd = -1;
     this.#comms?.close();
   }

@@ -1,15 +1,35 @@
 // Which fds a launch takes along, and where they go.
 import { closeSync, constants, openSync } from 'node:fs';
+import { addon } from '../native/addon.js';
 import type { FdMapping } from './ipc.js';
 
+/** An fd of ours for a while. */
+export interface LaunchFd {
+  readonly fd: number;
+  /** Made by the addon, and not by node:fs or the user. */
+  readonly isOurs: boolean;
+}
+
+/**
+ * Node keeps a list of what a worker thread opens by node:fs, and closes that when the thread ends: so each fd has to be
+ * closed by the side that opened it.
+ */
+export function closeFd({ fd, isOurs }: LaunchFd): void {
+  if (isOurs) addon().closeFd(fd);
+  else closeSync(fd);
+}
+
 /** Closes them and forgets them, so that a second call does nothing. */
-export function closeAll(fds: number[]): void {
-  for (const fd of fds.splice(0)) closeSync(fd);
+export function closeAll(fds: LaunchFd[]): void {
+  for (const fd of fds.splice(0)) closeFd(fd);
 }
 
 /** So many fds of /dev/null. */
-export function openNull(count: number): number[] {
-  return Array.from({ length: count }, () => openSync('/dev/null', constants.O_RDWR));
+export function openNull(count: number): LaunchFd[] {
+  return Array.from({ length: count }, () => ({
+    fd: openSync('/dev/null', constants.O_RDWR),
+    isOurs: false,
+  }));
 }
 
 /**

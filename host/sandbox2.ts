@@ -1,8 +1,8 @@
 // One run: starts the sandboxee, follows it, and ends with one Result.
-import { closeSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { addon } from '../native/addon.js';
 import type { Comms } from '../native/comms.js';
 import {
   type Asked,
@@ -235,8 +235,14 @@ export class Sandbox2 {
     const { commsFd, mappings } = this.#executor.ipc.handOver();
     const launch = placeFds(mappings, this.#executor.sandboxBeforeExec);
     const nullFds = openNull(launch.nullTargets.length);
-    const launchFds = [origin, commsFd, ...nullFds, ...launch.placed.map((mapping) => mapping.fd)];
-    const handshakeFds = launch.byHandshake.map((mapping) => mapping.fd);
+    const launchFds = [
+      { fd: origin, isOurs: forkServer !== undefined },
+      { fd: commsFd, isOurs: true },
+      ...nullFds,
+      ...launch.placed,
+    ];
+    const sent = launchFds.map(({ fd }) => fd);
+    const handshakeFds = [...launch.byHandshake];
     let isRequested = false;
     try {
       this.#supervisor = supervisor();
@@ -245,7 +251,7 @@ export class Sandbox2 {
         ...launch.nullTargets,
         ...launch.placed.map((mapping) => mapping.remoteFd),
       ];
-      this.#supervisor.start(this.#run, this.#request(launch.placed, targets), launchFds, this.#listener());
+      this.#supervisor.start(this.#run, this.#request(launch.placed, targets), sent, this.#listener());
       isRequested = true;
       if (this.#killed) this.#supervisor.kill(this.#run); // asked before there was anything to kill
       await this.#supervisor.flush();
@@ -334,7 +340,7 @@ export class Sandbox2 {
     try {
       await this.#supervisor?.attachListener(this.#run, listener);
     } finally {
-      closeSync(listener);
+      addon().closeFd(listener);
     }
     await Promise.race([this.#sandboxed.promise, this.#result.promise]);
   }

@@ -1,6 +1,5 @@
 // The host's end of the control channel: starts the supervisor on first use, sends requests, hands events out.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync } from 'node:fs';
 import { addon, supervisorPath } from '../native/addon.js';
 import { SocketTransport } from '../native/socket-transport.js';
 import { Comms, decodeMessage, encodeMessage } from '../protocol/index.js';
@@ -48,10 +47,10 @@ class Supervisor {
         detached: true,
       });
     } catch (error) {
-      closeSync(hostEnd);
+      addon().closeFd(hostEnd);
       throw error;
     } finally {
-      closeSync(supervisorEnd);
+      addon().closeFd(supervisorEnd);
     }
     this.#process.on('error', (error) => this.#fail(`the supervisor cannot be started: ${error.message}`));
     this.#process.unref();

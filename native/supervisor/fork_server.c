@@ -111,11 +111,19 @@ static void reap_orphans_of(struct fork_server *server) {
       kill(-server->group, SIGKILL); /* nobody outlives it but its sandboxees; as the group has children of ours, it is its */
     }
     /* Those that somebody watches are reaped there, and then it goes on here. */
-    if (info.si_pid == 0 || info.si_pid == server->process.pid || run_watches(info.si_pid)) {
+    if (info.si_pid == 0 || process_is_watched(info.si_pid)) {
       return;
     }
     waitpid(info.si_pid, NULL, WNOHANG | __WALL);
   }
+}
+
+bool fork_servers_own(pid_t group) {
+  const struct fork_server *server = servers;
+  while (server != NULL && server->group != group) {
+    server = server->next;
+  }
+  return server != NULL;
 }
 
 void fork_servers_reap_orphans(void) {

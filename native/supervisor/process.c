@@ -9,6 +9,36 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+static struct process *watched;
+
+static void enlist(struct process *process) {
+  process->previous = NULL;
+  process->next = watched;
+  if (watched != NULL) {
+    watched->previous = process;
+  }
+  watched = process;
+}
+
+static void strike_off(struct process *process) {
+  if (process->previous != NULL) {
+    process->previous->next = process->next;
+  } else {
+    watched = process->next;
+  }
+  if (process->next != NULL) {
+    process->next->previous = process->previous;
+  }
+}
+
+bool process_is_watched(pid_t pid) {
+  const struct process *process = watched;
+  while (process != NULL && process->pid != pid) {
+    process = process->next;
+  }
+  return process != NULL;
+}
+
 void process_init(struct process *process) {
   process->watch.fd = -1;
   process->pid = 0;
@@ -25,6 +55,7 @@ static void on_pidfd(struct watch *watch, uint32_t events) {
     return;
   }
   event_loop_close(&process->watch);
+  strike_off(process);
   process->pid = 0;
   process->ended(process, &info, &usage);
 }
@@ -36,6 +67,7 @@ bool process_watch(struct process *process, pid_t pid,
   if (pidfd >= 0 && event_loop_add(&process->watch, pidfd, EPOLLIN, on_pidfd) == 0) {
     process->pid = pid;
     process->ended = ended;
+    enlist(process);
     return true;
   }
   int error = errno;

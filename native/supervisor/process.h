@@ -12,6 +12,7 @@
 struct process {
   struct watch watch; /* fd: its pidfd, -1 when it is not there */
   pid_t pid;          /* 0: not there (yet, or any more) */
+  struct process *next, *previous; /* all that are watched */
   /* It has been reaped, and pid is 0 again. */
   void (*ended)(struct process *process, const siginfo_t *info, const struct rusage *usage);
 };
@@ -22,6 +23,9 @@ void process_init(struct process *process);
  * errno. */
 bool process_watch(struct process *process, pid_t pid,
                    void (*ended)(struct process *, const siginfo_t *, const struct rusage *));
+
+/* Whether somebody here watches this child. */
+bool process_is_watched(pid_t pid);
 
 /* SIGKILL, if it is there. */
 void process_kill(const struct process *process);

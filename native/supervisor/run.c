@@ -29,6 +29,7 @@
 #include "questions.h"
 #include "run_private.h"
 #include "sandwire/wire.generated.h"
+#include "strays.h"
 
 static struct run *runs;
 
@@ -42,14 +43,6 @@ struct run *run_find(uint64_t number) {
     run = run->next;
   }
   return run;
-}
-
-bool run_watches(pid_t pid) {
-  const struct run *run = runs;
-  while (run != NULL && run->sandboxee.pid != pid) {
-    run = run->next;
-  }
-  return run != NULL;
 }
 
 /* --- ending ------------------------------------------------------------------------------------------------ */
@@ -163,6 +156,8 @@ static void enter(struct run *run) {
     run_fail_setup(run, SANDWIRE_STEP_FORK, error, "enterer");
   } else if (!process_watch(&run->enterer, pid, on_enterer_end)) {
     run_fail_setup(run, SANDWIRE_STEP_MEMORY, errno, "pidfd");
+  } else {
+    strays_launcher_forked();
   }
 }
 
@@ -256,6 +251,7 @@ static void on_enterer_end(struct process *process, const siginfo_t *info, const
   (void)usage;
   struct run *run = RUN_OF(process, enterer);
   if (run->report->is_stale && run->end.kind == 0) {
+    strays_launcher_ended(info);
     start_over(run);
     run_advance(run);
     return;
@@ -263,6 +259,7 @@ static void on_enterer_end(struct process *process, const siginfo_t *info, const
   if (run->report->child_pid > 0) {
     run_watch_sandboxee(run, run->report->child_pid);
   }
+  strays_launcher_ended(info);
   if (info->si_code != CLD_EXITED || info->si_status != 0) {
     run_fail_setup(run, SANDWIRE_STEP_FORK, 0, "the process that enters the sandbox was killed");
   } else if (run->request->mode == SANDWIRE_FORKED && run->end.kind == 0) {

@@ -18,9 +18,6 @@ void run_set_walltime(uint64_t number, uint64_t walltime_ms);
 /* The listener of a sandboxee that hands it over by itself (a C++ one); takes the fd over. */
 void run_attach_listener(uint64_t number, int listener);
 
-/* Whether a run will reap this child of ours. */
-bool run_watches(pid_t pid);
-
 /* The host is gone: kills every sandbox and calls gone when the last is taken down, or after a second with what
  * then still hangs in the kernel; the supervisor's death is the end of that, too. */
 void run_end_all(void (*gone)(void));

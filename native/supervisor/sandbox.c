@@ -15,6 +15,7 @@
 #include "process.h"
 #include "sandbox_pool.h"
 #include "sandwire/wire.generated.h"
+#include "strays.h"
 
 struct sandbox {
   struct process maker, init;
@@ -87,6 +88,7 @@ static void on_maker_end(struct process *process, const siginfo_t *info, const s
   if (sandbox->report->child_pid > 0 && !process_watch(&sandbox->init, sandbox->report->child_pid, on_init_end)) {
     setup_report_failure(sandbox->report, SANDWIRE_STEP_MEMORY, errno, "pidfd");
   }
+  strays_launcher_ended(info);
   if (info->si_code != CLD_EXITED || info->si_status != 0) {
     setup_report_failure(sandbox->report, SANDWIRE_STEP_FORK, 0, "the process that makes the sandbox was killed");
   }
@@ -135,6 +137,8 @@ static void begin(struct sandbox *sandbox) {
     setup_report_failure(sandbox->report, SANDWIRE_STEP_FORK, error, "maker");
   } else if (!process_watch(&sandbox->maker, pid, on_maker_end)) {
     setup_report_failure(sandbox->report, SANDWIRE_STEP_MEMORY, errno, "pidfd");
+  } else {
+    strays_launcher_forked();
   }
 }
 

@@ -5,14 +5,10 @@ import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { everybody, type Family, startFamily } from '../support/family.js';
+import { allGone, startFamily } from '../support/family.js';
 import { checkout, eventually, isAlive, sandboxeePath } from '../support/sandbox.js';
 
 const test = suite('death');
-
-async function allGone(family: Family): Promise<void> {
-  for (const pid of everybody(family)) await eventually(`process ${pid} is gone`, () => !isAlive(pid));
-}
 
 test('kill -9 of the host', async () => {
   const family = await startFamily();

@@ -3,7 +3,7 @@ import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import * as assert from 'uvu/assert';
-import { checkout, isAlive, sandboxeePath } from './sandbox.js';
+import { checkout, eventually, isAlive, sandboxeePath } from './sandbox.js';
 
 export interface Family {
   readonly host: ChildProcessWithoutNullStreams;
@@ -14,12 +14,13 @@ export interface Family {
 }
 
 /** With the kind "cgroup" its sandboxees have a limit that needs one. */
-export async function startFamily(sandboxee = 'wait_forever', kind = ''): Promise<Family> {
-  const host = spawn(process.execPath, [
-    `${checkout}dist/test/host/fixtures/run-and-wait.js`,
-    sandboxeePath(sandboxee),
-    kind,
-  ]);
+export async function startFamily(
+  sandboxee = 'wait_forever',
+  kind = '',
+  options: { readonly detached?: boolean } = {},
+): Promise<Family> {
+  const args = [`${checkout}dist/test/host/fixtures/run-and-wait.js`, sandboxeePath(sandboxee), kind];
+  const host = spawn(process.execPath, args, { ...options, stdio: ['pipe', 'pipe', 'pipe'] });
   host.stderr.pipe(process.stderr);
   const lines = createInterface({ input: host.stdout })[Symbol.asyncIterator]();
   const first = await lines.next();
@@ -32,4 +33,8 @@ export async function startFamily(sandboxee = 'wait_forever', kind = ''): Promis
 
 export function everybody(family: Family): number[] {
   return [family.supervisor, ...family.inits, ...family.sandboxees];
+}
+
+export async function allGone(family: Family): Promise<void> {
+  for (const pid of everybody(family)) await eventually(`process ${pid} is gone`, () => !isAlive(pid));
 }

@@ -1,0 +1,219 @@
+// Sandboxees that do all they can to stay, hosts that end in every way, and what is killed at any moment: each run has one
+// result, and nobody outlives anybody.
+import { once } from 'node:events';
+import { Worker } from 'node:worker_threads';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { type Executor, Sandbox2 } from '../../host/index.js';
+import { run } from '../support/command.js';
+import { allGone, everybody, startFamily } from '../support/family.js';
+import { childrenOf, supervisorPid } from '../support/processes.js';
+import {
+  checkout,
+  eventually,
+  isAlive,
+  lenientPolicy,
+  runToEnd,
+  sandboxee,
+  sandboxeePath,
+} from '../support/sandbox.js';
+
+const test = suite('life and death');
+
+/** Nothing of a sandbox is left: its init is gone, and with it all that was in its pid namespace. */
+const isGone = (sandbox: Sandbox2) => !isAlive(sandbox.initPid) && !isAlive(sandbox.pid);
+
+function staying(how: string): Executor {
+  const executor = sandboxee('stay', [how]);
+  executor.limits.setRlimitNproc(400);
+  return executor;
+}
+
+const stubborn: readonly (readonly [string, () => Executor])[] = [
+  ['is deaf to every signal and uses up the CPU', () => sandboxee('spin')],
+  ['stops itself', () => sandboxee('wait_forever', ['stop'])],
+  ['is a fork bomb', () => staying('bomb')],
+  ['is a fork bomb of daemons in sessions of their own', () => staying('daemons')],
+  ['stops each child it has, and they it', () => staying('stop-each-other')],
+  ['sends all it can see every signal', () => staying('signals')],
+];
+for (const [name, executor] of stubborn) {
+  test(`a sandboxee that ${name}: wall time ends it`, async () => {
+    const started = executor();
+    started.limits.setWalltimeLimitMs(300);
+    const begin = performance.now();
+    await using sandbox = new Sandbox2(started, lenientPolicy());
+    assert.is((await sandbox.run()).finalStatus, 'TIMEOUT');
+    assert.ok(performance.now() - begin < 20_000);
+    await eventually('all of it is gone', () => isGone(sandbox), 20_000);
+  });
+
+  test(`a sandboxee that ${name}: kill() ends it`, async () => {
+    const sandbox = new Sandbox2(executor(), lenientPolicy());
+    await sandbox.runAsync();
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    sandbox.kill();
+    assert.is((await sandbox.awaitResult({ timeoutMs: 20_000 })).finalStatus, 'EXTERNAL_KILL');
+    await sandbox[Symbol.asyncDispose]();
+    await sandbox[Symbol.asyncDispose]();
+    await eventually('all of it is gone', () => isGone(sandbox), 20_000);
+  });
+}
+
+test('kill(), and then nobody waits', async () => {
+  const sandbox = new Sandbox2(sandboxee('wait_forever'), lenientPolicy());
+  await sandbox.runAsync();
+  sandbox.kill();
+  await eventually('it is gone', () => isGone(sandbox));
+});
+
+test('a child that is left over does not delay the result', async () => {
+  const { result } = await runToEnd(sandboxee('stay', ['orphan']));
+  assert.is(result.exitCode, 5);
+});
+
+for (const [name, signal, code] of [
+  ['process.exit()', 'SIGUSR2', 7],
+  ['an uncaught exception', 'SIGHUP', 1],
+  ['SIGINT', 'SIGINT', null],
+] as const) {
+  test(`the host ends by ${name}: all of it goes`, async () => {
+    const family = await startFamily();
+    family.host.stderr.resume();
+    family.host.kill(signal);
+    const [exitCode] = (await once(family.host, 'exit')) as [number | null];
+    assert.is(exitCode, code);
+    await allGone(family);
+  });
+}
+
+test('SIGTERM to its whole process group, which the host survives: the sandboxees do too', async () => {
+  const family = await startFamily('wait_forever', 'deaf', { detached: true });
+  process.kill(-(family.host.pid ?? 0), 'SIGTERM');
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  for (const pid of [family.host.pid ?? 0, ...everybody(family)]) assert.ok(isAlive(pid), `${pid} is there`);
+  family.host.kill('SIGKILL');
+  await allGone(family);
+});
+
+test('the supervisor is killed: its runs are lost, and the next one starts another', async () => {
+  const running = new Sandbox2(sandboxee('wait_forever'), lenientPolicy());
+  await running.runAsync();
+  const supervisor = supervisorPid();
+  process.kill(supervisor, 'SIGKILL');
+  const lost = await running.awaitResult({ timeoutMs: 10_000 });
+  assert.match(
+    String(lost),
+    /^INTERNAL_ERROR - Code: FAILED_MONITOR: the supervisor died, and the sandbox with it/,
+  );
+  assert.is((await runToEnd(sandboxee('exit_with', ['4']))).result.exitCode, 4);
+  assert.is.not(supervisorPid(), supervisor);
+  await eventually('the old ones are gone', () => isGone(running));
+  await running[Symbol.asyncDispose]();
+});
+
+test('a host whose parent ignores SIGCHLD', async () => {
+  const node = [
+    process.execPath,
+    `${checkout}dist/test/host/fixtures/run-once.js`,
+    sandboxeePath('exit_with'),
+    '9',
+  ];
+  const finished = await run('sh', ['-c', 'trap "" CHLD; exec "$@"', 'sh', ...node]);
+  assert.is(finished.stdout, 'OK - Exit code: 9\n', finished.stderr);
+});
+
+test('worker threads, each with its own supervisor', async () => {
+  interface Said {
+    readonly supervisor: number;
+    readonly waiting: number;
+    readonly results: readonly string[];
+  }
+  const workers = Array.from(
+    { length: 4 },
+    () =>
+      new Worker(new URL('./fixtures/worker.js', import.meta.url), {
+        stderr: true,
+        workerData: { runs: 10, exits: sandboxeePath('exit_with'), waits: sandboxeePath('wait_forever') },
+      }),
+  );
+  let complaints = '';
+  for (const worker of workers) worker.stderr.on('data', (text) => (complaints += String(text)));
+  const said = (await Promise.all(
+    workers.map(async (worker) => (await once(worker, 'message'))[0]),
+  )) as Said[];
+  assert.is(new Set(said.map(({ supervisor }) => supervisor)).size, 4);
+  for (const { results } of said) {
+    assert.equal(
+      results,
+      Array.from({ length: 10 }, (_, index) => `OK - Exit code: ${index}`),
+    );
+  }
+  workers[0]?.postMessage('exit'); // by itself; the others by force, in the middle of a run
+  await once(workers[0] as Worker, 'exit');
+  await Promise.all(workers.slice(1).map((worker) => worker.terminate()));
+  for (const { supervisor, waiting } of said) {
+    await eventually(
+      'supervisor and sandboxee are gone',
+      () => !isAlive(supervisor) && !isAlive(waiting),
+      10_000,
+    );
+  }
+  assert.is(complaints, '', 'each fd was closed by those who opened it');
+  assert.is((await runToEnd(sandboxee('exit_with', ['6']))).result.exitCode, 6);
+});
+
+test('whatever is killed at whatever moment: one result for each run, and nothing is left', async () => {
+  await runToEnd(sandboxee('exit_with'));
+  const supervisor = supervisorPid();
+  let killing = true;
+  let kills = 0;
+  const killer = (async () => {
+    while (killing) {
+      const children = childrenOf(supervisor);
+      const victim = children[Math.floor(Math.random() * children.length)];
+      if (victim !== undefined) {
+        try {
+          process.kill(victim, 'SIGKILL');
+          kills += 1;
+        } catch {
+          // gone meanwhile
+        }
+      }
+      await new Promise((resolve) => setTimeout(resolve, Math.random() * 3));
+    }
+  })();
+  const statuses = new Map<string, number>();
+  for (let round = 0; round < 10; round++) {
+    const results = await Promise.all(
+      Array.from({ length: 30 }, async (_, index) => {
+        const executor =
+          index % 3 === 0
+            ? sandboxee('echo', ['me-here']).setEnableSandboxBeforeExec(false)
+            : index % 3 === 1
+              ? sandboxee('exit_with', ['1'])
+              : sandboxee('wait_forever');
+        executor.limits.setWalltimeLimitMs(400);
+        const sandbox = new Sandbox2(executor, lenientPolicy());
+        await sandbox.runAsync();
+        const result = await sandbox.awaitResult({ timeoutMs: 20_000 });
+        await sandbox[Symbol.asyncDispose]();
+        return result;
+      }),
+    );
+    for (const { finalStatus } of results) statuses.set(finalStatus, (statuses.get(finalStatus) ?? 0) + 1);
+  }
+  killing = false;
+  await killer;
+  const known = ['OK', 'SIGNALED', 'TIMEOUT', 'SETUP_ERROR', 'INTERNAL_ERROR'];
+  assert.ok(
+    [...statuses.keys()].every((status) => known.includes(status)),
+    JSON.stringify([...statuses]),
+  );
+  assert.ok(kills > 20, `${kills} kills`);
+  assert.is(supervisorPid(), supervisor, 'the supervisor itself has seen it all');
+  await eventually('no child of it is left', () => childrenOf(supervisor).length === 0, 20_000);
+  assert.is((await runToEnd(sandboxee('exit_with', ['8']))).result.exitCode, 8);
+});
+
+test.run();
