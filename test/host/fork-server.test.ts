@@ -269,6 +269,56 @@ test('a set-up that fails is told in words', async () => {
   );
 });
 
+for (const [how, expected] of [
+  ['before', /SETUP_ERROR.*forking in the fork server: before_fork: EDOM/],
+  ['after', /SETUP_ERROR.*after_fork_in_child: EDOM/],
+  ['thread', /SETUP_ERROR.*the fork server has 2 threads, 1 can be forked/],
+] as const) {
+  test(`a fork that is refused: ${how}`, async () => {
+    await using server = await startForkServer({}, how);
+    for (let i = 0; i < 3; i++) {
+      const sandbox = new Sandbox2(new Executor(server), lenientPolicy());
+      assert.not(await sandbox.runAsync());
+      assert.match(String(await sandbox.awaitResult()), expected);
+    }
+    assert.not(server.isTerminated);
+  });
+}
+
+test('hooks, and threads that the program accepts', async () => {
+  await using hooks = await startForkServer({}, 'hooks');
+  const sandbox = new Sandbox2(new Executor(hooks), lenientPolicy());
+  assert.ok(await sandbox.runAsync());
+  assert.is(await sandbox.comms.recvUint32(), 42);
+  assert.is((await sandbox.awaitResult()).exitCode, 0);
+  await using threads = await startForkServer({}, 'threads');
+  assert.is((await (await forked(threads, 'exit_with', ['3'])).sandbox.awaitResult()).exitCode, 3);
+});
+
+test('a number that the fork server itself uses cannot be mapped; a name can', async () => {
+  await using server = await startForkServer({}, 'busy');
+  const executor = new Executor(server);
+  executor.ipc.mapFd(openSync('/dev/null', 'r'), 9);
+  const sandbox = new Sandbox2(executor, lenientPolicy());
+  assert.not(await sandbox.runAsync());
+  assert.match(
+    String(await sandbox.awaitResult()),
+    /SETUP_ERROR.*FAILED_IPC.*the fork server itself uses fd 9: EBUSY/,
+  );
+});
+
+test('a fork server that stands still while its child is led in: the others wait, and all goes on', async () => {
+  await using server = await startForkServer();
+  await (await forked(server, 'exit_with')).sandbox.awaitResult();
+  process.kill(server.pid, 'SIGSTOP');
+  const runs = Array.from({ length: 5 }, (_, code) => forked(server, 'exit_with', [String(code)]));
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  process.kill(server.pid, 'SIGCONT');
+  for (const [code, run] of runs.entries()) {
+    assert.is((await (await run).sandbox.awaitResult()).exitCode, code);
+  }
+});
+
 test('bad arguments', async () => {
   await using server = await startForkServer();
   const bad = (make: () => unknown) => assert.throws(make, (error: Error) => error instanceof TypeError);

@@ -1,9 +1,18 @@
-/* behave fork|me-here: a fork server, or a program that sandboxes itself. The sandboxee receives a command line, as bytes
- * with a NUL behind each word, and does what the sandboxee of that name does. */
+/* behave fork [HOW]|me-here: a fork server, or a program that sandboxes itself. The sandboxee receives a command line, as
+ * bytes with a NUL behind each word, and does what the sandboxee of that name does. HOW:
+ *   before     the hook before each fork fails with EDOM
+ *   after      the hook after each fork does
+ *   hooks      both work: the child gets 40 from the one and 2 from the other, and sends the sum
+ *   thread     has a second thread
+ *   threads    the same, and says that this is fine
+ *   busy       has an fd of its own on 9 */
+#include <errno.h>
+#include <pthread.h>
 #include <sandwire/sandwire.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { MAX_WORDS = 32 };
 
@@ -28,9 +37,44 @@ static int behave(int argc, char **argv) {
   return 119;
 }
 
+static const char *how = "";
+static uint32_t hooked;
+
+static int is(const char *name) {
+  return strcmp(how, name) == 0;
+}
+
+static int before_fork(void *context) {
+  *(uint32_t *)context = 40;
+  return is("before") ? EDOM : 0;
+}
+
+static int after_fork_in_child(void *context) {
+  *(uint32_t *)context += 2;
+  return is("after") ? EDOM : 0;
+}
+
+static void *wait_in_thread(void *unused) {
+  for (;;) {
+    pause();
+  }
+  return unused;
+}
+
 static int fork_until_child(struct sandwire_comms *comms) {
   struct sandwire_forking_client *client = sandwire_forking_client_create(comms);
-  enum sandwire_error error = client == NULL ? SANDWIRE_ERROR_SYSTEM : sandwire_forking_client_enter_fork_loop(client);
+  pthread_t thread;
+  if (client == NULL || (strncmp(how, "thread", 6) == 0 && pthread_create(&thread, NULL, wait_in_thread, NULL) != 0) ||
+      (is("busy") && dup2(0, 9) < 0)) {
+    exit(115);
+  }
+  sandwire_forking_client_set_options(client, &(struct sandwire_forking_options){
+                                                .max_threads = is("threads") ? 2 : 0,
+                                                .before_fork = before_fork,
+                                                .after_fork_in_child = after_fork_in_child,
+                                                .context = &hooked,
+                                              });
+  enum sandwire_error error = sandwire_forking_client_enter_fork_loop(client);
   if (error != SANDWIRE_OK) {
     fprintf(stderr, "behave: %s\n", sandwire_comms_error_text(comms));
     exit(error == SANDWIRE_ERROR_CLOSED ? 0 : 10 + (int)error);
@@ -40,15 +84,19 @@ static int fork_until_child(struct sandwire_comms *comms) {
 
 int main(int argc, char **argv) {
   struct sandwire_comms *comms = sandwire_comms_default();
-  if (comms == NULL || argc != 2) {
+  if (comms == NULL || argc < 2) {
     return 116;
   }
+  how = argc > 2 ? argv[2] : "";
   if (strcmp(argv[1], "fork") == 0) {
     fork_until_child(comms);
   }
   if (sandwire_sandbox_me_here(comms) != SANDWIRE_OK) {
     fprintf(stderr, "behave: %s\n", sandwire_comms_error_text(comms));
     return 117;
+  }
+  if (is("hooks")) {
+    return sandwire_comms_send_uint32(comms, hooked) == SANDWIRE_OK ? 0 : 114;
   }
   static char words[4096];
   char *line[MAX_WORDS + 1] = {NULL};

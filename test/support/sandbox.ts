@@ -86,8 +86,8 @@ export async function eventually(what: string, condition: () => boolean, limitMs
 }
 
 /** A fork server whose children do what the sandboxee they are named does; see test/sandboxees/behave.c. */
-export function startForkServer(options: ExecutorOptions = {}): Promise<ForkServer> {
-  return sandboxee('behave', ['fork'], options).startForkServer();
+export function startForkServer(options: ExecutorOptions = {}, how = ''): Promise<ForkServer> {
+  return sandboxee('behave', ['fork', how], options).startForkServer();
 }
 
 /** Sends a sandboxee of behave.c its command line, and waits until it has it. */
