@@ -5,6 +5,8 @@ import { fileURLToPath } from 'node:url';
 const directory = fileURLToPath(new URL('../../build/bench/', import.meta.url));
 
 export const nothing = `${directory}nothing`;
+/** Not a floor: a fork server whose children sandbox themselves and end. */
+export const forkServer = `${directory}fork_server`;
 
 function samplesOf(program: string, args: readonly string[]): number[] {
   const output = execFileSync(`${directory}${program}`, args, { encoding: 'utf8' });
