@@ -9,6 +9,7 @@ import { limitBehindSignal } from './limit-reached.js';
 import type { CgroupValues, LimitValues } from './limits.js';
 import { type CgroupUsage, ReasonCode, type ResourceUsage, Result, type Violation } from './result.js';
 import { describeSetupFailure, type SetupContext } from './setup-failure.js';
+import { stackTracesOf } from './stack-trace.js';
 import { describeViolation, isForeignArch } from './violation.js';
 
 export interface EndContext {
@@ -85,6 +86,7 @@ function denialOf(violation: Violation, end: EndContext): string | undefined {
 
 export function resultOfEnd(event: Ended, end: EndContext): Result {
   const rusage = usageOf(event);
+  const stacks = stackTracesOf(event);
   const unfinished = unfinishedHandshake(event, end);
   if (unfinished !== undefined && event.kind !== EndKind.TIMED_OUT && event.kind !== EndKind.SETUP_FAILED) {
     const message = `the sandboxMeHere handshake failed: ${unfinished}`;
@@ -97,18 +99,18 @@ export function resultOfEnd(event: Ended, end: EndContext): Result {
   }
   switch (event.kind) {
     case EndKind.EXITED:
-      return new Result({ finalStatus: 'OK', reasonCode: event.exitCode ?? 0, rusage });
+      return new Result({ finalStatus: 'OK', reasonCode: event.exitCode ?? 0, rusage, ...stacks });
     case EndKind.SIGNALED: {
       const reasonCode = event.signal ?? 0;
       const message = limitBehindSignal(reasonCode, rusage, end.limits, end.cgroup);
-      return new Result({ finalStatus: 'SIGNALED', reasonCode, message, rusage });
+      return new Result({ finalStatus: 'SIGNALED', reasonCode, message, rusage, ...stacks });
     }
     case EndKind.TIMED_OUT: {
       const message = end.awaitsHandshake ? 'the program had not called sandboxMeHere() yet' : undefined;
-      return new Result({ finalStatus: 'TIMEOUT', reasonCode: 0, message, rusage });
+      return new Result({ finalStatus: 'TIMEOUT', reasonCode: 0, message, rusage, ...stacks });
     }
     case EndKind.KILLED:
-      return new Result({ finalStatus: 'EXTERNAL_KILL', reasonCode: 0, rusage });
+      return new Result({ finalStatus: 'EXTERNAL_KILL', reasonCode: 0, rusage, ...stacks });
     case EndKind.VIOLATED: {
       const violation = describeViolation(event.violation ?? {});
       const reasonCode = isForeignArch(violation) ? ReasonCode.VIOLATION_ARCH : ReasonCode.VIOLATION_SYSCALL;
@@ -118,6 +120,7 @@ export function resultOfEnd(event: Ended, end: EndContext): Result {
         message: denialOf(violation, end),
         violation,
         rusage,
+        ...stacks,
       });
     }
     default: {

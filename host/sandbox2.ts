@@ -375,6 +375,7 @@ export class Sandbox2 {
       answerTimeoutMs: BigInt(this.#questions.timeoutMs),
       allowSpeculation: policy.allowSpeculation,
       landlockFence: policy.landlockFence,
+      stackTraces: policy.stackTraces,
       sandbox: {
         mounts: encodeMounts(policy.mounts),
         hostname: bytes(policy.hostname),

@@ -75,11 +75,21 @@ export interface StartRequest {
   readonly walltimeMs?: bigint | undefined;
   readonly program?: Uint8Array | undefined;
   readonly fdTargets?: readonly number[] | undefined;
+  readonly stackTraces?: StackTraceSwitches | undefined;
   readonly landlockFence?: boolean | undefined;
   readonly asksHost?: boolean | undefined;
   readonly answerTimeoutMs?: bigint | undefined;
   readonly cgroup?: CgroupLimits | undefined;
   readonly spares?: number | undefined;
+}
+
+export interface StackTraceSwitches {
+  readonly onViolation?: boolean | undefined;
+  readonly onSignal?: boolean | undefined;
+  readonly onTimeout?: boolean | undefined;
+  readonly onKill?: boolean | undefined;
+  readonly onExit?: boolean | undefined;
+  readonly allThreads?: boolean | undefined;
 }
 
 export interface SandboxDescription {
@@ -199,6 +209,8 @@ export interface Ended {
   readonly setupDetail?: Uint8Array | undefined;
   readonly violation?: Violation | undefined;
   readonly usage?: ResourceUsage | undefined;
+  readonly stackTraces?: Uint8Array | undefined;
+  readonly stackTracesMissing?: Uint8Array | undefined;
   readonly cgroup?: CgroupUsage | undefined;
 }
 
@@ -300,6 +312,16 @@ export interface CgroupUsage {
 export interface Refused {
   readonly run?: bigint | undefined;
   readonly reason?: Uint8Array | undefined;
+}
+
+export interface StackTraces {
+  readonly threads?: readonly ThreadStack[] | undefined;
+  readonly note?: Uint8Array | undefined;
+}
+
+export interface ThreadStack {
+  readonly tid?: number | undefined;
+  readonly frames?: readonly Uint8Array[] | undefined;
 }
 
 export interface Entrance {
@@ -558,6 +580,11 @@ export const messageDescriptors = {
                     "packed": false
                   }
                 },
+                "stackTraces": {
+                  "type": "StackTraceSwitches",
+                  "id": 40,
+                  "protoName": "stack_traces"
+                },
                 "landlockFence": {
                   "type": "bool",
                   "id": 101,
@@ -583,6 +610,40 @@ export const messageDescriptors = {
                   "options": {
                     "proto3_optional": true
                   }
+                }
+              }
+            },
+            "StackTraceSwitches": {
+              "fields": {
+                "onViolation": {
+                  "type": "bool",
+                  "id": 1,
+                  "protoName": "on_violation"
+                },
+                "onSignal": {
+                  "type": "bool",
+                  "id": 2,
+                  "protoName": "on_signal"
+                },
+                "onTimeout": {
+                  "type": "bool",
+                  "id": 3,
+                  "protoName": "on_timeout"
+                },
+                "onKill": {
+                  "type": "bool",
+                  "id": 4,
+                  "protoName": "on_kill"
+                },
+                "onExit": {
+                  "type": "bool",
+                  "id": 5,
+                  "protoName": "on_exit"
+                },
+                "allThreads": {
+                  "type": "bool",
+                  "id": 6,
+                  "protoName": "all_threads"
                 }
               }
             },
@@ -1007,6 +1068,16 @@ export const messageDescriptors = {
                   "type": "ResourceUsage",
                   "id": 9
                 },
+                "stackTraces": {
+                  "type": "bytes",
+                  "id": 40,
+                  "protoName": "stack_traces"
+                },
+                "stackTracesMissing": {
+                  "type": "bytes",
+                  "id": 41,
+                  "protoName": "stack_traces_missing"
+                },
                 "cgroup": {
                   "type": "CgroupUsage",
                   "id": 110
@@ -1228,6 +1299,32 @@ export const messageDescriptors = {
                   "id": 1
                 },
                 "reason": {
+                  "type": "bytes",
+                  "id": 2
+                }
+              }
+            },
+            "StackTraces": {
+              "fields": {
+                "threads": {
+                  "rule": "repeated",
+                  "type": "ThreadStack",
+                  "id": 1
+                },
+                "note": {
+                  "type": "bytes",
+                  "id": 2
+                }
+              }
+            },
+            "ThreadStack": {
+              "fields": {
+                "tid": {
+                  "type": "int32",
+                  "id": 1
+                },
+                "frames": {
+                  "rule": "repeated",
                   "type": "bytes",
                   "id": 2
                 }

@@ -11,6 +11,7 @@ export interface Messages {
   SandboxingConfig: shapes.SandboxingConfig;
   ForkRequest: shapes.ForkRequest;
   StatusProto: shapes.StatusProto;
+  StackTraces: shapes.StackTraces;
 }
 
 interface LongLike {

@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "../unwinder/request.h"
 #include "control.h"
 #include "protobuf.h"
 #include "sandwire/wire.generated.h"
@@ -13,8 +14,11 @@ enum {
     6 * (ARGUMENT_MEMORY_SIZE + 16) + SETUP_DETAIL_SIZE + VIOLATION_PROGRAM_SIZE + VIOLATION_COMM_SIZE + 512
 };
 
+/* Only the last event of a run has a stack trace; it is long for a stack, and there is one thread. */
+enum { ENDED_SIZE = EVENT_SIZE + UNWIND_ANSWER_SIZE };
+
 static void send_event(uint32_t kind, const struct sandwire_protobuf_writer *message) {
-  unsigned char bytes[EVENT_SIZE + 16];
+  static unsigned char bytes[ENDED_SIZE + 16];
   struct sandwire_protobuf_writer event;
   sandwire_protobuf_writer_init(&event, bytes, sizeof(bytes));
   sandwire_protobuf_put_bytes(&event, kind, message->buffer, message->size);
@@ -137,7 +141,7 @@ void events_send_asked(uint64_t run, uint64_t question, const struct violation *
 
 void events_send_ended(uint64_t run, const struct run_end *end, const struct setup_report *report,
                        const struct violation *violation) {
-  unsigned char bytes[EVENT_SIZE];
+  static unsigned char bytes[ENDED_SIZE];
   struct sandwire_protobuf_writer message;
   sandwire_protobuf_writer_init(&message, bytes, sizeof(bytes));
   sandwire_protobuf_put_varint(&message, SANDWIRE_ENDED_RUN, run);
@@ -156,6 +160,13 @@ void events_send_ended(uint64_t run, const struct run_end *end, const struct set
   put_usage(&message, &end->usage);
   if (end->cgroup.known) {
     put_cgroup_usage(&message, &end->cgroup);
+  }
+  if (end->stack_traces != NULL) {
+    sandwire_protobuf_put_bytes(&message, SANDWIRE_ENDED_STACK_TRACES, end->stack_traces, end->stack_traces_size);
+  }
+  if (end->stack_traces_missing != NULL) {
+    sandwire_protobuf_put_bytes(&message, SANDWIRE_ENDED_STACK_TRACES_MISSING, end->stack_traces_missing,
+                                strlen(end->stack_traces_missing));
   }
   send_event(SANDWIRE_EVENT_ENDED, &message);
 }

@@ -2,6 +2,7 @@
 #ifndef SUPERVISOR_EVENTS_H
 #define SUPERVISOR_EVENTS_H
 
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/resource.h>
 #include <sys/types.h>
@@ -17,6 +18,9 @@ struct run_end {
   int signal;
   struct rusage usage;
   struct cgroup_usage cgroup;
+  const void *stack_traces; /* a StackTraces message; NULL: none */
+  size_t stack_traces_size;
+  const char *stack_traces_missing; /* why there are none; NULL: nobody asked for them */
 };
 
 void events_send_started(uint64_t run, pid_t sandboxee, pid_t init);

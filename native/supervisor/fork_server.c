@@ -6,17 +6,15 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/prctl.h>
-#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "arrange.h"
+#include "child_signal.h"
 #include "deadlines.h"
-#include "event_loop.h"
 #include "events.h"
 #include "inheritance.h"
 #include "privileges.h"
@@ -40,7 +38,6 @@ struct fork_server {
 static struct fork_server *servers;
 static size_t alive;
 static void (*when_gone)(void);
-static struct watch child_signal = {.fd = -1};
 
 /* --- the child --------------------------------------------------------------------------------------------- */
 
@@ -85,7 +82,6 @@ static void forget(struct fork_server *server) {
   free(server);
   alive--;
   if (alive == 0) {
-    event_loop_close(&child_signal);
     if (when_gone != NULL) {
       when_gone();
     }
@@ -136,33 +132,6 @@ void fork_servers_reap_orphans(void) {
   }
 }
 
-static void on_child_signal(struct watch *watch, uint32_t events) {
-  (void)events;
-  struct signalfd_siginfo info;
-  while (read(watch->fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
-  }
-  fork_servers_reap_orphans();
-}
-
-/* SIGCHLD is only looked at while there are fork servers; of all other children pidfds tell. 0, or -1 with errno. */
-static int watch_child_signal(void) {
-  if (child_signal.fd >= 0) {
-    return 0;
-  }
-  sigset_t child;
-  sigemptyset(&child);
-  sigaddset(&child, SIGCHLD);
-  int fd = sigprocmask(SIG_BLOCK, &child, NULL) == 0 ? signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK) : -1;
-  if (fd < 0) {
-    return -1;
-  }
-  if (event_loop_add(&child_signal, fd, EPOLLIN, on_child_signal) != 0) {
-    close(fd);
-    return -1;
-  }
-  return 0;
-}
-
 /* --- its life ---------------------------------------------------------------------------------------------- */
 
 static void end(struct fork_server *server, int kind) {
@@ -211,7 +180,7 @@ static void fail(struct fork_server *server, int step, int error, const char *de
 }
 
 static void start(struct fork_server *server) {
-  if (watch_child_signal() != 0) {
+  if (!child_signal_listen(fork_servers_reap_orphans)) {
     fail(server, SANDWIRE_STEP_MEMORY, errno, "signalfd");
     return;
   }

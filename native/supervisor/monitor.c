@@ -27,6 +27,7 @@ static void on_notification(struct watch *watch, uint32_t events) {
   }
   if (!run->launched && run->end.kind == 0 && listener_is_launch(run->request->mode, &notification)) {
     run->launched = true;
+    stack_trace_follow(run);
     events_send_sandboxed(run->request->run, run->sandboxee.pid, sandbox_init(run->sandbox)); /* before it runs on, so that the host knows it first */
     if (listener_let_through(watch->fd, &notification, run->announced_listener) != 0 && errno != ENOENT) {
       run_fail_setup(run, SANDWIRE_STEP_LISTENER, errno, "answering the launch");
@@ -84,6 +85,7 @@ void run_attach_listener(uint64_t number, int listener) {
     run_fail_setup(run, SANDWIRE_STEP_MEMORY, errno, "epoll");
   } else {
     run->launched = true; /* it has taken its filter, and needs no syscall let through */
+    stack_trace_follow(run);
     events_send_sandboxed(number, run->sandboxee.pid, sandbox_init(run->sandbox));
   }
   run_advance(run);

@@ -42,6 +42,14 @@ bool process_is_watched(pid_t pid) {
 void process_init(struct process *process) {
   process->watch.fd = -1;
   process->pid = 0;
+  process->withheld = NULL;
+}
+
+void process_was_reaped(struct process *process, const siginfo_t *info, const struct rusage *usage) {
+  event_loop_close(&process->watch);
+  strike_off(process);
+  process->pid = 0;
+  process->ended(process, info, usage);
 }
 
 static void on_pidfd(struct watch *watch, uint32_t events) {
@@ -51,13 +59,14 @@ static void on_pidfd(struct watch *watch, uint32_t events) {
   struct rusage usage;
   memset(&info, 0, sizeof(info));
   /* By syscall: the C library's waitid has no rusage. */
-  if (syscall(SYS_waitid, P_PID, process->pid, &info, WEXITED | WNOHANG | __WALL, &usage) != 0 || info.si_pid == 0) {
+  if (syscall(SYS_waitid, P_PID, process->pid, &info, WEXITED | WNOHANG | __WALL, &usage) != 0) {
     return;
   }
-  event_loop_close(&process->watch);
-  strike_off(process);
-  process->pid = 0;
-  process->ended(process, &info, &usage);
+  if (info.si_pid != 0) {
+    process_was_reaped(process, &info, &usage);
+  } else if (process->withheld != NULL) {
+    process->withheld(process);
+  }
 }
 
 bool process_watch(struct process *process, pid_t pid,

@@ -15,6 +15,8 @@ struct process {
   struct process *next, *previous; /* all that are watched */
   /* It has been reaped, and pid is 0 again. */
   void (*ended)(struct process *process, const siginfo_t *info, const struct rusage *usage);
+  /* May be NULL. It has ended, and another process that traces it must go before it can be reaped (ptrace(2)). */
+  void (*withheld)(struct process *process);
 };
 
 void process_init(struct process *process);
@@ -26,6 +28,9 @@ bool process_watch(struct process *process, pid_t pid,
 
 /* Whether somebody here watches this child. */
 bool process_is_watched(pid_t pid);
+
+/* For who has reaped it otherwise: as its tracer, which hears of everything by one wait. */
+void process_was_reaped(struct process *process, const siginfo_t *info, const struct rusage *usage);
 
 /* SIGKILL, if it is there. */
 void process_kill(const struct process *process);

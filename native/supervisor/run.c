@@ -48,11 +48,15 @@ struct run *run_find(uint64_t number) {
 /* --- ending ------------------------------------------------------------------------------------------------ */
 
 void run_end(struct run *run, int kind) {
-  if (run->end.kind == 0) {
-    run->end.kind = kind;
-  }
   deadline_clear(&run->walltime);
   questions_drop(run);
+  if (run->end.kind == 0) {
+    run->end.kind = kind;
+    if (stack_trace_begin(run)) {
+      return; /* and comes again */
+    }
+  }
+  stack_trace_drop(run);
   process_kill(&run->sandboxee);
   if (run->sandbox != NULL) {
     sandbox_kill(run->sandbox);
@@ -108,6 +112,7 @@ static void forget(struct run *run) {
   event_loop_close(&run->rendezvous);
   event_loop_close(&run->listener);
   forked_destroy(run->forked);
+  stack_trace_destroy(run);
   setup_report_destroy(run->report);
   start_request_destroy(run->request);
   free(run);
@@ -198,10 +203,11 @@ void run_advance(struct run *run) {
     monitor_take_listener(run);
   }
   /* With a sandboxee, the end is told when it is reaped; without one, at once. An enterer may still bring one. */
-  if (run->end.kind != 0 && run->sandboxee.pid == 0 && run->enterer.pid == 0) {
+  if (run->end.kind != 0 && run->sandboxee.pid == 0 && run->enterer.pid == 0 && stack_trace_is_idle(run)) {
     if (run->cgroup != NULL) {
       cgroup_read_usage(run->cgroup, &run->end.cgroup);
     }
+    stack_trace_tell(run);
     events_send_ended(run->request->run, &run->end, run->report, &run->violation);
     if (run->sandbox != NULL) {
       sandbox_make_ahead(run->sandbox, run->request->spares);
@@ -227,8 +233,11 @@ static void start_over(struct run *run) {
 static void on_sandboxee_end(struct process *process, const siginfo_t *info, const struct rusage *usage) {
   struct run *run = RUN_OF(process, sandboxee);
   run->end.usage = *usage;
-  settle_exit(run, info);
-  run_end(run, run->end.kind);
+  stack_trace_sandboxee_ended(run);
+  if (!stack_trace_holds_end(run)) {
+    settle_exit(run, info);
+    run_end(run, run->end.kind);
+  }
   if (run->request->mode == SANDWIRE_FORKED) {
     fork_servers_reap_orphans();
   }
@@ -308,6 +317,7 @@ void run_start(struct start_request *request) {
   run->rendezvous.fd = run->listener.fd = -1;
   process_init(&run->enterer);
   process_init(&run->sandboxee);
+  stack_trace_init(run);
   run->next = runs;
   if (runs != NULL) {
     runs->previous = run;
@@ -367,6 +377,7 @@ void run_end_all(void (*gone)(void)) {
   struct run *next;
   for (struct run *run = runs; run != NULL; run = next) {
     next = run->next;
+    stack_trace_drop(run);
     run_end(run, SANDWIRE_KILLED);
     run_advance(run);
   }

@@ -13,6 +13,7 @@
 #include "process.h"
 #include "sandbox.h"
 #include "setup_report.h"
+#include "stack_trace.h"
 #include "start_request.h"
 #include "violation.h"
 
@@ -32,6 +33,7 @@ struct run {
   bool launched;            /* the one notification that is not a violation has been let through */
   struct run_end end;       /* kind 0: it goes on */
   struct violation violation;
+  struct stack_trace stack_trace;
   struct question *questions; /* calls the host is being asked about */
   size_t question_count;
 };

@@ -111,6 +111,25 @@ static const char *copy_policy(struct start_request *request, const struct sandw
   return NULL;
 }
 
+static void parse_stack_traces(struct start_request *request, const struct sandwire_protobuf_field *message) {
+  struct sandwire_protobuf_reader reader;
+  struct sandwire_protobuf_field field;
+  bool *const switches[] = {
+    [SANDWIRE_STACK_TRACE_SWITCHES_ON_VIOLATION] = &request->stack_traces.on_violation,
+    [SANDWIRE_STACK_TRACE_SWITCHES_ON_SIGNAL] = &request->stack_traces.on_signal,
+    [SANDWIRE_STACK_TRACE_SWITCHES_ON_TIMEOUT] = &request->stack_traces.on_timeout,
+    [SANDWIRE_STACK_TRACE_SWITCHES_ON_KILL] = &request->stack_traces.on_kill,
+    [SANDWIRE_STACK_TRACE_SWITCHES_ON_EXIT] = &request->stack_traces.on_exit,
+    [SANDWIRE_STACK_TRACE_SWITCHES_ALL_THREADS] = &request->stack_traces.all_threads,
+  };
+  sandwire_protobuf_reader_init(&reader, message->bytes, message->size);
+  while (sandwire_protobuf_next(&reader, &field)) {
+    if (field.number < sizeof(switches) / sizeof(switches[0]) && switches[field.number] != NULL) {
+      *switches[field.number] = field.value != 0;
+    }
+  }
+}
+
 static const char *parse_field(struct start_request *request, const struct sandwire_protobuf_field *field,
                                size_t *args, size_t *envs) {
   switch (field->number) {
@@ -156,6 +175,9 @@ static const char *parse_field(struct start_request *request, const struct sandw
       return parse_cgroup(request, field);
     case SANDWIRE_START_REQUEST_SPARES:
       request->spares = field->value > MAX_SPARES ? MAX_SPARES : (int)field->value;
+      return NULL;
+    case SANDWIRE_START_REQUEST_STACK_TRACES:
+      parse_stack_traces(request, field);
       return NULL;
     case SANDWIRE_START_REQUEST_WALLTIME_MS:
       request->walltime_ms = field->value;

@@ -19,6 +19,11 @@ struct limit_request {
 
 enum { LIMIT_KINDS = 9, MAX_RUN_FDS = 256 };
 
+/* When the stacks of the sandboxee are unwound. */
+struct stack_trace_switches {
+  bool on_violation, on_signal, on_timeout, on_kill, on_exit, all_threads;
+};
+
 struct start_request {
   struct arena_chunk *arena;
   uint64_t run;
@@ -39,6 +44,7 @@ struct start_request {
   struct cgroup_limits cgroup;
   int spares; /* sandboxes to be kept ready; -1: as use suggests */
   uint64_t walltime_ms;
+  struct stack_trace_switches stack_traces;
   /* fds[0] is the program, or for FORKED the set-up socket; fds[i] for i ≥ 1 becomes targets[i] in the sandboxee. -1 until received. */
   int *fds;
   int *targets;

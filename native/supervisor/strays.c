@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "deadlines.h"
+#include "follow.h"
 #include "fork_server.h"
 #include "process.h"
 
@@ -18,12 +19,19 @@ static struct deadline next_look;
 static size_t launchers; /* while there are any, a child may be unknown because it is still to be reported */
 static unsigned looks_left;
 
+/* What is traced is heard of by this wait too, even when it has only stopped (wait_task_stopped() in the kernel's exit.c). */
+static bool is_stray(const siginfo_t *info) {
+  return (info->si_code == CLD_EXITED || info->si_code == CLD_KILLED || info->si_code == CLD_DUMPED) &&
+         !process_is_watched(info->si_pid) && !follow_knows(info->si_pid) &&
+         !fork_servers_own(getpgid(info->si_pid));
+}
+
 static void look(struct deadline *deadline) {
   siginfo_t info;
   memset(&info, 0, sizeof(info));
   /* WNOWAIT: one that is watched is left to whom it belongs, and we come again. */
   while (launchers == 0 && waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) == 0 && info.si_pid != 0 &&
-         !process_is_watched(info.si_pid) && !fork_servers_own(getpgid(info.si_pid))) {
+         is_stray(&info)) {
     waitpid(info.si_pid, NULL, WNOHANG | __WALL);
     memset(&info, 0, sizeof(info));
   }

@@ -74,6 +74,7 @@ size_t violation_read_memory(pid_t tid, uint64_t address, unsigned char *into, s
 
 void violation_read(struct violation *violation, int listener, const struct seccomp_notif *notification) {
   memset(violation, 0, sizeof(*violation));
+  violation->notification = notification->id;
   violation->data = notification->data;
   violation->tid = (pid_t)notification->pid;
   violation->pid = thread_group_of(violation->tid);

@@ -20,6 +20,7 @@ struct argument_memory {
 
 struct violation {
   int cause; /* enum sandwire_violation_cause */
+  uint64_t notification;
   struct seccomp_data data;
   pid_t tid; /* as the supervisor sees them */
   pid_t pid;

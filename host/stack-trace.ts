@@ -1,0 +1,41 @@
+// From the unwinder's words to a Result's stack traces. They come from a process that has read a hostile one: whatever
+// stands in them is text and nothing more.
+import { decodeMessage } from '../protocol/index.js';
+import type { Ended, StackTraces } from '../protocol/messages.generated.js';
+import type { ResultFields, ThreadStackTrace } from './result.js';
+
+/** Control characters would let a sandboxee write into the terminal that shows a log. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+const unprintable = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
+
+function text(bytes: Uint8Array): string {
+  return new TextDecoder().decode(bytes).replaceAll(unprintable, '?');
+}
+
+function decode(bytes: Uint8Array): StackTraces | undefined {
+  try {
+    return decodeMessage('StackTraces', bytes);
+  } catch {
+    return undefined; // the unwinder was made to write nonsense
+  }
+}
+
+/** The stack traces in the supervisor's last word on a run. */
+export function stackTracesOf(
+  event: Ended,
+): Pick<ResultFields, 'stackTrace' | 'threadStackTraces' | 'stackTraceNote'> {
+  const missing = event.stackTracesMissing;
+  if (missing !== undefined && missing.length > 0) return { stackTraceNote: text(missing) };
+  if (event.stackTraces === undefined || event.stackTraces.length === 0) return {};
+  const message = decode(event.stackTraces);
+  if (message === undefined) return { stackTraceNote: 'the unwinder wrote nothing that can be read' };
+  const threads: ThreadStackTrace[] = (message.threads ?? []).map(({ tid = -1, frames = [] }) => ({
+    tid,
+    frames: frames.map(text),
+  }));
+  const [first] = threads;
+  return {
+    ...(first !== undefined && { stackTrace: first.frames, threadStackTraces: threads }),
+    ...(message.note !== undefined && message.note.length > 0 && { stackTraceNote: text(message.note) }),
+  };
+}

@@ -1,0 +1,61 @@
+/* Follows the threads of a process by ptrace, so that one that is about to die by a signal, or to exit, can be stopped
+ * and looked at before. Syscalls run at full speed; signals and new threads stop the thread for a moment. Runs in the
+ * supervisor, which never waits for a thread to stop: it hears of it by SIGCHLD.
+ *
+ * A tracer that dies takes what it follows with it (PTRACE_O_EXITKILL). */
+#ifndef SUPERVISOR_FOLLOW_H
+#define SUPERVISOR_FOLLOW_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+struct process;
+
+enum { FOLLOW_MAX_THREADS = 64 };
+
+enum follow_stop {
+  FOLLOW_FATAL_SIGNAL, /* which it is going to die by */
+  FOLLOW_EXITING,      /* its last thread, the first of the process, is leaving */
+  FOLLOW_INTERRUPTED,  /* as follow_interrupt() asked for */
+};
+
+struct followed_thread {
+  pid_t tid;
+  bool stopped;
+  int signal; /* delivered when it goes on; 0: none */
+};
+
+struct follow {
+  struct follow *next, *previous;
+  struct process *process; /* NULL: nothing is followed */
+  struct followed_thread threads[FOLLOW_MAX_THREADS];
+  size_t count;
+  unsigned stops;
+  bool letting_go; /* no longer worth it: every thread is let go when it stops next */
+  bool interrupting;
+  /* The thread stands still until follow_resume(). */
+  void (*stopped)(struct follow *follow, struct followed_thread *thread, enum follow_stop why);
+};
+
+/* Begins, with all threads that are there; stopped is set before. False with errno if that cannot be: ptrace is not
+ * allowed here, for one. The process must not be in execve(2), for which this call would wait (cred_guard_mutex in the
+ * kernel's ptrace_attach()): it stands in a seccomp notification. */
+bool follow_begin(struct follow *follow, struct process *process, bool until_exit);
+
+/* Forgets all of it; the process has been reaped. */
+void follow_end(struct follow *follow);
+
+/* Whether anybody follows this thread. */
+bool follow_knows(pid_t tid);
+
+/* NULL: this thread is not followed. */
+struct followed_thread *follow_find(struct follow *follow, pid_t tid);
+
+/* The thread will stop, unless it has. */
+void follow_interrupt(struct follow *follow, struct followed_thread *thread);
+
+/* All that stand still go on, each with its signal. */
+void follow_resume(struct follow *follow);
+
+#endif

@@ -1,0 +1,33 @@
+/* What the supervisor hands to the unwinder: this struct on its standard input, the seccomp listener as fd 3 where there
+ * is one. The answer is a StackTraces message (protocol/control.proto) on its standard output. */
+#ifndef UNWINDER_REQUEST_H
+#define UNWINDER_REQUEST_H
+
+#include <stdint.h>
+#include <sys/user.h>
+
+enum {
+  UNWIND_MAX_THREADS = 64,
+  UNWIND_LISTENER_FD = 3,
+  UNWIND_ANSWER_SIZE = 48 * 1024
+};
+
+
+typedef struct user_regs_struct unwind_registers;
+
+struct unwind_request {
+  int32_t pid; /* the process */
+  int32_t tid; /* the thread that matters */
+  int32_t all_threads;
+  /* 0: the threads still run, and are the unwinder's to stop. Otherwise they stand still, and here is where. */
+  int32_t thread_count;
+  int32_t has_listener;
+  uint64_t notification; /* to be answered once the thread is sure to stop: it waits for that alone */
+  struct unwind_thread {
+    int32_t tid;
+    int32_t registers_size; /* as PTRACE_GETREGSET says; 0: it could not be stopped */
+    unwind_registers registers;
+  } threads[UNWIND_MAX_THREADS];
+};
+
+#endif
