@@ -8,19 +8,23 @@
 
 enum { MAX_STEPS = 1000000, MAX_SIGNAL_FRAMES = 16 };
 
-/* A call of an address where no code is: what called it is on the stack, or in the link register. */
-static bool step_out_of_nowhere(struct registers *registers) {
+/* Where the innermost function has made no frame, what called it is on top of the stack, or in the link register. That is
+ * so where there is no code, after a call of a null pointer, and in the system calls of C libraries (clone() in glibc). */
+static bool step_out_of_leaf(struct registers *registers) {
 #if defined(__x86_64__)
-  uint64_t *stack = &registers->value[REGISTER_STACK];
-  if (!target_read(*stack, &registers->pc, sizeof(registers->pc))) {
+  uint64_t *stack = &registers->value[REGISTER_STACK], caller;
+  if (!target_read(*stack, &caller, sizeof(caller)) || target_image(target_find(caller)) == NULL) {
     return false;
   }
-  *stack += sizeof(uint64_t);
-  return true;
+  *stack += sizeof(caller);
 #else
-  registers->pc = plain_address(registers->value[REGISTER_LINK]);
-  return registers->known[REGISTER_LINK];
+  const uint64_t caller = plain_address(registers->value[REGISTER_LINK]);
+  if (target_image(target_find(caller)) == NULL) {
+    return false;
+  }
 #endif
+  registers->pc = caller;
+  return true;
 }
 
 /* Without call frame information: the frame pointer's chain, where the program keeps one. */
@@ -42,9 +46,6 @@ static bool step_by_frame_pointer(struct registers *registers) {
 static bool step(const struct mapping *mapping, uint64_t lookup, bool is_first, struct registers *registers,
                  bool *is_signal, bool *is_outermost) {
   *is_signal = false;
-  if (mapping == NULL) {
-    return is_first && step_out_of_nowhere(registers);
-  }
   struct image *image = target_image(mapping);
   if (image != NULL && image->has_bias) {
     switch (cfi_step(image, lookup, registers, is_signal)) {
@@ -57,7 +58,7 @@ static bool step(const struct mapping *mapping, uint64_t lookup, bool is_first, 
         break;
     }
   }
-  return step_by_frame_pointer(registers);
+  return (is_first && step_out_of_leaf(registers)) || (mapping != NULL && step_by_frame_pointer(registers));
 }
 
 enum walk_end walk(struct registers registers, struct frame *frames, size_t *count) {

@@ -52,7 +52,7 @@ test('crc4 that violates its policy', async () => {
   assert.is(code, 1);
   assert.match(
     stdout,
-    /^Final execution status: SYSCALL VIOLATION - Violating Syscall \[.*\] sendfile \[\d+\]\(1, 0, NULL, 4096\) IP: 0x[0-9a-f]+, PID: \d+, PROG: '.*\/crc4'$/m,
+    /^Final execution status: SYSCALL VIOLATION - Violating Syscall \[.*\] sendfile \[\d+\]\(1, 0, NULL, 4096\) IP: 0x[0-9a-f]+, PID: \d+, PROG: '.*\/crc4' Stack: /m,
   );
 });
 

@@ -101,7 +101,7 @@ test('wall time: from the start, set anew while it runs, and taken away', async 
   const executor = sandboxee('wait_forever');
   executor.limits.setWalltimeLimitMs(200);
   const { result } = await runToEnd(executor);
-  assert.is(String(result), 'Process TIMEOUT - Code: 0');
+  assert.match(String(result), /^Process TIMEOUT - Code: 0(?: Stack: |$)/);
   assert.ok(performance.now() - started >= 200);
 
   const shortened = new Sandbox2(sandboxee('wait_forever'), lenientPolicy());

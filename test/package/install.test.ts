@@ -41,7 +41,7 @@ test('holds what is needed and nothing else', () => {
   assert.ok(packed);
   const allowed = [
     /^dist\/(host|native|protocol|sandboxee-node)\/.*\.(js|d\.ts)$/,
-    /^native\/(addon|supervisor)\//,
+    /^native\/(addon|supervisor|unwinder)\//,
     /^sandboxee-c\/(CMakeLists\.txt|README\.md|(cmake|include|src)\/.*)$/,
     /^scripts\/(install|build-native|check-system)\.mjs$/,
     /^docs\/.*\.md$/,
