@@ -306,7 +306,13 @@ function childrenOf(pid: number): string[] {
     .trim()
     .split(' ')
     .filter((child) => child !== '')
-    .map((child) => readFileSync(`/proc/${child}/comm`, 'utf8').trim());
+    .flatMap((child) => {
+      try {
+        return [readFileSync(`/proc/${child}/comm`, 'utf8').trim()];
+      } catch {
+        return []; // it has just ended
+      }
+    });
 }
 
 test('nothing is left of it: no fd, no process', async () => {
