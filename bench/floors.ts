@@ -36,9 +36,9 @@ export function spawnFloor(count: number, command: readonly string[]): number[] 
   return samplesOf('spawn_floor', [String(count), ...command]);
 }
 
-/** Microseconds of a round trip between two C processes. */
-export function roundTripFloor(count: number): number[] {
-  return samplesOf('round_trip_floor', [String(count)]);
+/** Path of a program of bench/floors. */
+export function floorPath(program: string): string {
+  return `${directory}${program}`;
 }
 
 export function isInstalled(command: string): boolean {

@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { benchLatency, benchThroughput } from './comms.js';
 import { benchBuilding, benchCalls } from './policy.js';
-import { benchRoundTrip } from './round-trip.js';
 import { benchStarting } from './starting.js';
 import { printSection, type Section } from './table.js';
 
@@ -14,6 +14,8 @@ const { values, positionals } = parseArgs({
   options: { json: { type: 'string' }, pinned: { type: 'boolean', default: false } },
   allowPositionals: true,
 });
+
+const printedByChild = new Set<Section>();
 
 /** Again, in a process that may only use one core, as has all it starts. */
 function pinned(name: string): readonly Section[] {
@@ -28,6 +30,7 @@ function pinned(name: string): readonly Section[] {
   }
   const sections = JSON.parse(readFileSync(file, 'utf8')) as Section[];
   rmSync(file);
+  for (const section of sections) printedByChild.add(section);
   return sections;
 }
 
@@ -35,17 +38,21 @@ const benches: Record<string, () => Promise<readonly Section[]>> = {
   policy: async () => [benchBuilding()],
   inside: async () => [await benchCalls()],
   starting: async () => [await benchStarting()],
-  'round-trip': async () =>
+  comms: async () =>
     values.pinned
-      ? [await benchRoundTrip('both processes on one core')]
-      : [await benchRoundTrip('processes where the scheduler puts them'), ...pinned('round-trip')],
+      ? [await benchLatency('both processes on one core')]
+      : [
+          await benchLatency('processes where the scheduler puts them'),
+          await benchThroughput(),
+          ...pinned('comms'),
+        ],
 };
 
 const sections: Section[] = [];
 for (const [name, bench] of Object.entries(benches)) {
   if (positionals.length > 0 && !positionals.includes(name)) continue;
   const made = await bench();
-  for (const section of made) if (values.pinned || section === made[0]) printSection(section);
+  for (const section of made) if (!printedByChild.has(section)) printSection(section);
   sections.push(...made);
 }
 if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(sections, null, 2)}\n`);

@@ -17,6 +17,10 @@ export interface NativeSocket {
     timeoutMs: number,
   ): number;
   send(bytes: Uint8Array, offset: number, length: number, fd: number, wait: boolean): number;
+  knowInbox(inbox: Uint8Array): void;
+  knowOutbox(outbox: Uint8Array): void;
+  receiveKnown(offset: number, fds: number[], wait: boolean, timeoutMs: number): number;
+  sendKnown(length: number, wait: boolean): number;
   watch(
     readable: boolean,
     writable: boolean,

@@ -54,18 +54,21 @@ export function readUint32(bytes: Uint8Array, offset: number): number {
   );
 }
 
-/** The integer types: tag, size in bytes, range. */
+/** The integer types: tag, size in bytes, range (of the 64-bit ones as a bigint: see encodeBigInteger). */
 export const integerTypes = {
-  Int8: { tag: Tag.Int8, size: 1, signed: true },
-  Uint8: { tag: Tag.Uint8, size: 1, signed: false },
-  Int16: { tag: Tag.Int16, size: 2, signed: true },
-  Uint16: { tag: Tag.Uint16, size: 2, signed: false },
-  Int32: { tag: Tag.Int32, size: 4, signed: true },
-  Uint32: { tag: Tag.Uint32, size: 4, signed: false },
-  Int64: { tag: Tag.Int64, size: 8, signed: true },
-  Uint64: { tag: Tag.Uint64, size: 8, signed: false },
+  Int8: { tag: Tag.Int8, size: 1, signed: true, least: -(2 ** 7), greatest: 2 ** 7 - 1 },
+  Uint8: { tag: Tag.Uint8, size: 1, signed: false, least: 0, greatest: 2 ** 8 - 1 },
+  Int16: { tag: Tag.Int16, size: 2, signed: true, least: -(2 ** 15), greatest: 2 ** 15 - 1 },
+  Uint16: { tag: Tag.Uint16, size: 2, signed: false, least: 0, greatest: 2 ** 16 - 1 },
+  Int32: { tag: Tag.Int32, size: 4, signed: true, least: -(2 ** 31), greatest: 2 ** 31 - 1 },
+  Uint32: { tag: Tag.Uint32, size: 4, signed: false, least: 0, greatest: 2 ** 32 - 1 },
+} as const;
+export const bigIntegerTypes = {
+  Int64: { tag: Tag.Int64, size: 8 },
+  Uint64: { tag: Tag.Uint64, size: 8 },
 } as const;
 export type IntegerType = keyof typeof integerTypes;
+export type BigIntegerType = keyof typeof bigIntegerTypes;
 
 /** Payload of an integer up to 32 bits. Throws RangeError for what does not fit. */
 export function encodeInteger(type: IntegerType, value: number): Uint8Array {
@@ -74,9 +77,8 @@ export function encodeInteger(type: IntegerType, value: number): Uint8Array {
 
 /** The same, into bytes of the type's size, which are returned. */
 export function writeInteger(type: IntegerType, value: number, bytes: Uint8Array): Uint8Array {
-  const { size, signed } = integerTypes[type];
-  const limit = 2 ** (8 * size - (signed ? 1 : 0));
-  if (!Number.isInteger(value) || value >= limit || value < (signed ? -limit : 0)) {
+  const { size, least, greatest } = integerTypes[type];
+  if (!Number.isInteger(value) || value < least || value > greatest) {
     throw new RangeError(`${value} is no ${type}`);
   }
   for (let i = 0; i < size; i++) bytes[i] = value >> (8 * i);
@@ -85,27 +87,37 @@ export function writeInteger(type: IntegerType, value: number, bytes: Uint8Array
 
 /** The payload must have the type's size. */
 export function decodeInteger(type: IntegerType, payload: Uint8Array): number {
+  return readInteger(type, payload, 0);
+}
+
+/** The same, of bytes within others. */
+export function readInteger(type: IntegerType, bytes: Uint8Array, start: number): number {
   const { size, signed } = integerTypes[type];
   let value = 0;
-  for (let i = 0; i < size; i++) value |= (payload[i] ?? 0) << (8 * i);
+  for (let i = 0; i < size; i++) value |= (bytes[start + i] ?? 0) << (8 * i);
   if (signed) return (value << (32 - 8 * size)) >> (32 - 8 * size);
   return value >>> 0;
 }
 
 /** Payload of a 64-bit integer. Throws RangeError for what does not fit. */
-export function encodeBigInteger(type: 'Int64' | 'Uint64', value: bigint): Uint8Array {
+export function encodeBigInteger(type: BigIntegerType, value: bigint): Uint8Array {
   return writeBigInteger(type, value, new Uint8Array(8));
 }
 
 /** The same, into 8 bytes, which are returned. */
-export function writeBigInteger(type: 'Int64' | 'Uint64', value: bigint, bytes: Uint8Array): Uint8Array {
+export function writeBigInteger(type: BigIntegerType, value: bigint, bytes: Uint8Array): Uint8Array {
   const fits = type === 'Int64' ? BigInt.asIntN(64, value) : BigInt.asUintN(64, value);
   if (fits !== value) throw new RangeError(`${value} is no ${type}`);
   viewOf(bytes).setBigUint64(0, BigInt.asUintN(64, value), true);
   return bytes;
 }
 
-export function decodeBigInteger(type: 'Int64' | 'Uint64', payload: Uint8Array): bigint {
-  const value = viewOf(payload).getBigUint64(0, true);
+export function decodeBigInteger(type: BigIntegerType, payload: Uint8Array): bigint {
+  return readBigInteger(type, payload, 0);
+}
+
+/** The same, of bytes within others. */
+export function readBigInteger(type: BigIntegerType, bytes: Uint8Array, start: number): bigint {
+  const value = viewOf(bytes).getBigUint64(start, true);
   return type === 'Int64' ? BigInt.asIntN(64, value) : value;
 }

@@ -11,8 +11,11 @@ const firstShare = 1 << 20;
 /** What take() fills in. */
 export class InboxMessage implements ReceivedMessage {
   tag = 0;
-  payload: Uint8Array = new Uint8Array();
+  bytes: Uint8Array = new Uint8Array();
+  start = 0;
+  length = 0;
   isOwn = false;
+  isInTarget = false;
   fd = -1;
   credentials: Credentials | undefined = undefined;
 }
@@ -28,6 +31,8 @@ interface LargePayload {
   readonly length: number;
   bytes: Uint8Array;
   have: number;
+  /** bytes is memory of a receiver's, who may yet give up: then the payload moves out. */
+  inTarget: boolean;
 }
 
 function bringsFd(tag: number): boolean {
@@ -40,7 +45,8 @@ function allocate(size: number): Uint8Array {
 }
 
 export class Inbox {
-  readonly #buffer = new Uint8Array(capacity);
+  /** Of capacity, once something is received. */
+  #buffer: Uint8Array = new Uint8Array();
   #start = 0;
   #end = 0;
   #large: LargePayload | undefined;
@@ -59,9 +65,18 @@ export class Inbox {
     return this.#large !== undefined || this.#end > this.#start;
   }
 
-  /** Makes room and says where the next bytes go. Not to be called while a whole message is there. */
-  prepare(): number {
-    this.#large ??= this.#beginLarge();
+  /** Whether the next message has a payload that needs memory of its own. */
+  get isLarge(): boolean {
+    return this.#large !== undefined || (this.hasHeader && WireLimit.HEADER_SIZE + this.#length() > capacity);
+  }
+
+  /**
+   * Makes room and says where the next bytes go. Not to be called while a whole message is there. target: memory that a
+   * receiver offers for the payload of this message.
+   */
+  prepare(target?: Uint8Array): number {
+    if (this.#buffer.length === 0) this.#buffer = new Uint8Array(capacity);
+    this.#large ??= this.#beginLarge(target);
     if (this.#large !== undefined) return this.#prepareLarge(this.#large);
     if (this.#start === this.#end) {
       this.#moveTo(0);
@@ -79,14 +94,14 @@ export class Inbox {
     this.#end = offset + size;
   }
 
-  #beginLarge(): LargePayload | undefined {
-    if (!this.hasHeader) return undefined;
+  #beginLarge(target: Uint8Array | undefined): LargePayload | undefined {
+    if (!this.isLarge) return undefined;
     const length = this.#length();
-    if (WireLimit.HEADER_SIZE + length <= capacity) return undefined;
-    const bytes = allocate(Math.min(length, firstShare));
+    const inTarget = target !== undefined && target.length >= length;
+    const bytes = inTarget ? target.subarray(0, length) : allocate(Math.min(length, firstShare));
     const there = this.#buffer.subarray(this.#start + WireLimit.HEADER_SIZE, this.#end);
     bytes.set(there);
-    const large = { tag: this.tag(), length, bytes, have: there.length };
+    const large = { tag: this.tag(), length, bytes, have: there.length, inTarget };
     this.#start = this.#end = 0;
     return large;
   }
@@ -98,6 +113,16 @@ export class Inbox {
       large.bytes = grown;
     }
     return large.have;
+  }
+
+  /** The memory that prepare() was offered is its owner's again. */
+  leaveTarget(): void {
+    const large = this.#large;
+    if (large === undefined || !large.inTarget) return;
+    const kept = allocate(Math.min(large.length, Math.max(firstShare, large.have)));
+    kept.set(large.bytes.subarray(0, large.have));
+    large.bytes = kept;
+    large.inTarget = false;
   }
 
   /** Bytes, and perhaps an fd, have arrived. false: the fd is one too many, and still the caller's. */
@@ -145,11 +170,14 @@ export class Inbox {
 
   /** Shows the next message, which stays; state() must be "message". */
   look(into: InboxMessage): void {
+    const large = this.#large;
     into.tag = this.tag();
     into.fd = bringsFd(into.tag) ? this.#fd : -1;
-    into.isOwn = this.#large !== undefined;
-    const at = this.#start + WireLimit.HEADER_SIZE;
-    into.payload = this.#large?.bytes ?? this.#buffer.subarray(at, at + this.#length());
+    into.isOwn = large !== undefined && !large.inTarget;
+    into.isInTarget = large?.inTarget === true;
+    into.bytes = large?.bytes ?? this.#buffer;
+    into.start = large === undefined ? this.#start + WireLimit.HEADER_SIZE : 0;
+    into.length = large?.length ?? this.#length();
   }
 
   /** Takes the next message away, with its fd; state() must be "message". */

@@ -25,7 +25,10 @@ interface Segment {
 export class Outbox {
   readonly #segments: Segment[] = [];
   #pending = 0;
-  /** A sent segment, to be used again. */
+  /** The memory of the first segment, always the same: a transport may know it. */
+  #home: Uint8Array | undefined;
+  #homeIsFree = true;
+  /** That of another that was sent, to be used again. */
   #spare: Uint8Array | undefined;
 
   /** Bytes not yet sent. */
@@ -88,12 +91,23 @@ export class Outbox {
     this.#pending -= count;
     if (segment.start === segment.end) {
       this.#segments.shift();
-      if (segment.isOurs) this.#spare = segment.bytes;
+      if (segment.bytes === this.#home) this.#homeIsFree = true;
+      else if (segment.isOurs) this.#spare = segment.bytes;
       for (const waiting of segment.waiting) waiting.resolve();
     }
   }
 
+  /** Memory for one small message, while nothing is pending. */
+  get scratch(): Uint8Array {
+    this.#home ??= new Uint8Array(segmentSize);
+    return this.#home;
+  }
+
   #room(): Uint8Array {
+    if (this.#homeIsFree) {
+      this.#homeIsFree = false;
+      return this.scratch;
+    }
     const bytes = this.#spare ?? new Uint8Array(segmentSize);
     this.#spare = undefined;
     return bytes;
@@ -109,6 +123,7 @@ export class Outbox {
   fail(error: Error): void {
     const segments = this.#segments.splice(0);
     this.#pending = 0;
+    this.#homeIsFree = true;
     for (const segment of segments) for (const waiting of segment.waiting) waiting.reject(error);
   }
 }

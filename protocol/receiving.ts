@@ -9,12 +9,17 @@ export interface ReceiveOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** A message that is there. payload may be a view that is only good until more is received. */
+/** A message that is there. */
 export interface ReceivedMessage {
   readonly tag: number;
-  readonly payload: Uint8Array;
-  /** The payload is memory of its own, the taker's from now on. */
+  /** The payload is bytes[start, start + length), which is only good until more is received … */
+  readonly bytes: Uint8Array;
+  readonly start: number;
+  readonly length: number;
+  /** … unless this is so: then it is all of bytes, and the taker's from now on. */
   readonly isOwn: boolean;
+  /** The payload stands at the beginning of the target that was given for it. */
+  readonly isInTarget: boolean;
   /** Of an Fd message; otherwise -1. */
   readonly fd: number;
   /** Of a Creds message whose writer is known. */
@@ -28,6 +33,8 @@ export interface Receiving<T> {
   readonly tag: number | undefined;
   /** Throws BadPayload, and the message stays unread. undefined: only the tag is wanted, and the message stays. */
   readonly decode: ((message: ReceivedMessage) => T) | undefined;
+  /** Where a payload that fits may be received to directly; a message with this tag only. */
+  readonly target?: Uint8Array | undefined;
 }
 
 /** A payload that does not make the value asked for. */
@@ -41,8 +48,13 @@ export class BadPayload extends Error {
 }
 
 /** The payload, to keep. */
-export function ownBytes({ payload, isOwn }: ReceivedMessage): Uint8Array {
-  return isOwn ? payload : payload.slice();
+export function ownBytes({ bytes, start, length, isOwn }: ReceivedMessage): Uint8Array {
+  return isOwn ? bytes : bytes.slice(start, start + length);
+}
+
+/** The payload, to look at now. */
+export function viewOf({ bytes, start, length }: ReceivedMessage): Uint8Array {
+  return bytes.subarray(start, start + length);
 }
 
 /** Longest wait a timer can be set to; some 24 days. */

@@ -1,15 +1,17 @@
 // The types a message can have: for each its tag, how a value becomes a payload and how a payload a value.
 import {
-  decodeBigInteger,
-  decodeInteger,
+  type BigIntegerType,
+  bigIntegerTypes,
   type IntegerType,
   integerTypes,
+  readBigInteger,
+  readInteger,
   writeBigInteger,
   writeInteger,
 } from './codec.js';
 import { decodeValue, encodeValue } from './messagepack.js';
 import { decodeMessage, encodeMessage } from './messages.js';
-import { BadPayload, ownBytes, type ReceivedMessage, type Receiving } from './receiving.js';
+import { BadPayload, ownBytes, type ReceivedMessage, type Receiving, viewOf } from './receiving.js';
 import type { Credentials } from './transport.js';
 import { Tag } from './wire.generated.js';
 
@@ -48,15 +50,13 @@ export interface ValueType<T> extends Receiving<T> {
   encode(value: T): Uint8Array;
 }
 
-type SmallInteger = Exclude<IntegerType, 'Int64' | 'Uint64'>;
-
 const nothing = new Uint8Array();
 const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-function checkSize(payload: Uint8Array, size: number): void {
-  if (payload.length === size) return;
-  throw new BadPayload('BAD_LENGTH', `a payload of ${size} bytes was expected, ${payload.length} came`);
+function checkSize({ length }: ReceivedMessage, size: number): void {
+  if (length === size) return;
+  throw new BadPayload('BAD_LENGTH', `a payload of ${size} bytes was expected, ${length} came`);
 }
 
 /** What a decoder of others throws says that the payload is no such value. */
@@ -68,9 +68,9 @@ function decodeWith<T>(what: string, decode: () => T): T {
   }
 }
 
-const takeText = ({ payload }: ReceivedMessage): string => {
+const takeText = (received: ReceivedMessage): string => {
   try {
-    return decoder.decode(payload);
+    return decoder.decode(viewOf(received));
   } catch {
     throw new BadPayload('INVALID_VALUE', 'the string is not valid UTF-8');
   }
@@ -86,30 +86,30 @@ function valueType<T>(
 }
 
 // A number's payload is written to the same few bytes each time: a channel copies what is small at once.
-function integer(name: SmallInteger): ValueType<number> {
+function integer(name: IntegerType): ValueType<number> {
   const { tag, size } = integerTypes[name];
   const bytes = new Uint8Array(size);
   return valueType(
     name,
     tag,
     (value) => writeInteger(name, value, bytes),
-    ({ payload }) => {
-      checkSize(payload, size);
-      return decodeInteger(name, payload);
+    (received) => {
+      checkSize(received, size);
+      return readInteger(name, received.bytes, received.start);
     },
   );
 }
 
-function bigInteger(name: 'Int64' | 'Uint64'): ValueType<bigint> {
-  const { tag, size } = integerTypes[name];
+function bigInteger(name: BigIntegerType): ValueType<bigint> {
+  const { tag, size } = bigIntegerTypes[name];
   const bytes = new Uint8Array(size);
   return valueType(
     name,
     tag,
     (value) => writeBigInteger(name, value, bytes),
-    ({ payload }) => {
-      checkSize(payload, size);
-      return decodeBigInteger(name, payload);
+    (received) => {
+      checkSize(received, size);
+      return readBigInteger(name, received.bytes, received.start);
     },
   );
 }
@@ -128,10 +128,11 @@ export const bool = valueType<boolean>(
   'Bool',
   Tag.Bool,
   (value) => (value ? yes : no),
-  ({ payload }) => {
-    checkSize(payload, 1);
-    if ((payload[0] ?? 0) > 1) throw new BadPayload('INVALID_VALUE', 'a Bool is 0 or 1');
-    return payload[0] === 1;
+  (received) => {
+    checkSize(received, 1);
+    const byte = received.bytes[received.start] ?? 0;
+    if (byte > 1) throw new BadPayload('INVALID_VALUE', 'a Bool is 0 or 1');
+    return byte === 1;
   },
 );
 
@@ -145,7 +146,7 @@ export const barrier = valueType<void>(
   'Barrier',
   Tag.Barrier,
   () => nothing,
-  ({ payload }) => checkSize(payload, 0),
+  (received) => checkSize(received, 0),
 );
 
 export const status = valueType<Status>(
@@ -178,12 +179,14 @@ export const protobuf = <T>(type: ProtobufDecoder<T>): Receiving<T> => ({
 export const bytesInto = (target: Uint8Array): Receiving<number> => ({
   operation: 'recvBytesInto',
   tag: Tag.Bytes,
-  decode: ({ payload }) => {
-    if (payload.length > target.length) {
-      throw new BadPayload('TOO_LARGE', `${payload.length} bytes came, there is room for ${target.length}`);
+  target,
+  decode: (received) => {
+    const { length } = received;
+    if (length > target.length) {
+      throw new BadPayload('TOO_LARGE', `${length} bytes came, there is room for ${target.length}`);
     }
-    target.set(payload);
-    return payload.length;
+    if (!received.isInTarget) target.set(viewOf(received));
+    return length;
   },
 });
 
@@ -204,8 +207,9 @@ export const fd: Receiving<number> = {
 export const credentials: Receiving<Credentials> = {
   operation: 'recvCredentials',
   tag: Tag.Creds,
-  decode: ({ payload, credentials: writer }) => {
-    checkSize(payload, 0);
+  decode: (received) => {
+    checkSize(received, 0);
+    const writer = received.credentials;
     if (writer !== undefined) return writer;
     throw new BadPayload(
       'NO_CREDENTIALS',

@@ -4,21 +4,15 @@
 // The fd stays in blocking mode. A call that must not wait says so itself (MSG_DONTWAIT); so synchronous and
 // asynchronous use can alternate on one socket and a synchronous receive costs one syscall.
 #include <fcntl.h>
-#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <ctime>
 
 #include "environment.h"
+#include "socket_calls.h"
 
 #include <uv.h>
-
-extern "C" {
-#include "sandwire/comms.h"
-#include "socket_io.h"
-}
 
 namespace sandwire {
 namespace {
@@ -34,8 +28,6 @@ class Socket : public Napi::ObjectWrap<Socket> {
   static Napi::Function Define(Napi::Env env) {
     return DefineClass(env, "Socket",
                        {
-                           InstanceMethod<&Socket::Receive>("receive"),
-                           InstanceMethod<&Socket::Send>("send"),
                            InstanceMethod<&Socket::Watch>("watch"),
                            InstanceMethod<&Socket::Ref>("ref"),
                            InstanceMethod<&Socket::PeerCredentials>("peerCredentials"),
@@ -60,13 +52,15 @@ class Socket : public Napi::ObjectWrap<Socket> {
       ThrowSystemError(info.Env(), errno, "getsockopt");
       return;
     }
-    fd_ = fd;
+    state_->fd = fd;
+    DefineSocketCalls(info.Env(), info.This().As<Napi::Object>(), state_);
     cleanup_hooked_ = napi_add_env_cleanup_hook(info.Env(), &Socket::OnEnvironmentEnd, this) == napi_ok;
   }
 
   ~Socket() override {
     if (cleanup_hooked_) napi_remove_env_cleanup_hook(Env(), &Socket::OnEnvironmentEnd, this);
     Shut(true);
+    ReleaseState(Env(), state_);
   }
 
  private:
@@ -84,113 +78,28 @@ class Socket : public Napi::ObjectWrap<Socket> {
       uv_close(reinterpret_cast<uv_handle_t*>(&handle_->poll),
                [](uv_handle_t* handle) { delete reinterpret_cast<PollHandle*>(handle); });
       handle_ = nullptr;
+      polled_events_ = wanted_events_ = 0;
     }
     listener_.Reset();
-    if (fd_ >= 0 && close_fd) close(fd_);
-    fd_ = -1;
+    if (state_->fd >= 0 && close_fd) close(state_->fd);
+    state_->fd = -1;
   }
 
   bool CheckOpen(Napi::Env env, const char* syscall) {
-    if (fd_ >= 0) return true;
+    if (state_->fd >= 0) return true;
     ThrowSystemError(env, EBADF, syscall);
     return false;
-  }
-
-  // receive(into, offset, length, fds, wait, timeoutMs): bytes, 0 at the end, -1 when nothing came.
-  Napi::Value Receive(const Napi::CallbackInfo& info) {
-    napi_env env = info.Env();
-    if (!CheckOpen(info.Env(), "recvmsg")) return info.Env().Undefined();
-    void* data = nullptr;
-    size_t available = 0;
-    uint32_t offset = 0, length = 0;
-    bool wait = false;
-    int64_t timeout_ms = -1;
-    if (napi_get_typedarray_info(env, info[0], nullptr, &available, &data, nullptr, nullptr) != napi_ok ||
-        napi_get_value_uint32(env, info[1], &offset) != napi_ok ||
-        napi_get_value_uint32(env, info[2], &length) != napi_ok ||
-        napi_get_value_bool(env, info[4], &wait) != napi_ok ||
-        napi_get_value_int64(env, info[5], &timeout_ms) != napi_ok || length == 0 || offset > available ||
-        length > available - offset) {
-      Napi::TypeError::New(env, "receive(into, offset, length, fds, wait, timeoutMs): bad arguments")
-          .ThrowAsJavaScriptException();
-      return info.Env().Undefined();
-    }
-    if (wait && timeout_ms >= 0) {
-      int ready = WaitReadable(timeout_ms);
-      if (ready < 0) {
-        ThrowSystemError(info.Env(), errno, "poll");
-        return info.Env().Undefined();
-      }
-      if (ready == 0) return Napi::Number::New(env, -1);
-    }
-    int received_fd = -1;
-    ssize_t count = sandwire_socket_receive_credentials(fd_, static_cast<char*>(data) + offset, length,
-                                                        wait ? 0 : MSG_DONTWAIT, &received_fd,
-                                                        wants_credentials_ ? &writer_ : nullptr);
-    if (received_fd >= 0) {
-      Napi::Array fds = info[3].As<Napi::Array>();
-      fds.Set(fds.Length(), Napi::Number::New(env, received_fd));
-    }
-    if (count >= 0) return Napi::Number::New(env, static_cast<double>(count));
-    if (count == -EAGAIN) return Napi::Number::New(env, -1);
-    if (count == SANDWIRE_IO_SURPLUS_FD) {
-      Napi::Error error = Napi::Error::New(
-          env, "recvmsg: more file descriptors came with a message than it may carry; all were closed");
-      error.Set("code", Napi::String::New(env, "SURPLUS_FD"));
-      error.ThrowAsJavaScriptException();
-    } else {
-      ThrowSystemError(info.Env(), static_cast<int>(-count), "recvmsg");
-    }
-    return info.Env().Undefined();
-  }
-
-  // 1 readable (or at its end), 0 timed out, -1 with errno.
-  int WaitReadable(int64_t timeout_ms) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    const int64_t deadline = now.tv_sec * 1000 + now.tv_nsec / 1000000 + timeout_ms;
-    for (int64_t left = timeout_ms;;) {
-      struct pollfd poll_fd = {fd_, POLLIN, 0};
-      int ready = poll(&poll_fd, 1, left > INT32_MAX ? INT32_MAX : static_cast<int>(left));
-      if (ready > 0 || (ready < 0 && errno != EINTR)) return ready;
-      clock_gettime(CLOCK_MONOTONIC, &now);
-      left = deadline - (now.tv_sec * 1000 + now.tv_nsec / 1000000);
-      if (left <= 0) return 0;
-    }
-  }
-
-  // send(bytes, offset, length, fd, wait): bytes taken, -1 when the socket is full.
-  Napi::Value Send(const Napi::CallbackInfo& info) {
-    napi_env env = info.Env();
-    if (!CheckOpen(info.Env(), "sendmsg")) return info.Env().Undefined();
-    void* data = nullptr;
-    size_t available = 0;
-    uint32_t offset = 0, length = 0;
-    int32_t fd = -1;
-    bool wait = false;
-    if (napi_get_typedarray_info(env, info[0], nullptr, &available, &data, nullptr, nullptr) != napi_ok ||
-        napi_get_value_uint32(env, info[1], &offset) != napi_ok ||
-        napi_get_value_uint32(env, info[2], &length) != napi_ok ||
-        napi_get_value_int32(env, info[3], &fd) != napi_ok || napi_get_value_bool(env, info[4], &wait) != napi_ok ||
-        length == 0 || offset > available || length > available - offset) {
-      Napi::TypeError::New(env, "send(bytes, offset, length, fd, wait): bad arguments").ThrowAsJavaScriptException();
-      return info.Env().Undefined();
-    }
-    struct iovec part = {static_cast<char*>(data) + offset, length};
-    ssize_t count = sandwire_socket_send(fd_, &part, 1, wait ? 0 : MSG_DONTWAIT, fd);
-    if (count >= 0) return Napi::Number::New(env, static_cast<double>(count));
-    if (count == -EAGAIN) return Napi::Number::New(env, -1);
-    ThrowSystemError(info.Env(), static_cast<int>(-count), "sendmsg");
-    return info.Env().Undefined();
   }
 
   // watch(readable, writable, listener): listener(readable, writable) from the event loop, level-triggered.
   Napi::Value Watch(const Napi::CallbackInfo& info) {
     Napi::Env env = info.Env();
     if (!CheckOpen(env, "epoll_ctl")) return env.Undefined();
-    int events = (info[0].ToBoolean() ? UV_READABLE : 0) | (info[1].ToBoolean() ? UV_WRITABLE : 0);
-    if (events == 0) {
-      if (handle_ != nullptr) uv_poll_stop(&handle_->poll);
+    wanted_events_ = (info[0].ToBoolean() ? UV_READABLE : 0) | (info[1].ToBoolean() ? UV_WRITABLE : 0);
+    if (wanted_events_ == 0) {
+      // Most often somebody waits again at once, so libuv goes on watching until an event comes that nobody wants; two
+      // epoll_ctl() less for a message and its answer. Only the event loop is let go.
+      if (handle_ != nullptr) uv_unref(reinterpret_cast<uv_handle_t*>(&handle_->poll));
       return env.Undefined();
     }
     if (info.Length() > 2 && info[2].IsFunction()) {
@@ -203,18 +112,26 @@ class Socket : public Napi::ObjectWrap<Socket> {
       return env.Undefined();
     }
     if (handle_ == nullptr && !Open(env)) return env.Undefined();
-    watched_events_ = events;
-    int error = uv_poll_start(&handle_->poll, events, &Socket::OnReady);
+    if (referenced_) uv_ref(reinterpret_cast<uv_handle_t*>(&handle_->poll));
+    const int error = Poll();
     if (error != 0) ThrowSystemError(env, -error, "uv_poll_start");
     return env.Undefined();
+  }
+
+  // Has libuv watch for what is wanted.
+  int Poll() {
+    if (polled_events_ == wanted_events_) return 0;
+    polled_events_ = wanted_events_;
+    if (wanted_events_ == 0) return uv_poll_stop(&handle_->poll);
+    return uv_poll_start(&handle_->poll, wanted_events_, &Socket::OnReady);
   }
 
   bool Open(Napi::Env env) {
     uv_loop_t* loop = nullptr;
     napi_get_uv_event_loop(env, &loop);
     PollHandle* handle = new PollHandle{{}, this};
-    const int flags = fcntl(fd_, F_GETFL);
-    int error = uv_poll_init(loop, &handle->poll, fd_);
+    const int flags = fcntl(state_->fd, F_GETFL);
+    int error = uv_poll_init(loop, &handle->poll, state_->fd);
     if (error != 0) {
       delete handle;
       ThrowSystemError(env, -error, "uv_poll_init");
@@ -223,7 +140,7 @@ class Socket : public Napi::ObjectWrap<Socket> {
     handle_ = handle;
     if (!referenced_) uv_unref(reinterpret_cast<uv_handle_t*>(&handle->poll));
     // libuv made the fd non-blocking; see the head of this file for why it stays as it was.
-    if (flags < 0 || fcntl(fd_, F_SETFL, flags) != 0) {
+    if (flags < 0 || fcntl(state_->fd, F_SETFL, flags) != 0) {
       ThrowSystemError(env, errno, "fcntl");
       return false;
     }
@@ -233,14 +150,17 @@ class Socket : public Napi::ObjectWrap<Socket> {
   static void OnReady(uv_poll_t* poll, int status, int events) {
     Socket* socket = reinterpret_cast<PollHandle*>(poll)->socket;
     if (socket == nullptr) return;
-    Napi::Env env = socket->Env();
-    Napi::HandleScope scope(env);
     if (status < 0) {
       // POLLERR, as when the other end has closed with bytes of ours unread. libuv has stopped watching; the receive or
       // send that follows reports the error, and the socket goes on being watched for what else is wanted.
-      events = socket->watched_events_;
-      uv_poll_start(poll, events, &Socket::OnReady);
+      socket->polled_events_ = 0;
+      events = socket->wanted_events_;
     }
+    socket->Poll();
+    events &= socket->wanted_events_;
+    if (events == 0) return;
+    Napi::Env env = socket->Env();
+    Napi::HandleScope scope(env);
     bool readable = (events & UV_READABLE) != 0;
     bool writable = (events & UV_WRITABLE) != 0;
     napi_value arguments[] = {Napi::Boolean::New(env, readable), Napi::Boolean::New(env, writable)};
@@ -270,7 +190,7 @@ class Socket : public Napi::ObjectWrap<Socket> {
     if (!CheckOpen(env, "getsockopt")) return env.Undefined();
     struct ucred credentials;
     socklen_t length = sizeof credentials;
-    if (getsockopt(fd_, SOL_SOCKET, SO_PEERCRED, &credentials, &length) != 0) {
+    if (getsockopt(state_->fd, SOL_SOCKET, SO_PEERCRED, &credentials, &length) != 0) {
       ThrowSystemError(env, errno, "getsockopt");
       return env.Undefined();
     }
@@ -289,18 +209,18 @@ class Socket : public Napi::ObjectWrap<Socket> {
   Napi::Value EnableCredentials(const Napi::CallbackInfo& info) {
     if (!CheckOpen(info.Env(), "setsockopt")) return info.Env().Undefined();
     const int on = 1;
-    if (setsockopt(fd_, SOL_SOCKET, SO_PASSCRED, &on, sizeof on) != 0) {
+    if (setsockopt(state_->fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof on) != 0) {
       ThrowSystemError(info.Env(), errno, "setsockopt");
     }
-    wants_credentials_ = true;
+    state_->wants_credentials = true;
     return info.Env().Undefined();
   }
 
   // writerCredentials(): who wrote the bytes received last; undefined if that was not attached. pid 0 is what comes
   // with bytes that were sent before it was enabled.
   Napi::Value WriterCredentials(const Napi::CallbackInfo& info) {
-    if (!wants_credentials_ || writer_.pid == 0) return info.Env().Undefined();
-    return ToObject(info.Env(), writer_);
+    if (!state_->wants_credentials || state_->writer.pid == 0) return info.Env().Undefined();
+    return ToObject(info.Env(), state_->writer);
   }
 
   Napi::Value Close(const Napi::CallbackInfo& info) {
@@ -310,19 +230,18 @@ class Socket : public Napi::ObjectWrap<Socket> {
 
   // Gives the fd up without closing it.
   Napi::Value Release(const Napi::CallbackInfo& info) {
-    int fd = fd_;
+    int fd = state_->fd;
     Shut(false);
     return Napi::Number::New(info.Env(), fd);
   }
 
-  Napi::Value Fd(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), fd_); }
+  Napi::Value Fd(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), state_->fd); }
 
-  int fd_ = -1;
-  int watched_events_ = 0;  // UV_READABLE, UV_WRITABLE
+  SocketState* const state_ = new SocketState;
+  int wanted_events_ = 0;  // UV_READABLE, UV_WRITABLE
+  int polled_events_ = 0;  // what libuv watches for
   bool referenced_ = true;
   bool cleanup_hooked_ = false;
-  bool wants_credentials_ = false;
-  struct sandwire_credentials writer_ = {0, 0, 0};
   PollHandle* handle_ = nullptr;
   Napi::FunctionReference listener_;
 };

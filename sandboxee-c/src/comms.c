@@ -82,6 +82,7 @@ struct sandwire_comms *sandwire_comms_default(void) {
 void sandwire_comms_destroy(struct sandwire_comms *comms) {
   if (comms) {
     sandwire_reader_destroy(&comms->reader);
+    free(comms->collected);
     (void)close(comms->fd);
     free(comms);
   }
@@ -101,6 +102,22 @@ void sandwire_comms_set_payload_limit(struct sandwire_comms *comms, uint64_t byt
 
 void sandwire_comms_set_timeout(struct sandwire_comms *comms, int milliseconds) {
   comms->timeout_ms = milliseconds < 0 ? -1 : milliseconds;
+}
+
+enum sandwire_error sandwire_comms_cork(struct sandwire_comms *comms) {
+  sandwire_transport_begin(comms, "cork");
+  if (!comms->collected && !(comms->collected = malloc(SANDWIRE_CORK_SIZE))) {
+    return sandwire_transport_fail(comms, SANDWIRE_ERROR_SYSTEM, NULL);
+  }
+  comms->is_corked = true;
+  return SANDWIRE_OK;
+}
+
+enum sandwire_error sandwire_comms_uncork(struct sandwire_comms *comms) {
+  sandwire_transport_begin(comms, "uncork");
+  enum sandwire_error error = sandwire_transport_send_collected(comms);
+  comms->is_corked = error == SANDWIRE_ERROR_TIMEOUT && !comms->send_failure;
+  return error;
 }
 
 const char *sandwire_comms_error_text(const struct sandwire_comms *comms) { return comms->error_text; }

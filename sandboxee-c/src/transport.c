@@ -143,6 +143,41 @@ static enum sandwire_error send_all(struct sandwire_comms *comms, struct iovec *
   return SANDWIRE_OK;
 }
 
+enum sandwire_error sandwire_transport_send_collected(struct sandwire_comms *comms) {
+  if (comms->send_failure) {
+    return sandwire_transport_fail(comms, comms->send_failure, "an earlier send had failed for good");
+  }
+  if (comms->collected_size == 0) {
+    return SANDWIRE_OK;
+  }
+  struct iovec part = {.iov_base = comms->collected, .iov_len = comms->collected_size};
+  enum sandwire_error error = send_all(comms, &part, 1, -1);
+  if (error == SANDWIRE_OK || comms->send_failure) {
+    comms->collected_size = 0;
+  }
+  return error; /* a timeout before the first byte: it may be tried again */
+}
+
+/* Whether the message is among the collected now; if not, *error says whether those before it are gone. */
+static bool collect(struct sandwire_comms *comms, const uint8_t *header, const void *payload, size_t size,
+                    int fd, enum sandwire_error *error) {
+  bool is_small = fd < 0 && size <= SANDWIRE_CORK_SIZE - SANDWIRE_HEADER_SIZE;
+  *error = SANDWIRE_OK;
+  if (!is_small || SANDWIRE_CORK_SIZE - comms->collected_size < SANDWIRE_HEADER_SIZE + size) {
+    *error = sandwire_transport_send_collected(comms);
+  }
+  if (!is_small || *error) {
+    return false;
+  }
+  uint8_t *at = comms->collected + comms->collected_size;
+  memcpy(at, header, SANDWIRE_HEADER_SIZE);
+  if (size > 0) {
+    memcpy(at + SANDWIRE_HEADER_SIZE, payload, size);
+  }
+  comms->collected_size += SANDWIRE_HEADER_SIZE + size;
+  return true;
+}
+
 enum sandwire_error sandwire_transport_send(struct sandwire_comms *comms, uint32_t tag, const void *payload,
                                             size_t size, int fd) {
   if (comms->send_failure) {
@@ -155,6 +190,12 @@ enum sandwire_error sandwire_transport_send(struct sandwire_comms *comms, uint32
   uint64_t length = size;
   memcpy(small, &tag, sizeof tag);
   memcpy(small + sizeof tag, &length, sizeof length);
+  if (comms->is_corked) {
+    enum sandwire_error error;
+    if (collect(comms, small, payload, size, fd, &error) || error) {
+      return error;
+    }
+  }
   struct iovec parts[2] = {{.iov_base = small, .iov_len = SANDWIRE_HEADER_SIZE}};
   size_t copied = size;
   if (size > sizeof small - SANDWIRE_HEADER_SIZE) {
@@ -217,6 +258,12 @@ static enum sandwire_error fill_by_read(struct sandwire_comms *comms, bool ancil
 }
 
 static enum sandwire_error fill(struct sandwire_comms *comms, bool ancillary) {
+  if (comms->collected_size > 0) { /* most likely the peer waits for it */
+    enum sandwire_error error = sandwire_transport_send_collected(comms);
+    if (error && error != SANDWIRE_ERROR_CLOSED) { /* what a peer sent before it closed can still be received */
+      return error;
+    }
+  }
   for (;;) {
     enum sandwire_error error;
     if (comms->uses_read_write) {

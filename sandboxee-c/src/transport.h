@@ -10,7 +10,7 @@
 #include "reader.h"
 #include "sandwire/comms.h"
 
-enum { SANDWIRE_ERROR_TEXT_SIZE = 192 };
+enum { SANDWIRE_ERROR_TEXT_SIZE = 192, SANDWIRE_CORK_SIZE = 64 * 1024 };
 
 struct sandwire_comms {
   int fd;
@@ -21,6 +21,9 @@ struct sandwire_comms {
   enum sandwire_error send_failure;    /* final: every later send returns it */
   enum sandwire_error receive_failure; /* likewise */
   const char *operation;               /* of the call going on, for the error text */
+  bool is_corked;
+  uint8_t *collected; /* SANDWIRE_CORK_SIZE bytes, once corked; kept, as free() may need what a policy forbids */
+  size_t collected_size;
   struct sandwire_reader reader;
   char error_text[SANDWIRE_ERROR_TEXT_SIZE];
 };
@@ -38,6 +41,9 @@ enum sandwire_error sandwire_transport_fail_receive(struct sandwire_comms *comms
 /* Header and payload in one system call where the kernel takes them. fd -1: none. */
 enum sandwire_error sandwire_transport_send(struct sandwire_comms *comms, uint32_t tag, const void *payload,
                                             size_t size, int fd);
+
+/* Sends what was collected while corked. */
+enum sandwire_error sandwire_transport_send_collected(struct sandwire_comms *comms);
 
 /* Waits until the reader holds the next header. ancillary: an fd or credentials are wanted, which only
  * matters where plain data goes by read(). */

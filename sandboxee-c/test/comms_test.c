@@ -6,6 +6,7 @@
 
 #include "check.h"
 #include "sandwire/sandwire.h"
+#include "transport.h"
 
 static struct sandwire_comms *left, *right;
 
@@ -346,6 +347,72 @@ static void mappings_are_parsed_strictly(void) {
   sandwire_client_destroy(client);
 }
 
+static ssize_t bytes_at(int socket) {
+  static char bytes[1 << 20];
+  return recv(socket, bytes, sizeof bytes, MSG_PEEK | MSG_DONTWAIT);
+}
+
+static void corked_messages_go_out_together(void) {
+  open_both();
+  int other = sandwire_comms_fd(right);
+  uint32_t value = 0;
+  CHECK_EQUAL(SANDWIRE_OK, sandwire_comms_uncork(left));
+  CHECK_EQUAL(SANDWIRE_OK, sandwire_comms_cork(left));
+  CHECK_EQUAL(SANDWIRE_OK, sandwire_comms_cork(left));
+  CHECK_EQUAL(SANDWIRE_OK, sandwire_comms_send_uint32(left, 1));
+  CHECK_EQUAL(SANDWIRE_OK, sandwire_comms_send_barrier(left));
+  CHECK(bytes_at(other) == -1 && errno == EAGAIN);
+  CHECK_EQUAL(SANDWIRE_OK, sandwire_comms_send_fd(left, 0)); /* in order, behind them */
+  CHECK_EQUAL(SANDWIRE_OK, sandwire_comms_recv_uint32(right, &value));
+  CHECK_EQUAL(SANDWIRE_OK, sandwire_comms_recv_barrier(right));
+  int fd = -1;
+  CHECK_EQUAL(SANDWIRE_OK, sandwire_comms_recv_fd(right, &fd));
+  close(fd);
+
+  CHECK_EQUAL(SANDWIRE_OK, sandwire_comms_send_uint32(left, 2));
+  sandwire_comms_set_timeout(left, 20);
+  CHECK_EQUAL(SANDWIRE_ERROR_TIMEOUT, sandwire_comms_recv_uint32(left, &value)); /* pushes it out */
+  CHECK_EQUAL(SANDWIRE_OK, sandwire_comms_recv_uint32(right, &value));
+  CHECK_EQUAL(2, value);
+
+  static char large[SANDWIRE_CORK_SIZE];
+  CHECK_EQUAL(SANDWIRE_OK, sandwire_comms_send_uint32(left, 3));
+  CHECK_EQUAL(SANDWIRE_OK, sandwire_comms_send_bytes(left, large, sizeof large - SANDWIRE_HEADER_SIZE));
+  CHECK_EQUAL(16, bytes_at(other)); /* the first had to make room */
+  CHECK_EQUAL(SANDWIRE_OK, sandwire_comms_send_bytes(left, large, sizeof large));
+  CHECK_EQUAL(SANDWIRE_OK, sandwire_comms_recv_uint32(right, &value));
+  size_t size = 0;
+  CHECK_EQUAL(SANDWIRE_OK, sandwire_comms_recv_bytes(right, large, sizeof large, &size));
+  CHECK_EQUAL(sizeof large - SANDWIRE_HEADER_SIZE, size);
+  CHECK_EQUAL(SANDWIRE_OK, sandwire_comms_recv_bytes(right, large, sizeof large, &size));
+  CHECK_EQUAL(sizeof large, size);
+
+  enum { COUNT = 20000 };
+  for (uint32_t i = 0; i < COUNT; i++) { /* more than 64 KiB */
+    CHECK_EQUAL(SANDWIRE_OK, sandwire_comms_send_uint8(left, (uint8_t)i));
+    if (i % 1000 == 0) {
+      CHECK_EQUAL(SANDWIRE_OK, sandwire_comms_uncork(left));
+      CHECK_EQUAL(SANDWIRE_OK, sandwire_comms_cork(left));
+    }
+    uint8_t byte = 0;
+    if (i % 1000 == 0) {
+      for (uint32_t j = i < 1000 ? 0 : i - 999; j <= i; j++) {
+        CHECK(sandwire_comms_recv_uint8(right, &byte) == SANDWIRE_OK && byte == (uint8_t)j);
+      }
+    }
+  }
+  CHECK_EQUAL(SANDWIRE_OK, sandwire_comms_uncork(left));
+  CHECK_EQUAL(SANDWIRE_OK, sandwire_comms_cork(left));
+  CHECK_EQUAL(SANDWIRE_OK, sandwire_comms_send_string(right, "bye"));
+  CHECK_EQUAL(SANDWIRE_OK, sandwire_comms_send_uint32(left, 4));
+  sandwire_comms_destroy(right);
+  char text[8];
+  CHECK_EQUAL(SANDWIRE_OK, sandwire_comms_recv_string(left, text, sizeof text, NULL));
+  CHECK_EQUAL(SANDWIRE_ERROR_CLOSED, sandwire_comms_uncork(left));
+  CHECK_EQUAL(SANDWIRE_ERROR_CLOSED, sandwire_comms_send_uint32(left, 5));
+  sandwire_comms_destroy(left);
+}
+
 static void errors_have_words(void) {
   CHECK(strcmp(sandwire_error_name(SANDWIRE_ERROR_NO_FD), "NO_FD") == 0);
   CHECK(strcmp(sandwire_strerror(999), "unknown error") == 0 && sandwire_strerror(-1));
@@ -368,6 +435,7 @@ int main(void) {
   signals_do_not_disturb();
   the_default_is_found();
   mappings_are_parsed_strictly();
+  corked_messages_go_out_together();
   errors_have_words();
   return report_checks();
 }

@@ -102,6 +102,14 @@ SANDWIRE_API enum sandwire_error sandwire_comms_send_fd(struct sandwire_comms *c
 /* The kernel adds this process's credentials if the peer's socket has SO_PASSCRED. */
 SANDWIRE_API enum sandwire_error sandwire_comms_send_credentials(struct sandwire_comms *comms);
 
+/* Until sandwire_comms_uncork() small messages are collected, and go out many in one system call: when 64 KiB
+ * are there, before a message that is larger or brings an fd, before a receive that has to wait, and at uncork.
+ * A send that returns SANDWIRE_OK has not left the process then. SYSTEM with errno ENOMEM; twice is fine. */
+SANDWIRE_API enum sandwire_error sandwire_comms_cork(struct sandwire_comms *comms);
+/* Sends what was collected, and sends go out at once again. After TIMEOUT it is still corked: try again. What
+ * was collected is lost with sandwire_comms_destroy(). */
+SANDWIRE_API enum sandwire_error sandwire_comms_uncork(struct sandwire_comms *comms);
+
 /* ---- Receiving ----------------------------------------------------------------------------------------- */
 
 /* Outputs are written only when SANDWIRE_OK is returned, except *size as said. */
