@@ -36,6 +36,13 @@ export function spawnFloor(count: number, command: readonly string[]): number[] 
   return samplesOf('spawn_floor', [String(count), ...command]);
 }
 
+/** Microseconds from a call that kills to the parent's knowing it, from C. */
+export function violationFloor(count: number): number[] {
+  return samplesOf('violation_floor', [String(count)]);
+}
+
+export const violate = `${directory}violate`;
+
 /** Path of a program of bench/floors. */
 export function floorPath(program: string): string {
   return `${directory}${program}`;

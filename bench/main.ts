@@ -6,6 +6,8 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { benchLatency, benchThroughput } from './comms.js';
+import { benchGrowth } from './growth.js';
+import { benchIdle } from './idle.js';
 import { benchBuilding, benchCalls } from './policy.js';
 import { benchStarting } from './starting.js';
 import { printSection, type Section } from './table.js';
@@ -37,6 +39,8 @@ function pinned(name: string): readonly Section[] {
 const benches: Record<string, () => Promise<readonly Section[]>> = {
   policy: async () => [benchBuilding()],
   inside: async () => [await benchCalls()],
+  idle: async () => [await benchIdle()],
+  growth: async () => [await benchGrowth()],
   starting: async () => [await benchStarting()],
   comms: async () =>
     values.pinned

@@ -1,13 +1,17 @@
 // Starting and ending a sandboxee: from the call in the host to the final result in the host.
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
+import { readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { Executor, type Policy, PolicyBuilder, Sandbox2 } from '../host/index.js';
-import { forkServer, isInstalled, nothing, spawnFloor } from './floors.js';
-import { type Section, summarise } from './table.js';
+import { forkServer, isInstalled, nothing, spawnFloor, violate, violationFloor } from './floors.js';
+import { type Figure, type Section, summarise } from './table.js';
 
 const batches = 15;
 const perBatch = 20;
 
 const policy = new PolicyBuilder().allowStaticStartup().allowExit().build();
+const violated = new PolicyBuilder().allowStaticStartup().allowExit().allowTime().allowWrite().build();
 let hosts = 0;
 
 /** A policy that was never used before: its sandbox cannot have been made ahead. */
@@ -38,17 +42,44 @@ async function timesOf(
   return times;
 }
 
-async function inParallel(total: number, width: number): Promise<number> {
+/** Runs per second, so many at a time. */
+async function rate(total: number, width: number, start: () => Promise<void>): Promise<number> {
   const started = performance.now();
   let left = total;
   const worker = async () => {
     while (left > 0) {
       left -= 1;
-      await runOnce();
+      await start();
     }
   };
   await Promise.all(Array.from({ length: width }, worker));
   return (total * 1000) / (performance.now() - started);
+}
+
+/** The same program, started by Node itself. */
+function spawnOnce(): Promise<void> {
+  return new Promise((resolve, reject) => {
+    spawn(nothing, [], { stdio: 'ignore', env: {} })
+      .once('error', reject)
+      .once('exit', () => resolve());
+  });
+}
+
+/** From the violating call to the result in the host. */
+async function violationTimes(count: number): Promise<number[]> {
+  const times: number[] = [];
+  const file = path.join(tmpdir(), `sandwire-bench-${process.pid}`);
+  for (let i = 0; i < count; i++) {
+    const executor = new Executor(violate, ['violate'], { stdio: { stdout: { file } } });
+    const sandbox = new Sandbox2(executor, violated);
+    const result = await sandbox.run();
+    const known = process.hrtime.bigint(); // CLOCK_MONOTONIC, too
+    await sandbox[Symbol.asyncDispose]();
+    if (result.finalStatus !== 'VIOLATION') throw new Error(String(result));
+    times.push(Number(known - readFileSync(file).readBigInt64LE()) / 1000);
+  }
+  rmSync(file);
+  return times;
 }
 
 /** Floor, sandwire and peers take turns in small batches, so that a slow second of the machine hits them all. */
@@ -58,6 +89,8 @@ export async function benchStarting(): Promise<Section> {
   const prepared: number[] = [];
   const forked: number[] = [];
   const bubblewrap: number[] = [];
+  const violationsFloor: number[] = [];
+  const violations: number[] = [];
   const bwrap = ['--unshare-all', '--ro-bind', '/', '/', nothing];
   const hasBubblewrap = isInstalled('bwrap');
   await using server = await new Executor(forkServer).startForkServer();
@@ -70,9 +103,11 @@ export async function benchStarting(): Promise<Section> {
     fresh.push(...(await timesOf(perBatch, unusedPolicy)));
     prepared.push(...(await timesOf(perBatch, () => policy)));
     forked.push(...(await timesOf(perBatch, () => forkedPolicy, forkedExecutor)));
+    violationsFloor.push(...violationFloor(perBatch));
+    violations.push(...(await violationTimes(perBatch)));
     if (hasBubblewrap) {
-      const path = execFileSync('which', ['bwrap'], { encoding: 'utf8' }).trim();
-      bubblewrap.push(...spawnFloor(perBatch, [path, ...bwrap]));
+      const command = execFileSync('which', ['bwrap'], { encoding: 'utf8' }).trim();
+      bubblewrap.push(...spawnFloor(perBatch, [command, ...bwrap]));
     }
   }
   const floorRow = summarise('floor: posix_spawn + wait from C', floor);
@@ -82,11 +117,19 @@ export async function benchStarting(): Promise<Section> {
     summarise('sandwire, sandbox made ahead', prepared, floorRow),
     summarise('sandwire, forked by a C fork server, sandbox made ahead', forked, floorRow),
   ];
+  const killed = summarise('floor: a call that kills, until waitpid knows, from C', violationsFloor);
+  rows.push(killed, summarise('sandwire, a violation until its result is here', violations, killed));
   if (hasBubblewrap) rows.push(summarise('bubblewrap --unshare-all (no seccomp)', bubblewrap, floorRow));
   else process.stdout.write('(bubblewrap is not installed, so it is not in the table)\n');
+  const figures: Figure[] = [];
   for (const width of [1, 8]) {
-    const rate = await inParallel(400, width);
-    process.stdout.write(`sandwire, ${width} at a time: ${rate.toFixed(0)} runs per second\n`);
+    const spawned = await rate(400, width, spawnOnce);
+    figures.push({ what: `floor: child_process.spawn, ${width} at a time`, value: spawned, unit: 'runs/s' });
+    figures.push({
+      what: `sandwire, ${width} at a time`,
+      value: await rate(400, width, runOnce),
+      unit: 'runs/s',
+    });
   }
-  return { title: 'Starting and ending a sandboxee', rows };
+  return { title: 'Starting and ending a sandboxee', rows, figures };
 }

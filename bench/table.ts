@@ -10,9 +10,17 @@ export interface Row {
   readonly ratio: number | undefined;
 }
 
+/** One number, of something that is not a time of many. */
+export interface Figure {
+  readonly what: string;
+  readonly value: number;
+  readonly unit: string;
+}
+
 export interface Section {
   readonly title: string;
   readonly rows: readonly Row[];
+  readonly figures?: readonly Figure[];
 }
 
 export function summarise(what: string, samplesUs: readonly number[], floor?: Row): Row {
@@ -33,12 +41,15 @@ export function summarise(what: string, samplesUs: readonly number[], floor?: Ro
 export function printSection(section: Section): void {
   const digits = (value: number) => (value >= 1000 ? 0 : value >= 10 ? 2 : 4);
   const number = (value: number) => value.toFixed(digits(value)).padStart(10);
-  const width = Math.max(...section.rows.map((row) => row.what.length));
+  const width = Math.max(...[...section.rows, ...(section.figures ?? [])].map(({ what }) => what.length));
   const lines = section.rows.map(
     (row) =>
       `${row.what.padEnd(width)} ${String(row.n).padStart(7)} ${number(row.minUs)} ${number(row.medianUs)} ` +
       `${number(row.p95Us)} ${row.ratio === undefined ? '' : row.ratio.toFixed(2).padStart(8)}`,
   );
+  const figures = (section.figures ?? []).map(
+    ({ what, value, unit }) => `${what.padEnd(width)} ${number(value)} ${unit}\n`,
+  );
   const head = `${''.padEnd(width)} ${'n'.padStart(7)} ${'min µs'.padStart(10)} ${'median µs'.padStart(10)} ${'p95 µs'.padStart(10)}  × floor`;
-  process.stdout.write(`\n${section.title}\n${head}\n${lines.join('\n')}\n`);
+  process.stdout.write(`\n${section.title}\n${head}\n${lines.join('\n')}\n${figures.join('')}`);
 }

@@ -63,7 +63,7 @@ switch (task) {
     break;
   case 'bench':
     build();
-    process.exit(run(process.execPath, ['dist/bench/main.js', ...rest]));
+    process.exit(run(process.execPath, ['--expose-gc', 'dist/bench/main.js', ...rest]));
     break;
   case 'api':
     build();
