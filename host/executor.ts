@@ -1,4 +1,5 @@
 // What is to be run: a program, its arguments and surroundings.
+import { forkableNodeFlags } from '../native/addon.js';
 import { ForkServer, type ForkServerOptions } from './fork-server.js';
 import { IPC } from './ipc.js';
 import { Limits } from './limits.js';
@@ -154,6 +155,19 @@ export class Executor {
       throw new TypeError('Executor.node: args and execArgv are arrays of strings');
     }
     return new Executor(process.execPath, [process.execPath, ...execArgv, script, ...args], rest);
+  }
+
+  /**
+   * For a Node script that is a fork server (ForkingClient): Executor.node() with the options that Node must have to
+   * be forked. Its startForkServer() starts it.
+   */
+  static nodeForkServer(
+    script: string,
+    args: readonly string[] = [],
+    options: NodeExecutorOptions = {},
+  ): Executor {
+    const execArgv = [...forkableNodeFlags, ...(options.execArgv ?? [])];
+    return Executor.node(script, args, { ...options, execArgv });
   }
 
   /** Whether the policy is in force before exec (the default) or from sandboxMeHere() on. */

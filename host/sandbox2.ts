@@ -376,6 +376,7 @@ export class Sandbox2 {
       allowSpeculation: policy.allowSpeculation,
       landlockFence: policy.landlockFence,
       stackTraces: policy.stackTraces,
+      forbidIoUring: !executor.sandboxBeforeExec && policy.forbidsIoUring,
       sandbox: {
         mounts: encodeMounts(policy.mounts),
         hostname: bytes(policy.hostname),

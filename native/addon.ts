@@ -34,7 +34,20 @@ export interface NativeSocket {
   release(): number;
 }
 
+/** libsandwire's forking client, as native/addon/forking.cc offers it. */
+export interface NativeForkingClient {
+  readonly errorText: string;
+  waitAndFork(): number;
+  enterForkLoop(): number;
+  takeComms(): number;
+}
+
 interface Addon {
+  readonly ForkingClient: new (fd: number, maxThreads: number) => NativeForkingClient;
+  watchForEnd(callback: (isLast: boolean) => void): void;
+  exitNow(code: number): never;
+  ownPid(): number;
+  fillRandom(into: Int32Array): void;
   readonly Socket: new (fd: number) => NativeSocket;
   socketPair(): [number, number];
   duplicate(fd: number): number;
@@ -57,6 +70,9 @@ interface Addon {
 export class NativeUnavailableError extends Error {
   override readonly name = 'NativeUnavailableError';
 }
+
+/** How Node must be started to be forked: V8 without threads, which a child would not have; Node insists on one. */
+export const forkableNodeFlags = ['--single-threaded', '--v8-pool-size=1'] as const;
 
 // dist/native/addon.js → the package's root.
 const packageRoot = new URL('../../', import.meta.url);

@@ -86,6 +86,13 @@ export class SocketTransport implements Transport {
     this.#socket = undefined;
   }
 
+  /** Gives the fd up without closing it; the transport is closed then. */
+  release(): number {
+    const fd = this.#open().release();
+    this.#socket = undefined;
+    return fd;
+  }
+
   #open(): NativeSocket {
     if (this.#socket === undefined) throw new Error(`${this.name} is closed`);
     return this.#socket;

@@ -77,6 +77,7 @@ export interface StartRequest {
   readonly fdTargets?: readonly number[] | undefined;
   readonly stackTraces?: StackTraceSwitches | undefined;
   readonly landlockFence?: boolean | undefined;
+  readonly forbidIoUring?: boolean | undefined;
   readonly asksHost?: boolean | undefined;
   readonly answerTimeoutMs?: bigint | undefined;
   readonly cgroup?: CgroupLimits | undefined;
@@ -589,6 +590,11 @@ export const messageDescriptors = {
                   "type": "bool",
                   "id": 101,
                   "protoName": "landlock_fence"
+                },
+                "forbidIoUring": {
+                  "type": "bool",
+                  "id": 102,
+                  "protoName": "forbid_io_uring"
                 },
                 "asksHost": {
                   "type": "bool",

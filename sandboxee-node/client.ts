@@ -1,14 +1,8 @@
 // The sandboxee's half of sandboxMeHere, for Node.
 import { addon } from '../native/addon.js';
-import { decodeMessage } from '../protocol/index.js';
-import type { SandboxingConfig } from '../protocol/messages.generated.js';
-import { Handshake, Tag, WireFd, WireName } from '../protocol/wire.generated.js';
+import { WireFd, WireName } from '../protocol/wire.generated.js';
 import type { Comms } from './comms.js';
-
-/** The set-up of a sandbox has failed; nothing is in force yet. */
-export class SandboxingError extends Error {
-  override readonly name = 'SandboxingError';
-}
+import { receivePolicy, SandboxingError } from './handshake.js';
 
 /** Names and numbers from "name,fd,name,fd". */
 function parseMappings(text: string): Map<string, number> {
@@ -23,6 +17,13 @@ function parseMappings(text: string): Map<string, number> {
     fds.set(name, Number(fd));
   }
   return fds;
+}
+
+let isRendezvousGiven = false;
+
+/** For a forked process: the rendezvous socket is in its place, without an environment to say so. */
+export function noteRendezvous(): void {
+  isRendezvousGiven = true;
 }
 
 /** What a program under a sandwire host does beyond talking: take mapped fds, and sandbox itself. */
@@ -56,41 +57,14 @@ export class Client {
    */
   sandboxMeHere(): void {
     const rendezvous = process.env[WireName.RENDEZVOUS_FD_ENV];
-    if (rendezvous !== String(WireFd.RENDEZVOUS_FD)) {
+    if (rendezvous !== String(WireFd.RENDEZVOUS_FD) && !isRendezvousGiven) {
       throw new SandboxingError(
         'this process was not started for sandboxMeHere() by a sandwire host (setEnableSandboxBeforeExec(false))',
       );
     }
     delete process.env[WireName.RENDEZVOUS_FD_ENV];
-    const comms = this.#comms;
-    comms.sendVersionSync(`${WireName.VERSION_IDENTITY}V${Handshake.VERSION}`);
-    comms.recvVersionSync();
-    const config = decodeMessage('SandboxingConfig', comms.recvProtobufBytesSync());
-    this.#takeFds(config);
-    if (config.cwd !== undefined && config.cwd !== '') process.chdir(config.cwd);
-    const upgrade = comms.recvMessageSync();
-    if (upgrade.tag !== Tag.CommsNoUpgrade)
-      throw new SandboxingError('the host asks for comms over shared memory');
-    comms.sendUint32Sync(Handshake.CLIENT_READY);
-    const go = comms.recvUint32Sync();
-    const allowSpeculation = (go & Handshake.ALLOW_SPECULATION_BIT) !== 0;
-    if ((go & Handshake.GO_MASK) >>> 0 !== Handshake.GO_UNOTIFY) {
-      throw new SandboxingError(`the host said 0x${go.toString(16)} where "go" was expected`);
-    }
-    addon().installPolicy(config.policyBytes ?? new Uint8Array(), allowSpeculation);
-  }
-
-  #takeFds(config: SandboxingConfig): void {
-    for (const { requestedFd = -1, name = '' } of config.fdMappings ?? []) {
-      const received = this.#comms.recvFdSync();
-      if (requestedFd === WireFd.COMMS_FD || requestedFd === WireFd.RENDEZVOUS_FD) {
-        throw new SandboxingError(`fd ${requestedFd} cannot be mapped`);
-      }
-      const fd = requestedFd < 0 ? received : addon().moveFd(received, requestedFd);
-      if (name === '') continue;
-      if (this.#fds.has(name))
-        throw new SandboxingError(`two fds are mapped under the name ${JSON.stringify(name)}`);
-      this.#fds.set(name, fd);
-    }
+    isRendezvousGiven = false;
+    const { program, allowSpeculation } = receivePolicy(this.#comms, this.#fds);
+    addon().installPolicy(program, allowSpeculation);
   }
 }

@@ -1,11 +1,21 @@
 // The channel of a Node sandboxee to its host.
 import { addon } from '../native/addon.js';
 import { Comms as SocketComms } from '../native/comms.js';
+import { SocketTransport } from '../native/socket-transport.js';
+import type { Transport } from '../protocol/index.js';
 import { Handshake, WireFd, WireName } from '../protocol/wire.generated.js';
 
 /** A typed channel; in a sandboxee the one to its host is Comms.default(). */
 export class Comms extends SocketComms {
   static #default: Comms | undefined;
+  readonly #socket: SocketTransport | undefined;
+
+  /** @param socket a connected Unix stream socket, by number, or another transport; closed with the channel */
+  constructor(socket: number | Transport) {
+    const transport = typeof socket === 'number' ? new SocketTransport(socket) : socket;
+    super(transport);
+    this.#socket = transport instanceof SocketTransport ? transport : undefined;
+  }
 
   /** The channel on fd 1023, or on the one that SANDBOX2_COMMS_FD names. The same object each time. */
   static default(): Comms {
@@ -17,6 +27,20 @@ export class Comms extends SocketComms {
       Comms.#default = new Comms(Number(text));
     }
     return Comms.#default;
+  }
+
+  /** For a forked process: the channel on this fd becomes the default one. */
+  static adopt(fd: number): Comms {
+    Comms.#default = new Comms(fd);
+    return Comms.#default;
+  }
+
+  /** Gives its fd up, for who goes on with it in another way; this object is closed then. */
+  release(): number {
+    if (this.#socket === undefined) throw new TypeError('Comms.release: this channel is no socket');
+    const fd = this.#socket.release();
+    this.close();
+    return fd;
   }
 }
 

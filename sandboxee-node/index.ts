@@ -2,5 +2,8 @@
 export { Buffer, BufferError, type BufferOptions } from '../native/buffer.js';
 export { connect, connectSync, Listener, listen } from '../native/listener.js';
 export { CommsError, type CommsErrorCode, type Credentials, type Message } from '../protocol/index.js';
-export { Client, SandboxingError } from './client.js';
+export { Client } from './client.js';
 export { Comms, isSandboxed } from './comms.js';
+export { ForkError } from './fork-readiness.js';
+export { ForkingClient } from './forking-client.js';
+export { SandboxingError } from './handshake.js';

@@ -77,6 +77,8 @@ export class Policy {
   readonly landlock: boolean;
   /** Landlock behind the mounts, as a second fence, wherever the kernel has it. */
   readonly landlockFence: boolean;
+  /** Whether io_uring is out of reach before sandboxMeHere() too, since a ring made then would still be there. */
+  readonly forbidsIoUring: boolean;
   /** Names (numbers where there is none) of the syscalls of which some calls are asked of the host. */
   readonly notifiedSyscalls: readonly string[];
   /** Whether calls that no rule decides are asked of the host too: defaultAction("traceAllSyscalls"). */
@@ -98,6 +100,7 @@ export class Policy {
     this.landlock = fields.landlock;
     // Under Landlock nothing can be mounted (landlock(7)).
     const { tokens } = fields.filter;
+    this.forbidsIoUring = !tokens.has('allowIoUring');
     this.landlockFence = !tokens.has('allowMountSyscalls') && !tokens.has('allowPathsOutsideMounts');
     this.notifiesByDefault = fields.filter.defaultAction.kind === 'notify';
     this.notifiedSyscalls = [...numbersOf(fields.filter)]

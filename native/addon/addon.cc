@@ -24,6 +24,8 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   DefineDescriptors(env, exports);
   DefineMapping(env, exports);
   DefineNamedSockets(env, exports);
+  DefineForking(env, exports);
+  DefineLeaving(env, exports);
   DefineSandboxing(env, exports);
   return exports;
 }

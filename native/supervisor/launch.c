@@ -50,6 +50,9 @@ _Noreturn static void become_sandboxee(const struct start_request *request, stru
   if (chdir(request->cwd[0] == '\0' ? "/" : request->cwd) != 0) {
     setup_fail(report, SANDWIRE_STEP_CWD, request->cwd);
   }
+  if (request->forbid_io_uring && sandwire_filter_forbid_io_uring() != 0) {
+    setup_fail(report, SANDWIRE_STEP_FILTER, "io_uring_setup");
+  }
   if (request->mode == SANDWIRE_SANDBOXED_BEFORE_EXEC) {
     enum sandwire_filter_step failed = SANDWIRE_FILTER_STEP_NONE;
     int result = sandwire_filter_install_announced(SANDWIRE_RENDEZVOUS_FD, request->policy, request->policy_count,

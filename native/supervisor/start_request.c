@@ -159,6 +159,9 @@ static const char *parse_field(struct start_request *request, const struct sandw
     case SANDWIRE_START_REQUEST_LANDLOCK_FENCE:
       request->landlock_fence = field->value != 0;
       return NULL;
+    case SANDWIRE_START_REQUEST_FORBID_IO_URING:
+      request->forbid_io_uring = field->value != 0;
+      return NULL;
     case SANDWIRE_START_REQUEST_ASKS_HOST:
       request->asks_host = field->value != 0;
       return NULL;

@@ -36,6 +36,7 @@ struct start_request {
   size_t policy_count;
   bool allow_speculation;
   bool landlock_fence;
+  bool forbid_io_uring;
   bool asks_host; /* some calls are for the host to judge; then there is a policy in every mode */
   uint64_t answer_timeout_ms;
   const uint8_t *sandbox; /* the SandboxDescription message */

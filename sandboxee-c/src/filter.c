@@ -92,6 +92,18 @@ long sandwire_filter_seccomp(unsigned long flags, bool allow_speculation, const 
   return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &fprog);
 }
 
+int sandwire_filter_forbid_io_uring(void) {
+  enum { IO_URING_SETUP = 425 }; /* the same on all architectures */
+  static const struct sock_filter program[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IO_URING_SETUP, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  /* Speculation is for the policy to decide. */
+  return (int)sandwire_filter_seccomp(0, true, program, sizeof program / sizeof program[0]);
+}
+
 static bool is_installable(size_t count) { return count > 0 && count <= SANDWIRE_FILTER_MAX_INSTRUCTIONS; }
 
 int sandwire_filter_install_announced(int rendezvous_fd, const struct sock_filter *program, size_t count,

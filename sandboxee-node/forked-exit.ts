@@ -1,0 +1,47 @@
+// How a forked process ends: handlers run, exit codes and messages are as ever, and then it leaves by _exit(), because
+// Node's own way out would wait for threads that are not there.
+import { writeSync } from 'node:fs';
+import { inspect } from 'node:util';
+import { addon } from '../native/addon.js';
+
+/** What Node has on `process` and does not tell TypeScript. */
+interface ProcessInternals {
+  reallyExit(code?: number): never;
+  _fatalException(error: unknown, fromPromise?: boolean): boolean;
+}
+
+/** Exit code of an exception in a handler of uncaught exceptions (process of Node's manual). */
+const handlerFailed = 7;
+
+function say(error: unknown): void {
+  try {
+    writeSync(2, `\n${inspect(error)}\n\nNode.js ${process.version}\n`);
+  } catch {
+    // nowhere to say it
+  }
+}
+
+const exitCode = (otherwise: number) => Number(process.exitCode ?? otherwise);
+
+/** From here on this process leaves by _exit(), whichever way it ends by itself. */
+export function leaveWithoutThreads(): void {
+  const { exitNow, watchForEnd } = addon();
+  const internals = process as unknown as ProcessInternals;
+  internals.reallyExit = (code) => exitNow(Number(code ?? 0));
+  const handle = internals._fatalException.bind(process);
+  // Node calls it for an exception that nobody has caught, and would end the process if it answers false.
+  internals._fatalException = (error, fromPromise) => {
+    try {
+      if (handle(error, fromPromise)) return true;
+    } catch (failure) {
+      say(failure);
+      exitNow(handlerFailed);
+    }
+    say(error);
+    return exitNow(exitCode(1));
+  };
+  watchForEnd((isLast) => {
+    if (isLast) process.exit();
+    process.emit('beforeExit', exitCode(0)); // its handlers may find more to do
+  });
+}

@@ -1,0 +1,77 @@
+// Randomness of a forked process. OpenSSL's generator notices a fork by itself; what Node and V8 have drawn ahead does
+// not, and two children would draw the same numbers.
+import crypto from 'node:crypto';
+import { setFlagsFromString } from 'node:v8';
+import { addon } from '../native/addon.js';
+
+/** What crypto.randomInt() and randomUUID() keep ahead (lib/internal/crypto/random.js of Node). */
+const integersAhead = 1024;
+const uuidsAhead = 128;
+
+let a = 0;
+let b = 0;
+let c = 0;
+let counter = 1;
+
+/** sfc32, by Chris Doty-Humphrey. */
+function next(): number {
+  const result = (((a + b) | 0) + counter) | 0;
+  counter = (counter + 1) | 0;
+  a = b ^ (b >>> 9);
+  b = (c + (c << 3)) | 0;
+  c = (((c << 21) | (c >>> 11)) + result) | 0;
+  return result >>> 0;
+}
+
+/** In place of Math.random(), as V8 offers no way to seed that anew: 53 bits make a number from 0 to 1. */
+function random(): number {
+  return ((next() >>> 5) * 0x4000000 + (next() >>> 6)) / 0x20000000000000;
+}
+
+/** From the kernel, as OpenSSL takes its time to notice the fork. */
+function seed(): void {
+  const words = new Int32Array(5);
+  addon().fillRandom(words);
+  [a = 0, b = 0, c = 0, counter = 1] = words;
+  for (let round = 0; round < 12; round++) next();
+  setFlagsFromString(`--random-seed=${((words[4] ?? 0) >>> 2) + 1}`); // of contexts made from now on (node:vm)
+}
+
+/**
+ * In the fork server, before its children: replaces Math.random, uses the integers up, and makes the drawing of UUIDs
+ * fast. A function that a module has kept before that (const { random } = Math) is V8's own, and stays as it is.
+ */
+export async function prepareRandomness(): Promise<void> {
+  if (Math.random !== random) {
+    seed();
+    Object.defineProperty(Math, 'random', {
+      value: random,
+      writable: true,
+      enumerable: false,
+      configurable: true,
+    });
+  }
+  // With a callback an integer comes at once, or, when there is none left, after 1,024 have been made: then one knows
+  // where one is.
+  for (let tries = 0; tries <= integersAhead; tries++) {
+    let isThere = false;
+    const drawn = new Promise<void>((resolve) => {
+      crypto.randomInt(2, () => {
+        isThere = true;
+        resolve();
+      });
+    });
+    await new Promise<void>((resolve) => process.nextTick(resolve));
+    if (isThere) continue;
+    await drawn;
+    for (let left = 1; left < integersAhead; left++) crypto.randomInt(2);
+    break;
+  }
+  for (let uuids = 0; uuids < 20 * uuidsAhead; uuids++) crypto.randomUUID();
+}
+
+/** In a child. */
+export function renewRandomness(): void {
+  seed();
+  for (let uuids = 0; uuids < uuidsAhead; uuids++) crypto.randomUUID();
+}

@@ -1,0 +1,56 @@
+// Standard input, output and error of a forked process: the descriptors are the child's own, and so must be the streams
+// on them, whatever the fork server has done with its.
+import { createReadStream, writeSync } from 'node:fs';
+import { Writable } from 'node:stream';
+
+const oneMillisecond = 1;
+const neverNotified = new Int32Array(new SharedArrayBuffer(4));
+
+/** Writes at once, as Node does to files and, on Linux, to pipes. */
+class DescriptorStream extends Writable {
+  readonly fd: number;
+
+  constructor(fd: number) {
+    super({ decodeStrings: true });
+    this.fd = fd;
+  }
+
+  override _write(chunk: Buffer, _encoding: string, done: (error?: Error | null) => void): void {
+    try {
+      for (let written = 0; written < chunk.length; ) written += this.#write(chunk, written);
+      done();
+    } catch (error) {
+      done(error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+
+  #write(chunk: Buffer, from: number): number {
+    try {
+      return writeSync(this.fd, chunk, from);
+    } catch (error) {
+      if (!(error instanceof Error && 'code' in error && error.code === 'EAGAIN')) throw error;
+      Atomics.wait(neverNotified, 0, 0, oneMillisecond);
+      return 0;
+    }
+  }
+}
+
+function defineLazily<Stream>(name: 'stdin' | 'stdout' | 'stderr', make: () => Stream): void {
+  let stream: Stream | undefined;
+  Object.defineProperty(process, name, {
+    get: () => {
+      stream ??= make();
+      return stream;
+    },
+    enumerable: true,
+    configurable: true,
+  });
+}
+
+export function renewStdio(): void {
+  defineLazily('stdin', () => createReadStream('', { fd: 0, autoClose: false }));
+  defineLazily('stdout', () => new DescriptorStream(1));
+  defineLazily('stderr', () => new DescriptorStream(2));
+  // The console remembers the streams it has used, and asks for them again when it has none.
+  Object.assign(console, { _stdout: undefined, _stderr: undefined });
+}

@@ -1,0 +1,68 @@
+// A fork server in Node: prepare once, fork a sandboxee for each request of the host.
+import { addon, type NativeForkingClient } from '../native/addon.js';
+import { noteRendezvous } from './client.js';
+import { Comms } from './comms.js';
+import { checkForkable, ForkError, forkableThreads, settle } from './fork-readiness.js';
+import { rehearse } from './fork-rehearsal.js';
+import { becomeOwnProcess } from './forked-process.js';
+import { prepareRandomness } from './forked-randomness.js';
+
+/** -SANDWIRE_ERROR_CLOSED, sandwire/error.h */
+const closed = -1;
+
+/**
+ * Forks this process whenever its host asks for a sandboxee. The script imports and warms up what its children will
+ * need, and then waits; each child goes on from there as a process of its own, in a sandbox, under no policy until it
+ * calls Client.sandboxMeHere().
+ *
+ * Node must have been started for it (Executor.nodeForkServer()), and have nothing open or pending when it waits:
+ * sockets, servers, timers, workers. Files that it has open are closed in its children.
+ */
+export class ForkingClient {
+  readonly #native: NativeForkingClient;
+  #child: Comms | undefined;
+
+  /**
+   * @param comms the channel of requests, which is the client's from then on
+   * @throws ForkError where this process cannot be forked
+   */
+  constructor(comms: Comms = Comms.default()) {
+    checkForkable();
+    this.#native = new (addon().ForkingClient)(comms.release(), forkableThreads);
+  }
+
+  /**
+   * Waits for a request and forks. Resolves, as fork(2) returns, with 0 in the child, whose channel to its host is
+   * Comms.default(), and in the fork server with the pid of a process that leads the child into its sandbox and ends.
+   * While it waits nothing else runs. When the host wants no more children, the process exits with 0.
+   *
+   * Rejects with ForkError if this process has something open or pending, or one request could not be met.
+   */
+  waitAndFork(): Promise<number> {
+    return this.#fork(() => this.#native.waitAndFork());
+  }
+
+  /** Forks for each request; resolves only in a child, with its channel to the host. */
+  async enterForkLoop(): Promise<Comms> {
+    await this.#fork(() => this.#native.enterForkLoop());
+    return Comms.default();
+  }
+
+  async #fork(wait: () => number): Promise<number> {
+    if (this.#child !== undefined) throw new ForkError('this process is a child of the fork server itself');
+    rehearse();
+    await prepareRandomness();
+    await settle();
+    const result = wait();
+    if (result === 0) {
+      becomeOwnProcess();
+      noteRendezvous();
+      this.#child = Comms.adopt(this.#native.takeComms());
+    } else if (result === closed) {
+      process.exit(0);
+    } else if (result < 0) {
+      throw new ForkError(this.#native.errorText);
+    }
+    return result;
+  }
+}

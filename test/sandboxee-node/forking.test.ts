@@ -1,0 +1,257 @@
+// A Node process as a fork server: what its children are, how they end, what they do not share, and what is refused.
+import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import {
+  Executor,
+  type ExecutorOptions,
+  type ForkServer,
+  PolicyBuilder,
+  Sandbox2,
+} from '../../host/index.js';
+import { checkout, eventually, isAlive, readAll } from '../support/sandbox.js';
+
+const test = suite('a Node fork server');
+const script = path.join(checkout, 'dist/test/sandboxee-node/fixtures/zygote.js');
+const policy = new PolicyBuilder()
+  .allowNode()
+  .addTmpfs('/scratch', 1 << 20)
+  .build();
+const policyWithProc = new PolicyBuilder().allowNode().addDirectory('/proc').build();
+
+function start(mode = '', execArgv: readonly string[] = ['--expose-gc'], options: ExecutorOptions = {}) {
+  return Executor.nodeForkServer(script, [mode], { ...options, execArgv }).startForkServer();
+}
+
+interface Child extends AsyncDisposable {
+  readonly sandbox: Sandbox2;
+  ask(name: string): Promise<unknown>;
+  end(name: string): Promise<string>;
+}
+
+async function fork(server: ForkServer, options: ExecutorOptions = {}, used = policy): Promise<Child> {
+  const executor = new Executor(server, options);
+  executor.limits.setWalltimeLimitMs(60_000);
+  const sandbox = new Sandbox2(executor, used);
+  if (!(await sandbox.runAsync())) throw new Error(String(await sandbox.awaitResult()));
+  return {
+    sandbox,
+    ask: async (name) => {
+      await sandbox.comms.sendString(name);
+      return sandbox.comms.recvValue({ timeoutMs: 30_000 });
+    },
+    end: async (name) => {
+      await sandbox.comms.sendString(name);
+      return String(await sandbox.awaitResult({ timeoutMs: 30_000 }));
+    },
+    [Symbol.asyncDispose]: () => sandbox[Symbol.asyncDispose](),
+  };
+}
+
+test('a child is a process of its own, in a sandbox', async () => {
+  await using server = await start();
+  for (let round = 0; round < 2; round++) {
+    await using child = await fork(server);
+    assert.is(await child.ask('identity'), '2 true 0 true /');
+    assert.is(await child.ask('clock'), true);
+    assert.is(await child.end('end'), 'OK - Exit code: 0');
+  }
+});
+
+test('in it all of Node works on', async () => {
+  await using server = await start();
+  await using child = await fork(server);
+  for (const [name, expected] of [
+    ['timers', /^waited$/],
+    ['pool', /^32 true$/],
+    ['files', /^text text a$/],
+    ['garbage', /^collected$/],
+    ['compiler', /^number$/],
+    ['import', /^function$/],
+    ['shadow', /ENOENT/],
+    ['wasm', /RuntimeError: memory access out of bounds/],
+  ] as const) {
+    assert.match(String(await child.ask(name)), expected, name);
+  }
+  assert.is(await child.end('end'), 'OK - Exit code: 0');
+});
+
+test('wait and fork, one at a time', async () => {
+  await using server = await start('loop');
+  for (let round = 0; round < 3; round++) {
+    await using child = await fork(server);
+    assert.is(await child.ask('forked'), round);
+  }
+});
+
+for (const [name, expected, said] of [
+  ['end', /^OK - Exit code: 0$/, undefined],
+  ['exit', /^OK - Exit code: 9$/, undefined],
+  ['throw', /^OK - Exit code: 1$/, /Error: thrown for the test\n +at /],
+  ['reject', /^OK - Exit code: 1$/, /Error: thrown for the test/],
+  ['handlerFails', /^OK - Exit code: 7$/, /Error: thrown by the handler/],
+  ['worker', /^OK - Exit code: 1$/, /ForkError: a forked Node process cannot have worker threads/],
+  ['abort', /^Process terminated with a SIGNAL - Signal: SIGABRT/, undefined],
+  ['segfault', /^Process terminated with a SIGNAL - Signal: SIGSEGV/, undefined],
+  ['heap', /^Process terminated with a SIGNAL - Signal: SIGABRT/, /heap out of memory/],
+  ['setgid', /^SYSCALL VIOLATION - Violating Syscall \[.*\] setgid/, undefined],
+  ['listen', /^SYSCALL VIOLATION - Violating Syscall \[.*\] socket/, undefined],
+] as const) {
+  test(`a child's end by ${name} is the result, and the fork server goes on`, async () => {
+    await using server = await start('', ['--max-old-space-size=48']);
+    const executor = new Executor(server);
+    const stderr = readAll(executor.ipc.receiveFd(2));
+    await using sandbox = new Sandbox2(executor, policy);
+    assert.ok(await sandbox.runAsync());
+    await sandbox.comms.sendString(name);
+    assert.match(String(await sandbox.awaitResult({ timeoutMs: 30_000 })), expected);
+    if (said !== undefined) assert.match(await stderr, said);
+    await using next = await fork(server);
+    assert.is(await next.end('end'), 'OK - Exit code: 0');
+  });
+}
+
+test('handlers of the end run, and have the last word', async () => {
+  await using server = await start();
+  await using exits = await fork(server);
+  await exits.sandbox.comms.sendString('exitHandler');
+  assert.is(await exits.sandbox.comms.recvString(), 'exit 4');
+  assert.is(String(await exits.sandbox.awaitResult()), 'OK - Exit code: 5');
+  await using handled = await fork(server);
+  await handled.sandbox.comms.sendString('handled');
+  assert.is(await handled.sandbox.comms.recvString(), 'handled');
+  assert.is(await handled.end('end'), 'OK - Exit code: 0');
+  await using again = await fork(server);
+  assert.is(await again.ask('beforeExit'), 'end');
+  assert.is(await again.sandbox.comms.recvString(), 'turn 1');
+  assert.is(await again.sandbox.comms.recvString(), 'turn 2');
+  assert.is(String(await again.sandbox.awaitResult()), 'OK - Exit code: 0');
+});
+
+for (const mode of ['', 'drawn', 'loop']) {
+  test(`two children draw different numbers${mode && ` (${mode})`}`, async () => {
+    await using server = await start(mode);
+    const drawn: unknown[][] = [];
+    for (let round = 0; round < 3; round++) {
+      await using child = await fork(server);
+      drawn.push((await child.ask('numbers')) as unknown[]);
+    }
+    for (let index = 0; index < 7; index++) {
+      const values = drawn.map((numbers) => numbers[index]);
+      assert.is(new Set(values).size, 3, `${index}: ${values.join(' ')}`);
+    }
+  });
+}
+
+test('files that the fork server has open are not for its children', async () => {
+  await using server = await start();
+  await using child = await fork(server, {}, policyWithProc);
+  assert.match(String(await child.ask('opened')), /EBADF/);
+  assert.equal(await child.ask('shared'), []);
+});
+
+test('a child does not see what an earlier one was sent', async () => {
+  await using server = await start();
+  const secret = 'secret-of-an-earlier-child';
+  await using first = await fork(server);
+  await first.sandbox.comms.sendString('keep');
+  await first.sandbox.comms.sendString(secret);
+  assert.is(await first.sandbox.comms.recvValue(), secret.length);
+  assert.ok(Number(await first.ask('search')) > 0, 'the one that was sent it has it');
+  await using second = await fork(server);
+  assert.is(await second.ask('search'), 0);
+});
+
+test('streams of the child are its own, whatever the fork server did with its', async () => {
+  for (const mode of ['', 'spoken']) {
+    await using server = await start(mode);
+    const executor = new Executor(server, { stdio: { stdin: { file: '/proc/version' } } });
+    const [stdout, stderr] = [1, 2].map((fd) => readAll(executor.ipc.receiveFd(fd)));
+    await using sandbox = new Sandbox2(executor, policy);
+    assert.ok(await sandbox.runAsync());
+    await sandbox.comms.sendString('say');
+    assert.is(await sandbox.comms.recvValue(), 'said');
+    await sandbox.comms.sendString('stdin');
+    assert.is(await sandbox.comms.recvValue(), readFileSync('/proc/version', 'utf8'));
+    await sandbox.comms.sendString('end');
+    assert.is(String(await sandbox.awaitResult()), 'OK - Exit code: 0');
+    assert.is(await stdout, 'the child speaks\n');
+    assert.is(await stderr, 'and complains\n');
+  }
+});
+
+for (const [mode, expected] of [
+  ['timer', /ForkError: this process waits for something.*: Timeout\./],
+  ['server', /ForkError: this process waits for something.*: TCPServerWrap\./],
+  ['stdin', /ForkError: this process waits for something/],
+  ['worker', /ForkError: this process has \d+ threads, and Node itself \d+/],
+  ['inspector', /ForkError: a process with an open inspector cannot be forked/],
+  [
+    'version',
+    /ForkError: a Node process can be forked where that was tested, in versions 20, 22, 24, 26; this is v/,
+  ],
+] as const) {
+  test(`refused in words: ${mode}`, async () => {
+    const executor = Executor.nodeForkServer(script, [mode], { stdio: { stdin: 'pipe' } });
+    const stderr = readAll(executor.ipc.receiveFd(2));
+    const server = await executor.startForkServer();
+    const sandbox = new Sandbox2(new Executor(server), policy);
+    assert.not(await sandbox.runAsync());
+    const result = String(await sandbox.awaitResult());
+    await sandbox[Symbol.asyncDispose]();
+    await server[Symbol.asyncDispose]();
+    assert.match(await stderr, expected, result);
+    assert.match(result, /^SETUP_ERROR/);
+  });
+}
+
+test('refused in words: Node that was not started to be forked', async () => {
+  const executor = Executor.node(script, ['']);
+  const stderr = readAll(executor.ipc.receiveFd(2));
+  const server = await executor.startForkServer();
+  assert.match(
+    await stderr,
+    /ForkError: a fork server in Node is started as node --single-threaded --v8-pool-size=1.*--single-threaded and --v8-pool-size=1 is missing/,
+  );
+  assert.is((await server.awaitResult()).exitCode, 1);
+});
+
+test('children outlive a fork server that was told to end', async () => {
+  const server = await start();
+  await using first = await fork(server);
+  await server[Symbol.asyncDispose]();
+  assert.is(String(await server.awaitResult()), 'OK - Exit code: 0');
+  assert.is(await first.ask('identity'), '2 true 0 true /');
+  assert.is(await first.end('end'), 'OK - Exit code: 0');
+});
+
+const openFds = (pid: number | 'self') => readdirSync(`/proc/${pid}/fd`).length;
+const residentPages = (pid: number) => Number(readFileSync(`/proc/${pid}/statm`, 'utf8').split(' ')[1]);
+const zombies = (pid: number) =>
+  readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
+    .split(' ')
+    .filter((child) => child !== '' && !isAlive(Number(child)));
+
+test('fifty at once, and a thousand in a row, leave nothing behind', async () => {
+  await using server = await start('', []);
+  const runOnce = async () => {
+    await using child = await fork(server);
+    assert.is(await child.ask('identity'), '2 true 0 true /');
+    assert.is(await child.end('end'), 'OK - Exit code: 0');
+  };
+  const children = await Promise.all(Array.from({ length: 50 }, () => fork(server)));
+  const answers = await Promise.all(children.map((child) => child.ask('timers')));
+  assert.ok(answers.every((answer) => answer === 'waited'));
+  const ends = await Promise.all(children.map((child) => child.end('end')));
+  assert.ok(ends.every((end) => end === 'OK - Exit code: 0'));
+  for (const child of children) await child[Symbol.asyncDispose]();
+  await runOnce();
+  const before = { fds: openFds(server.pid), own: openFds('self'), pages: residentPages(server.pid) };
+  for (let left = 1000; left > 0; left -= 4) await Promise.all([runOnce(), runOnce(), runOnce(), runOnce()]);
+  await eventually('no zombie is left', () => zombies(server.pid).length === 0);
+  await eventually('no fd is left', () => openFds(server.pid) <= before.fds && openFds('self') <= before.own);
+  assert.ok(residentPages(server.pid) < before.pages + 256, 'its memory has not grown by a MiB');
+});
+
+test.run();
