@@ -11,7 +11,22 @@ const batches = 15;
 const perBatch = 20;
 
 const policy = new PolicyBuilder().allowStaticStartup().allowExit().build();
-const violated = new PolicyBuilder().allowStaticStartup().allowExit().allowTime().allowWrite().build();
+/** For the program that violates. */
+const violated = (stackTrace: boolean) =>
+  new PolicyBuilder()
+    .allowStaticStartup()
+    .allowExit()
+    .allowTime()
+    .allowWrite()
+    .collectStacktracesOnViolation(stackTrace)
+    .build();
+const violatedUntraced = violated(false);
+const violatedTraced = violated(true);
+const unfollowed = new PolicyBuilder()
+  .allowStaticStartup()
+  .allowExit()
+  .collectStacktracesOnSignal(false)
+  .build();
 let hosts = 0;
 
 /** A policy that was never used before: its sandbox cannot have been made ahead. */
@@ -66,12 +81,12 @@ function spawnOnce(): Promise<void> {
 }
 
 /** From the violating call to the result in the host. */
-async function violationTimes(count: number): Promise<number[]> {
+async function violationTimes(count: number, used: Policy): Promise<number[]> {
   const times: number[] = [];
   const file = path.join(tmpdir(), `sandwire-bench-${process.pid}`);
   for (let i = 0; i < count; i++) {
     const executor = new Executor(violate, ['violate'], { stdio: { stdout: { file } } });
-    const sandbox = new Sandbox2(executor, violated);
+    const sandbox = new Sandbox2(executor, used);
     const result = await sandbox.run();
     const known = process.hrtime.bigint(); // CLOCK_MONOTONIC, too
     await sandbox[Symbol.asyncDispose]();
@@ -91,6 +106,8 @@ export async function benchStarting(): Promise<Section> {
   const bubblewrap: number[] = [];
   const violationsFloor: number[] = [];
   const violations: number[] = [];
+  const traced: number[] = [];
+  const notFollowed: number[] = [];
   const bwrap = ['--unshare-all', '--ro-bind', '/', '/', nothing];
   const hasBubblewrap = isInstalled('bwrap');
   await using server = await new Executor(forkServer).startForkServer();
@@ -104,7 +121,9 @@ export async function benchStarting(): Promise<Section> {
     prepared.push(...(await timesOf(perBatch, () => policy)));
     forked.push(...(await timesOf(perBatch, () => forkedPolicy, forkedExecutor)));
     violationsFloor.push(...violationFloor(perBatch));
-    violations.push(...(await violationTimes(perBatch)));
+    violations.push(...(await violationTimes(perBatch, violatedUntraced)));
+    traced.push(...(await violationTimes(perBatch, violatedTraced)));
+    notFollowed.push(...(await timesOf(perBatch, () => unfollowed)));
     if (hasBubblewrap) {
       const command = execFileSync('which', ['bwrap'], { encoding: 'utf8' }).trim();
       bubblewrap.push(...spawnFloor(perBatch, [command, ...bwrap]));
@@ -115,10 +134,15 @@ export async function benchStarting(): Promise<Section> {
     floorRow,
     summarise('sandwire, all fresh, from TypeScript', fresh, floorRow),
     summarise('sandwire, sandbox made ahead', prepared, floorRow),
+    summarise('sandwire, sandbox made ahead, no stack of a crash wanted', notFollowed, floorRow),
     summarise('sandwire, forked by a C fork server, sandbox made ahead', forked, floorRow),
   ];
   const killed = summarise('floor: a call that kills, until waitpid knows, from C', violationsFloor);
-  rows.push(killed, summarise('sandwire, a violation until its result is here', violations, killed));
+  rows.push(
+    killed,
+    summarise('sandwire, a violation until its result is here, no stack', violations, killed),
+    summarise('sandwire, the same with its stack', traced, killed),
+  );
   if (hasBubblewrap) rows.push(summarise('bubblewrap --unshare-all (no seccomp)', bubblewrap, floorRow));
   else process.stdout.write('(bubblewrap is not installed, so it is not in the table)\n');
   const figures: Figure[] = [];

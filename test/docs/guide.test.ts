@@ -58,6 +58,7 @@ runDocument('docs/guide.md', {
     prints: 'true\n',
   },
   'from-nothing': { kind: 'run', prints: /^Result: SYSCALL VIOLATION/, skipIf },
+  'stack-trace': { kind: 'run', prints: /\n.+\+0x[0-9a-f]+\(0x[0-9a-f]+\)\n/, skipIf },
   'second-try': { kind: 'run', prints: /Result: OK - Exit code: 0\n$/, skipIf },
   files: { kind: 'run', added: 'console.log(policy.mounts.length);\n', prints: '4\n' },
   limits: { kind: 'run', added: runWc, prints: ok, skipIf },
