@@ -34,6 +34,7 @@ test.after(() => bystander[Symbol.asyncDispose]());
 const outcomes: readonly (readonly [string, RegExp])[] = [
   ['garbage', /SETUP_ERROR.*no child of the fork server/],
   ['no-fd', /SETUP_ERROR.*it answered what makes no sense, and was killed for it: .*expected Fd/],
+  ['file', /SETUP_ERROR.*forking in the fork server: its child takes no messages: ENOTSOCK/],
   ['sandbox2', /SETUP_ERROR.*sandbox2’s protocol only.*libsandwire/],
   ['closes', /SETUP_ERROR.*no child of the fork server.*closed/],
   ['end', /SETUP_ERROR.*its child ended before it was in the sandbox/],

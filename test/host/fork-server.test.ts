@@ -319,6 +319,16 @@ test('a fork server that stands still while its child is led in: the others wait
   }
 });
 
+test('a fork server has a wall time of its own', async () => {
+  const executor = sandboxee('behave', ['fork']);
+  executor.limits.setWalltimeLimitMs(200);
+  const server = await executor.startForkServer();
+  assert.is((await server.awaitResult()).finalStatus, 'TIMEOUT');
+  const late = new Sandbox2(new Executor(server), lenientPolicy());
+  assert.not(await late.runAsync());
+  assert.match(String(await late.awaitResult()), /it has ended: Process TIMEOUT/);
+});
+
 test('bad arguments', async () => {
   await using server = await startForkServer();
   const bad = (make: () => unknown) => assert.throws(make, (error: Error) => error instanceof TypeError);

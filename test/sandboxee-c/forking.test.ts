@@ -24,9 +24,9 @@ interface Server {
   readonly comms: Comms;
 }
 
-function start(): Server {
+function start(name = 'behave', how = 'fork'): Server {
   const [own, theirs] = addon().socketPair();
-  const child = spawn(sandboxeePath('behave'), ['fork'], {
+  const child = spawn(sandboxeePath(name), [how], {
     env: { SANDBOX2_COMMS_FD: '3' },
     stdio: ['ignore', 'ignore', 'inherit', theirs],
   });
@@ -34,9 +34,19 @@ function start(): Server {
   return { process: child, comms: new Comms(new SocketTransport(own)) };
 }
 
-async function request(server: Server, cloneFlags: number, mode: ForkMode = ForkMode.FORK): Promise<Comms> {
+async function request(
+  server: Server,
+  cloneFlags: number,
+  mode: ForkMode = ForkMode.FORK,
+  sandwireEntrance?: boolean,
+): Promise<Comms> {
   await server.comms.sendProtobufBytes(
-    encodeMessage('ForkRequest', { mode, cloneFlags, monitorType: ForkMonitor.FORK_MONITOR_PTRACE }),
+    encodeMessage('ForkRequest', {
+      mode,
+      cloneFlags,
+      monitorType: ForkMonitor.FORK_MONITOR_PTRACE,
+      sandwireEntrance,
+    }),
   );
   assert.is(await server.comms.peekTag(), Tag.Fd, 'no version, which sandbox2 does not expect');
   return new Comms(new SocketTransport(await server.comms.recvFd()));
@@ -84,6 +94,29 @@ test('what would need namespaces of sandbox2’s is refused, and the next reques
   const setup = await request(server, CLONE_UNTRACED);
   setup.close(); // given up by the host: the child ends
   server.comms.close();
+  assert.equal(await once(server.process, 'exit'), [0, null]);
+});
+
+test('our request to a fork server of sandbox2’s own kind: it passes over what it does not know', async () => {
+  const server = start('lie', 'sandbox2');
+  const setup = await request(server, CLONE_UNTRACED, ForkMode.FORK, true);
+  setup.enableCredentials();
+  const [own, theirs] = addon().socketPair();
+  const comms = new Comms(new SocketTransport(own));
+  await setup.sendFd(theirs);
+  closeSync(theirs);
+  const { pid } = await setup.recvCredentials();
+  assert.ok(isAlive(pid));
+  let listener = -1;
+  const attachListener = async (fd: number) => {
+    listener = fd;
+  };
+  const config = { policyBytes: allowAll, cwd: '/', mappings: [], allowSpeculation: true };
+  await performHostHandshake(comms, { ...config, goFlag: Handshake.GO_UNOTIFY }, { attachListener });
+  assert.ok(listener > 2, 'its seccomp listener came');
+  assert.is(await comms.recvUint32(), 9);
+  closeSync(listener);
+  for (const each of [setup, comms, server.comms]) each.close();
   assert.equal(await once(server.process, 'exit'), [0, null]);
 });
 

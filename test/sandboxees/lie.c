@@ -1,7 +1,9 @@
 /* lie HOW: a fork server whose answers or children do what they should not.
  *   garbage         answers with bytes that are no message
  *   no-fd           answers with a version and a number
- *   sandbox2        answers as sandbox2's own fork servers do, with the set-up socket alone
+ *   file            answers with a version and an fd that is no socket
+ *   sandbox2        no lie: answers as sandbox2's own fork servers do, with the set-up socket alone; the child takes
+ *                   comms, sends its credentials, sandboxes itself, and ends with 9
  *   closes          closes the channel in the place of an answer
  *   end             the child ends at once
  *   hang            the child does nothing
@@ -92,9 +94,25 @@ _Noreturn static void enter(struct sandwire_comms *setup) {
   _exit(pid < 0);
 }
 
+_Noreturn static void be_sandbox2(struct sandwire_comms *setup) {
+  int fd = -1;
+  struct sandwire_comms *comms = NULL;
+  if (sandwire_comms_recv_fd(setup, &fd) != SANDWIRE_OK || (comms = sandwire_comms_create(fd)) == NULL ||
+      sandwire_comms_send_credentials(setup) != SANDWIRE_OK) {
+    _exit(1);
+  }
+  sandwire_comms_destroy(setup);
+  if (sandwire_sandbox_me_here(comms) != SANDWIRE_OK || sandwire_comms_send_uint32(comms, 9) != SANDWIRE_OK) {
+    _exit(2);
+  }
+  _exit(9);
+}
+
 _Noreturn static void lie_as_child(struct sandwire_comms *setup) {
   int fd = sandwire_comms_fd(setup);
-  if (is("end")) {
+  if (is("sandbox2")) {
+    be_sandbox2(setup);
+  } else if (is("end")) {
     _exit(0);
   } else if (is("nonsense")) {
     const char text[] = "GET / HTTP/1.1\r\nHost: example.org\r\n\r\n";
@@ -148,7 +166,7 @@ static void answer(struct sandwire_comms *comms) {
     sandwire_comms_send_uint32(comms, 3);
     return;
   }
-  sandwire_comms_send_fd(comms, pair[0]);
+  sandwire_comms_send_fd(comms, is("file") ? 0 : pair[0]);
   close(pair[0]);
   if (fork() == 0) {
     close(sandwire_comms_fd(comms));
