@@ -22,6 +22,9 @@ function rehearseHandshake(): void {
   host.sendUint32Sync(Handshake.GO_UNOTIFY);
   receivePolicy(comms, new Map());
   comms.sendStringSync('ready');
+  comms.sendValueSync({ text: 'ä', list: [1, null, { deep: true }] });
+  host.sendValueSync({ text: 'ä', list: [1, null, { deep: true }] });
+  comms.recvValueSync();
   for (const end of [host, comms]) end.close();
 }
 

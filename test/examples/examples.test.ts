@@ -68,6 +68,69 @@ test('custom_fork: ten children return 0 to 9', async () => {
   assert.is(code, 0);
 });
 
+test('node-sandboxee', async () => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'sandwire-test-'));
+  try {
+    const file = path.join(folder, 'input');
+    writeFileSync(file, 'the cat and the dog\nand the bird\n');
+    const { code, stdout, stderr } = await example('node-sandboxee', file, 'cat', 'caterpillar');
+    assert.is(stderr, '');
+    assert.is(
+      stdout,
+      'Final execution status: OK - Exit code: 0\nthe: 3, and: 2, cat: 1\nthe caterpillar and the dog\n',
+    );
+    assert.is(code, 0);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+  assert.match((await example('node-sandboxee', '/no/such/file')).stderr, /ENOENT/);
+});
+
+/** Code that leaves its context, as any can, and has Node's modules. */
+const escaped = (code: string) =>
+  `import('node:fs').catch((error) => {
+    const outer = error.constructor.constructor('return process')().getBuiltinModule;
+    return ${code};
+  })`;
+
+for (const [what, args, expected, code] of [
+  ['a value', ['numbers.map((n) => n * 2)', '{ "numbers": [1, 2, 3] }'], /^\[2,4,6\]\n$/, 0],
+  ['a promise', ['Promise.resolve({ a: text })', '{ "text": "b" }'], /^\{"a":"b"\}\n$/, 0],
+  ['no value', ['undefined'], /^undefined\n$/, 0],
+  [
+    'nothing of Node',
+    ['typeof process + typeof require + typeof fetch'],
+    /^"undefinedundefinedundefined"\n$/,
+    0,
+  ],
+  ['an exception', ['throw new TypeError("no")'], /^TypeError: no\n$/, 1],
+  ['no JavaScript', ['numbers ='], /^(SyntaxError|ReferenceError): /, 1],
+  ['time', ['--wall', '300', 'for (;;);'], /^Process TIMEOUT/, 2],
+  ['CPU', ['--cpu', '1', '--wall', '20000', 'for (;;);'], /^Process terminated with a SIGNAL/, 2],
+  [
+    'the heap',
+    ['--memory', '32', '--wall', '20000', 'const a = []; for (;;) a.push([a])'],
+    /SIGABRT|SIGTRAP/,
+    2,
+  ],
+  ['memory outside of the heap', ['new Uint8Array(2e8).length'], /^RangeError: /, 1],
+  ['files', [escaped('outer("fs").readdirSync("/").join()')], /^""\n$/, 0],
+  ['a file', [escaped('outer("fs").readFileSync("/etc/passwd", "utf8")')], /ENOENT/, 1],
+  [
+    'the network',
+    [escaped('new Promise(() => outer("net").connect(80, "127.0.0.1"))')],
+    /VIOLATION.*socket/,
+    2,
+  ],
+  ['processes', [escaped('outer("child_process").execSync("id")')], /VIOLATION/, 2],
+] as const) {
+  test(`untrusted-js: ${what}`, async () => {
+    const { stdout, stderr, code: exit } = await example('untrusted-js', ...args);
+    assert.match(stdout, expected, stderr);
+    assert.is(exit, code);
+  });
+}
+
 test('static', async () => {
   const { code, stdout } = await example('static');
   assert.is(

@@ -24,6 +24,7 @@ export const node: Preset = {
       'mseal',
       'futex',
       'sched_yield',
+      'memfd_create',
       'sched_getaffinity',
       'sched_getparam',
       'sched_getscheduler',
@@ -51,6 +52,8 @@ export const node: Preset = {
   ],
   when: [
     ['clone', (arg) => arg(0).hasAll(threadFlags)],
+    // F_ADD_SEALS, F_GET_SEALS, for sandwire’s Buffer
+    ['fcntl', (arg) => arg(1).in(1033, 1034)],
     ['prctl', (arg) => arg(0).in(n.PR_SET_NAME, n.PR_SET_VMA)],
     ['ioctl', (arg) => arg(1).in(...terminalRequests, ...descriptorRequests)],
   ],

@@ -1,0 +1,30 @@
+// The fork server: each child runs one piece of JavaScript that nobody trusts.
+import vm from 'node:vm';
+import { Client, ForkingClient } from '../../sandboxee-node/index.js';
+
+interface Job {
+  readonly code: string;
+  /** Names, and what they stand for, as JSON. */
+  readonly values: Record<string, string>;
+}
+
+/** Answers in JSON; undefined where there is none of it. */
+async function run({ code, values }: Job): Promise<string | undefined> {
+  // A context of its own has the language's globals and nothing of Node's. That is for tidiness: the fence is the
+  // sandbox around this process, not the context.
+  const context = vm.createContext(Object.create(null), { name: 'untrusted' });
+  const inside = vm.runInContext('JSON', context) as typeof JSON;
+  for (const [name, json] of Object.entries(values)) context[name] = inside.parse(json);
+  return inside.stringify(await vm.runInContext(code, context, { filename: 'untrusted.js' }));
+}
+
+await run({ code: 'rehearsal.length', values: { rehearsal: '[1, "two", { "three": null }]' } });
+const comms = await new ForkingClient().enterForkLoop();
+new Client(comms).sandboxMeHere();
+comms.sendStringSync('ready');
+try {
+  comms.sendValueSync({ json: await run(comms.recvValueSync() as Job) });
+} catch (error) {
+  comms.sendValueSync({ error: String(error) });
+}
+process.exit(); // whatever the code has left waiting
