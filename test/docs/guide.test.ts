@@ -52,6 +52,12 @@ runDocument('docs/guide.md', {
     needs: ['fork-server'],
   },
   'fork-server': { kind: 'needed' },
+  'node-forking': { kind: 'needed' },
+  'node-forked': {
+    kind: 'run',
+    prints: '7692c3ad3540bb80\n3fc4ccfe745870e2\n',
+    needs: ['node-forking'],
+  },
   policy: {
     kind: 'run',
     added: 'console.log(policy.program.length > 0);\n',
