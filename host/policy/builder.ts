@@ -162,7 +162,10 @@ export class PolicyBuilder extends PresetBuilder {
     return this.allow('allowUnrestrictedNetworking');
   }
 
-  /** All sandboxees of one fork server share one network, which is not the host's. */
+  /**
+   * All sandboxees of one fork server share one network, which is not the host's. For policies written for sandbox2:
+   * Sandbox2 refuses it, as each sandbox here has a network of its own.
+   */
   useForkServerSharedNetNs(): this {
     return this.#network('useForkServerSharedNetNs', 'forkServerShared');
   }

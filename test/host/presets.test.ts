@@ -1,0 +1,155 @@
+// Real programs under the narrowest policies that are for them, and what happens without.
+import { closeSync, existsSync, openSync } from 'node:fs';
+import { constants } from 'node:os';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { Executor, PolicyBuilder, probe, type Result, Sandbox2 } from '../../host/index.js';
+import { lenientPolicy, runToEnd, sandboxee, sandboxeePath } from '../support/sandbox.js';
+import { skip } from '../support/skip.js';
+
+const test = suite('presets');
+const { EPERM, EBADF } = constants.errno;
+
+const minimal = () => new PolicyBuilder().allowStaticStartup().allowExit();
+
+async function tryOut(
+  what: string,
+  extend: (builder: PolicyBuilder) => PolicyBuilder = (builder) => builder,
+): Promise<Result> {
+  const [name = '', ...more] = what.split(' ');
+  return (await runToEnd(sandboxee('try_out', [name, ...more]), extend(minimal()).build())).result;
+}
+
+test('an empty static program: allowStaticStartup() and allowExit()', async () => {
+  assert.is((await runToEnd(sandboxee('exit_with', ['3']), minimal().build())).result.exitCode, 3);
+  const { result } = await runToEnd(sandboxee('exit_with'), new PolicyBuilder().build());
+  assert.is(result.finalStatus, 'VIOLATION', 'without them not even that');
+});
+
+test('a small dynamic program: allowDynamicStartup() and its libraries', async () => {
+  const program = '/usr/bin/true';
+  if (!existsSync(program)) return skip('a small dynamic program', `there is no ${program}`);
+  const policy = new PolicyBuilder()
+    .allowDynamicStartup()
+    .allowSystemMalloc()
+    .allowExit()
+    .addLibrariesForBinary(program)
+    .build();
+  assert.is(String((await runToEnd(new Executor(program), policy)).result), 'OK - Exit code: 0');
+});
+
+test('malloc, in one thread and in several', async () => {
+  assert.is(String(await tryOut('malloc', (builder) => builder.allowSystemMalloc())), 'OK - Exit code: 0');
+  const threads = await tryOut('malloc threads', (builder) =>
+    builder
+      .allowSystemMalloc()
+      .allowMmapWithoutExec()
+      .blockSyscallWithErrno('openat', 'ENOENT') // /proc/sys/vm/overcommit_memory, which it can do without
+      .allowFork()
+      .allowFutexOp(0)
+      .allowFutexOp(9)
+      .allowFutexOp(1)
+      .allowHandleSignals()
+      .allowSyscalls(['set_robust_list', 'rseq', 'madvise', 'mprotect', 'sched_yield']),
+  );
+  assert.is(String(threads), 'OK - Exit code: 0');
+  assert.is(
+    (await tryOut('malloc threads', (builder) => builder.allowSystemMalloc().allowHandleSignals()))
+      .finalStatus,
+    'VIOLATION',
+  );
+});
+
+test('isatty: allowTCGETS()', async () => {
+  assert.is((await tryOut('isatty', (builder) => builder.allowTCGETS())).exitCode, 0);
+  assert.is((await tryOut('isatty')).violation?.syscall, 'ioctl');
+});
+
+test('timers, and that they start no thread where none is allowed', async () => {
+  const timed = (builder: PolicyBuilder) =>
+    builder
+      .allowPosixTimers()
+      .allowMmapWithoutExec()
+      .allowHandleSignals()
+      .allowSleep()
+      .allowSystemMalloc()
+      .allowGetPIDs()
+      .allowSyscalls(['futex', 'set_robust_list', 'rseq', 'rt_sigtimedwait', 'mprotect', 'madvise']);
+  assert.is(String(await tryOut('timers', timed)), 'OK - Exit code: 0');
+  assert.is(
+    (await tryOut('timers', (builder) => builder.allowHandleSignals())).violation?.syscall,
+    'timer_create',
+  );
+  assert.is((await tryOut('timer-thread', timed)).violation?.syscall, 'clone');
+  assert.is(
+    String(await tryOut('timer-thread', (builder) => timed(builder).allowFork())),
+    'OK - Exit code: 0',
+  );
+});
+
+test('ptrace and bpf: a violation even where all else is allowed, or an errno where one is named', async () => {
+  for (const call of ['ptrace', 'bpf']) {
+    const { result } = await runToEnd(sandboxee('try_out', [call]), lenientPolicy());
+    assert.is(result.violation?.syscall, call);
+    assert.is(
+      (await tryOut(call, (builder) => builder.blockSyscallWithErrno(call, 'EPERM'))).exitCode,
+      EPERM,
+    );
+  }
+});
+
+test('safe commands of bpf, with an errno for the others or none', async () => {
+  const safe = (builder: PolicyBuilder) => builder.allowSafeBpf();
+  assert.is((await tryOut('safe-bpf', safe)).exitCode, EBADF, 'the kernel’s own answer');
+  assert.is((await tryOut('bpf', safe)).violation?.syscall, 'bpf');
+  const both = (builder: PolicyBuilder) => builder.allowSafeBpf().blockSyscallWithErrno('bpf', 'EPERM');
+  assert.is((await tryOut('safe-bpf', both)).exitCode, EBADF);
+  assert.is((await tryOut('bpf', both)).exitCode, EPERM);
+});
+
+test('speculation is switched off, unless that is waived', async () => {
+  const controllable = (await probe()).capabilities.some(
+    ({ name, isAvailable }) => name === 'speculation' && isAvailable,
+  );
+  if (!controllable) return skip('speculation', 'this CPU, or the virtual machine, offers no switch');
+  const state = async (waived: boolean) => {
+    const policy = lenientPolicy((builder) => (waived ? builder.allow('allowSpeculation') : builder));
+    return ((await runToEnd(sandboxee('try_out', ['speculation']), policy)).result.exitCode ?? 0) - 50;
+  };
+  const [PR_SPEC_FORCE_DISABLE, PR_SPEC_ENABLE] = [8, 2];
+  assert.ok((await state(false)) & PR_SPEC_FORCE_DISABLE);
+  assert.ok((await state(true)) & PR_SPEC_ENABLE);
+});
+
+test('a program by its fd, whose path need not be there any more', async () => {
+  const fd = openSync(sandboxeePath('exit_with'), 'r');
+  try {
+    const executor = new Executor(`/proc/self/fd/${fd}`, ['exit_with', '5']);
+    assert.is((await runToEnd(executor, minimal().build())).result.exitCode, 5);
+  } finally {
+    closeSync(fd);
+  }
+});
+
+test('fds by number and by name, before exec and by the handshake', async () => {
+  for (const remote of [812, undefined]) {
+    const executor = sandboxee('try_out', ['mapped', 'input']);
+    const local = openSync('/dev/null', 'r');
+    if (remote === undefined) executor.ipc.mapFd(local, 'input');
+    else executor.ipc.mapFd(local, remote, 'input');
+    const { result } = await runToEnd(executor);
+    assert.is(result.exitCode, remote === undefined ? 3 : remote % 100, String(result));
+  }
+  const none = await runToEnd(sandboxee('try_out', ['mapped', 'input']));
+  assert.is(none.result.exitCode, 100, 'there is none of that name');
+});
+
+test('what is a network for all sandboxees of a fork server is refused in words', () => {
+  const policy = new PolicyBuilder().useForkServerSharedNetNs().build();
+  assert.throws(
+    () => new Sandbox2(sandboxee('exit_with'), policy),
+    /useForkServerSharedNetNs.*each sandbox has a network of its own/,
+  );
+});
+
+test.run();
