@@ -308,7 +308,9 @@ void stack_trace_tell(struct run *run) {
     run->end.stack_traces_size = trace->answer_size;
     run->end.stack_traces_missing = trace->answer == NULL ? trace->missing : NULL;
   } else if (run->end.kind == SANDWIRE_SIGNALED && run->request->stack_traces.on_signal) {
-    run->end.stack_traces_missing = trace->missing;
+    run->end.stack_traces_missing = trace->follow.letting_go
+                                      ? "it was followed no longer: it had too many threads, or took too many signals"
+                                      : trace->missing;
   }
 }
 

@@ -75,6 +75,14 @@ for (const [way, make] of Object.entries(makers)) {
     assert.is(result.finalStatus, 'VIOLATION', String(result));
     assert.is(result.violation?.syscall, 'mount');
     assert.ok((result.violation?.pid ?? 0) > 1);
+    assert.match(result.stackTrace.join(' '), /^syscall\+0x.* main\+0x/, String(result));
+  });
+
+  test(`${way}: stack traces of a crash and of a time-out`, async () => {
+    const crashed = await run(['die_by', 'segfault']);
+    assert.match(crashed.stackTrace.join(' '), /die_by_main\+0x|^main\+0x/, String(crashed));
+    const late = await run(['spin'], { limit: ({ limits }) => limits.setWalltimeLimitMs(300) });
+    assert.match(late.stackTrace.join(' '), /spin_main\+0x|^main\+0x/, String(late));
   });
 
   test(`${way}: wall time, kill, and what they used`, async () => {

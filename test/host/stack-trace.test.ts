@@ -12,8 +12,9 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { Executor, type PolicyBuilder, type Result, Sandbox2 } from '../../host/index.js';
+import { Executor, type PolicyBuilder, probe, type Result, Sandbox2 } from '../../host/index.js';
 import { eventually, lenientPolicy, runToEnd, sandboxee, sandboxeePath } from '../support/sandbox.js';
+import { skip } from '../support/skip.js';
 
 const test = suite('stack traces');
 
@@ -192,6 +193,32 @@ test('a signal it handles is no crash, and its end is its own', async () => {
   assert.is(output, 'done\n');
 });
 
+test('a program that takes too many signals is followed no longer, and the note says so', async () => {
+  const { result } = await runToEnd(sandboxee('hostile_stack', ['busy']));
+  assert.is(result.finalStatus, 'SIGNALED');
+  assert.equal(result.stackTrace, []);
+  assert.match(result.stackTraceNote ?? '', /too many signals/);
+});
+
+test('a program that stops itself is stopped, and goes on when it is told to', async () => {
+  const { result, output } = await runToEnd(sandboxee('hostile_stack', ['stop']));
+  assert.is(String(result), 'OK - Exit code: 0');
+  assert.is(output, 'done\n');
+});
+
+test('with /proc and /sys in the policy, and with Landlock as the only fence', async () => {
+  const mounted = await resultOf('deep_dynamic', ['violate'], {
+    policy: (builder) => builder.addDirectory('/proc').addDirectory('/sys'),
+  });
+  includesInOrder(mounted, ['violate_policy', 'do_it', 'run_test', 'main']);
+  const abi = (await probe()).capabilities.find(({ name }) => name === 'landlock')?.value ?? 0;
+  if (abi < 6) return skip('stack traces with Landlock alone', `Landlock’s ABI is ${abi} here; 6 is needed`);
+  for (const how of ['violate', 'crash']) {
+    const fenced = await resultOf('deep', [how], { policy: (builder) => builder.enableLandlock() });
+    includesInOrder(fenced, ['do_it', 'run_test', 'main']);
+  }
+});
+
 test('many threads that come and go', async () => {
   const { result, output } = await runToEnd(sandboxee('hostile_stack', ['threads']));
   assert.is(String(result), 'OK - Exit code: 0');
@@ -336,35 +363,46 @@ test('nothing is left of it: no fd, no process', async () => {
   });
 });
 
-test('the unwinder is killed: the run ends as it would have, and the note says so', async () => {
-  let killed = 0;
-  for (let round = 0; round < 20 && killed === 0; round++) {
-    await resultOf('deep', ['exit']);
-    const supervisor = supervisorPid();
-    const run = resultOf('deep', ['crash', 'far']);
-    let done = false;
-    void run.then(() => {
-      done = true;
-    });
-    while (!done) {
-      for (const child of readFileSync(`/proc/${supervisor}/task/${supervisor}/children`, 'utf8').split(
-        ' ',
-      )) {
-        try {
-          if (readFileSync(`/proc/${child}/comm`, 'utf8') === 'sandwire-unwind\n') {
-            process.kill(Number(child), 'SIGKILL');
-            killed++;
-          }
-        } catch {} // it has ended
-      }
-      await new Promise((resolve) => setImmediate(resolve));
+/** Sends the signal to the unwinder of a run as soon as it is there. Whether it was. */
+async function signalUnwinder(run: Promise<unknown>, signal: NodeJS.Signals): Promise<boolean> {
+  const children = `/proc/${supervisorPid()}/task/${supervisorPid()}/children`;
+  let done = false;
+  let met = false;
+  void run.then(() => {
+    done = true;
+  });
+  while (!done && !met) {
+    for (const child of readFileSync(children, 'utf8').split(' ')) {
+      try {
+        if (readFileSync(`/proc/${child}/comm`, 'utf8') !== 'sandwire-unwind\n') continue;
+        process.kill(Number(child), signal);
+        met = true;
+      } catch {} // it has ended
     }
-    const result = await run;
-    assert.is(result.signal, 'SIGSEGV');
-    if (killed > 0 && result.stackTrace.length === 0)
-      assert.match(result.stackTraceNote ?? '', /unwinder failed/);
+    await new Promise((resolve) => setImmediate(resolve));
   }
-  assert.ok(killed > 0);
-});
+  return met;
+}
+
+for (const [signal, note] of [
+  ['SIGKILL', /unwinder failed/],
+  ['SIGSTOP', /none within a second/],
+] as const) {
+  test(`an unwinder that gets ${signal}: the run ends as it would have, and the note says so`, async () => {
+    await resultOf('deep', ['exit']);
+    for (let round = 0; round < 50; round++) {
+      const started = performance.now();
+      const run = resultOf('deep', [round % 2 === 0 ? 'crash' : 'violate', 'far']);
+      const met = await signalUnwinder(run, signal);
+      const result = await run;
+      assert.is(result.finalStatus, round % 2 === 0 ? 'SIGNALED' : 'VIOLATION');
+      assert.ok(performance.now() - started < 5000);
+      if (!met || result.stackTrace.length > 0) continue; // it was too late
+      assert.match(result.stackTraceNote ?? '', note);
+      return;
+    }
+    throw new Error('the unwinder was never met');
+  });
+}
 
 test.run();

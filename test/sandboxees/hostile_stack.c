@@ -1,8 +1,8 @@
 /* hostile_stack HOW: crashes with memory made to lead an unwinder astray.
  *
  * HOW  nowhere (the stack pointer leads nowhere), loop (a frame that is its own caller), garbage (a stack full of
- *      addresses of code), mappings (as many as one can have), signals (many, handled), threads (many), twice (all
- *      threads at once) */
+ *      addresses of code), mappings (as many as one can have), signals (many, handled), busy (the same, then a crash),
+ *      threads (many), twice (all threads at once), stop (stops itself, and is continued by its child) */
 #include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
@@ -67,11 +67,22 @@ int main(int argc, char **argv) {
         break;
       }
     }
-  } else if (strcmp(how, "signals") == 0) {
+  } else if (strcmp(how, "signals") == 0 || strcmp(how, "busy") == 0) {
     signal(SIGUSR1, on_signal);
     for (int i = 0; i < 20000; i++) {
       raise(SIGUSR1);
     }
+    if (strcmp(how, "signals") == 0) {
+      puts("done");
+      return 0;
+    }
+  } else if (strcmp(how, "stop") == 0) {
+    if (fork() == 0) {
+      usleep(50000);
+      kill(getppid(), SIGCONT);
+      _exit(0);
+    }
+    raise(SIGSTOP);
     puts("done");
     return 0;
   } else if (strcmp(how, "threads") == 0) {
