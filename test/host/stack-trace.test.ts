@@ -179,6 +179,19 @@ test('a program without symbols: addresses in its file, and a note', async () =>
   assert.match(result.stackTraceNote ?? '', /stripped/);
 });
 
+test('a program whose file has no name any more', async () => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'sandwire-test-'));
+  chmodSync(folder, 0o755);
+  const program = path.join(folder, 'program');
+  writeFileSync(program, readFileSync(sandboxeePath('deep')), { mode: 0o755 });
+  const sandbox = new Sandbox2(new Executor(program, ['program', 'sleep']), lenientPolicy());
+  assert.ok(await sandbox.runAsync());
+  rmSync(folder, { recursive: true });
+  sandbox.setWalltimeLimitMs(200);
+  const result = await sandbox.awaitResult({ timeoutMs: 5000 });
+  includesInOrder(result, ['sleep_long', 'do_it', 'run_test', 'main']);
+});
+
 test('names of C++ functions as they are written', async () => {
   const result = await resultOf('deep_cxx', []);
   assert.is(result.signal, 'SIGSEGV');
