@@ -56,7 +56,7 @@ function timer(milliseconds: number): { readonly due: Promise<void>; readonly cl
 
 /**
  * A fork server at work. `new Executor(forkServer)` starts sandboxees that are its children. It is ended by kill() or
- * by disposing of it; sandboxees it has forked go on.
+ * by disposing of it; sandboxees it has forked go on. As long as it lives, so does the host's event loop.
  */
 export class ForkServer {
   readonly path: string;

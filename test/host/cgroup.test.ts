@@ -4,7 +4,7 @@ import { chownSync, existsSync, mkdirSync, readdirSync, rmdirSync, writeFileSync
 import { constants } from 'node:os';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type Limits, PolicyBuilder, probe, type Result, Sandbox2 } from '../../host/index.js';
+import { Executor, type Limits, PolicyBuilder, probe, type Result, Sandbox2 } from '../../host/index.js';
 import { run } from '../support/command.js';
 import { startFamily } from '../support/family.js';
 import { childrenOf, commOf, parentOf } from '../support/processes.js';
@@ -13,9 +13,12 @@ import {
   eventually,
   isRoot,
   lenientPolicy,
+  readAll,
   runToEnd,
   sandboxee,
   sandboxeePath,
+  startForkServer,
+  tellBehaviour,
 } from '../support/sandbox.js';
 import { skip } from '../support/skip.js';
 import { inUserModeLinux } from '../support/user-mode-linux.js';
@@ -103,6 +106,25 @@ if (hasAll) {
     const { output } = await runToEnd(executor, policy);
     assert.match(output, /open \/sys\/fs\/cgroup\/cgroup\.procs=No such file or directory/);
     assert.match(output, /^\/proc\/self\/cgroup: 0::\/$/m, output);
+  });
+
+  test('a sandboxee that a fork server forks has its own, and is the top of what it sees', async () => {
+    await using server = await startForkServer();
+    const fork = async (what: readonly string[]) => {
+      const executor = new Executor(server);
+      executor.limits.setCgroupPids(10);
+      const output = readAll(executor.ipc.receiveFd(1));
+      await using sandbox = new Sandbox2(
+        executor,
+        lenientPolicy((builder) => builder.addDirectory('/proc')),
+      );
+      if (await sandbox.runAsync()) await tellBehaviour(sandbox, what[0] ?? '', what.slice(1));
+      return { result: await sandbox.awaitResult(), output: await output };
+    };
+    const { result } = await fork(['exhaust', 'processes']);
+    assert.is(result.exitCode, constants.errno.EAGAIN, String(result));
+    assert.ok((result.rusage?.cgroup?.refusedProcesses ?? 0) > 0);
+    assert.match((await fork(['inspect'])).output, /^\/proc\/self\/cgroup: 0::\/$/m);
   });
 
   test('a cgroup goes with its run, whatever the end', async () => {

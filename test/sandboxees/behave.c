@@ -76,8 +76,11 @@ static int fork_until_child(struct sandwire_comms *comms) {
                                               });
   enum sandwire_error error = sandwire_forking_client_enter_fork_loop(client);
   if (error != SANDWIRE_OK) {
+    if (error == SANDWIRE_ERROR_CLOSED) {
+      exit(0);
+    }
     fprintf(stderr, "behave: %s\n", sandwire_comms_error_text(comms));
-    exit(error == SANDWIRE_ERROR_CLOSED ? 0 : 10 + (int)error);
+    exit(10 + (int)error);
   }
   return 0;
 }
