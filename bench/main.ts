@@ -8,6 +8,7 @@ import { parseArgs } from 'node:util';
 import { benchLatency, benchThroughput } from './comms.js';
 import { benchGrowth } from './growth.js';
 import { benchIdle } from './idle.js';
+import { benchNode } from './node.js';
 import { benchBuilding, benchCalls } from './policy.js';
 import { benchStarting } from './starting.js';
 import { printSection, type Section } from './table.js';
@@ -41,6 +42,7 @@ const benches: Record<string, () => Promise<readonly Section[]>> = {
   inside: async () => [await benchCalls()],
   idle: async () => [await benchIdle()],
   growth: async () => [await benchGrowth()],
+  node: async () => [await benchNode()],
   starting: async () => [await benchStarting()],
   comms: async () =>
     values.pinned
