@@ -59,7 +59,6 @@ async function firstMessage(executor: Executor): Promise<{ messageUs: number; en
 
 export async function benchNode(): Promise<Section> {
   const executor = Executor.nodeForkServer(script, ['sandboxed'], { stdio: { stderr: 'inherit' } });
-  executor.limits.setWalltimeLimitMs(0);
   await using server: ForkServer = await executor.startForkServer();
   const plain = startUnsandboxed();
   const floor: number[] = [];

@@ -159,7 +159,7 @@ export class Executor {
 
   /**
    * For a Node script that is a fork server (ForkingClient): Executor.node() with the options that Node must have to
-   * be forked. Its startForkServer() starts it.
+   * be forked, and without a limit of wall time. Its startForkServer() starts it.
    */
   static nodeForkServer(
     script: string,
@@ -167,7 +167,9 @@ export class Executor {
     options: NodeExecutorOptions = {},
   ): Executor {
     const execArgv = [...forkableNodeFlags, ...(options.execArgv ?? [])];
-    return Executor.node(script, args, { ...options, execArgv });
+    const executor = Executor.node(script, args, { ...options, execArgv });
+    executor.limits.setWalltimeLimitMs(0);
+    return executor;
   }
 
   /** Whether the policy is in force before exec (the default) or from sandboxMeHere() on. */

@@ -48,7 +48,6 @@ export class UntrustedRunner implements AsyncDisposable {
   static async start(limits: UntrustedLimits): Promise<UntrustedRunner> {
     const execArgv = [`--max-old-space-size=${limits.memoryMiB}`];
     const executor = Executor.nodeForkServer(runner, [], { execArgv, stdio: { stderr: 'inherit' } });
-    executor.limits.setWalltimeLimitMs(0);
     return new UntrustedRunner(await executor.startForkServer(), limits);
   }
 
