@@ -8,7 +8,7 @@ import { Tag, WireFd, WireName } from '../protocol/wire.generated.js';
 import { deferred } from './deferred.js';
 import { resultOfEnd } from './ending.js';
 import type { Executor } from './executor.js';
-import { closeAll, openNull, placeFds } from './launch-fds.js';
+import { closeAll, placeFds } from './launch-fds.js';
 import { checkWalltime } from './limits.js';
 import { openProgram } from './program.js';
 import { ReasonCode, Result } from './result.js';
@@ -169,13 +169,8 @@ export class ForkServer {
       return;
     }
     const { commsFd, mappings } = executor.ipc.handOver();
-    const { placed, nullTargets } = placeFds(mappings, true);
-    const fds = [
-      { fd: opened.program.fd, isOurs: false },
-      { fd: commsFd, isOurs: true },
-      ...openNull(nullTargets.length),
-      ...placed,
-    ];
+    const { placed } = placeFds(mappings, true);
+    const fds = [{ fd: opened.program.fd, isOurs: false }, { fd: commsFd, isOurs: true }, ...placed];
     const bytes = (text: string) => new TextEncoder().encode(text);
     const envs = Object.entries(executor.envs).map(([name, value]) => bytes(`${name}=${value}`));
     const named = placed.filter(({ name }) => name !== '');
@@ -201,7 +196,7 @@ export class ForkServer {
           cwd: bytes(executor.cwd),
           walltimeMs: BigInt(executor.limits.walltimeMs),
           program: bytes(executor.path),
-          fdTargets: [WireFd.COMMS_FD, ...nullTargets, ...placed.map(({ remoteFd }) => remoteFd)],
+          fdTargets: [WireFd.COMMS_FD, ...placed.map(({ remoteFd }) => remoteFd)],
         },
         fds.map(({ fd }) => fd),
         {

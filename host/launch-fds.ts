@@ -1,5 +1,5 @@
 // Which fds a launch takes along, and where they go.
-import { closeSync, constants, openSync } from 'node:fs';
+import { closeSync } from 'node:fs';
 import { addon } from '../native/addon.js';
 import type { FdMapping } from './ipc.js';
 
@@ -24,17 +24,9 @@ export function closeAll(fds: LaunchFd[]): void {
   for (const fd of fds.splice(0)) closeFd(fd);
 }
 
-/** So many fds of /dev/null. */
-export function openNull(count: number): LaunchFd[] {
-  return Array.from({ length: count }, () => ({
-    fd: openSync('/dev/null', constants.O_RDWR),
-    isOurs: false,
-  }));
-}
-
 /**
- * Decides which fd gets which number at the launch, and which travel in the handshake instead. Standard input,
- * output and error are /dev/null unless mapped: nothing of the host's comes along by itself.
+ * Decides which fd gets which number at the launch, and which travel in the handshake instead. The
+ * supervisor makes standard input, output and error /dev/null unless mapped: nothing of the host's comes along by itself.
  */
 export function placeFds(mappings: readonly FdMapping[], sandboxBeforeExec: boolean) {
   const atLaunch = mappings.filter(
@@ -49,5 +41,5 @@ export function placeFds(mappings: readonly FdMapping[], sandboxBeforeExec: bool
     taken.add(free);
     return { ...mapping, remoteFd: free };
   });
-  return { placed, byHandshake, nullTargets: [0, 1, 2].filter((fd) => !taken.has(fd)) };
+  return { placed, byHandshake };
 }

@@ -19,7 +19,7 @@ import type { Executor } from './executor.js';
 import type { ForkServer } from './fork-server.js';
 import { performHandshake } from './handshake.js';
 import type { FdMapping } from './ipc.js';
-import { closeAll, openNull, placeFds } from './launch-fds.js';
+import { closeAll, placeFds } from './launch-fds.js';
 import { type CgroupValues, checkWalltime } from './limits.js';
 import { encodeMounts } from './mount-messages.js';
 import { asksHost, checkNotify, type Notify, Questions, tellEnd } from './notify.js';
@@ -234,11 +234,9 @@ export class Sandbox2 {
     }
     const { commsFd, mappings } = this.#executor.ipc.handOver();
     const launch = placeFds(mappings, this.#executor.sandboxBeforeExec);
-    const nullFds = openNull(launch.nullTargets.length);
     const launchFds = [
       { fd: origin, isOurs: forkServer !== undefined },
       { fd: commsFd, isOurs: true },
-      ...nullFds,
       ...launch.placed,
     ];
     const sent = launchFds.map(({ fd }) => fd);
@@ -246,11 +244,7 @@ export class Sandbox2 {
     let isRequested = false;
     try {
       this.#supervisor = supervisor();
-      const targets = [
-        WireFd.COMMS_FD,
-        ...launch.nullTargets,
-        ...launch.placed.map((mapping) => mapping.remoteFd),
-      ];
+      const targets = [WireFd.COMMS_FD, ...launch.placed.map((mapping) => mapping.remoteFd)];
       this.#supervisor.start(this.#run, this.#request(launch.placed, targets), sent, this.#listener());
       isRequested = true;
       if (this.#killed) this.#supervisor.kill(this.#run); // asked before there was anything to kill

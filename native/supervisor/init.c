@@ -93,8 +93,9 @@ _Noreturn void init_main(struct sandbox_description *description, struct source_
   }
   /* One capability stays permitted, a useless one here: it makes init's set larger than a sandboxee's empty one,
    * and so the kernel's ptrace check (cap_ptrace_access_check() in commoncap.c) keeps sandboxees, which share
-   * init's uid, out of its memory. That memory is a copy of the supervisor's. */
-  if (sandwire_drop_capabilities(CAP_WAKE_ALARM) != 0) {
+   * init's uid, out of its memory. That memory is a copy of the supervisor's. The bounding set stays: it matters to exec alone,
+   * which the filter below forbids, and giving it up costs a syscall for each capability. */
+  if (sandwire_clear_capabilities(CAP_WAKE_ALARM) != 0) {
     setup_fail(report, SANDWIRE_STEP_INIT, "capabilities");
   }
   /* Again: dropping ids or capabilities clears it (prctl(2)). If the supervisor has died meanwhile, nobody reads

@@ -1,5 +1,6 @@
 #include "start_request.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -96,6 +97,34 @@ static const char *add_target(struct start_request *request, uint64_t value) {
   }
   request->targets[request->fd_count++] = (int)value;
   return NULL;
+}
+
+static const char *add_null_targets(struct start_request *request) {
+  const size_t given = request->fd_count;
+  for (int fd = 0; fd <= 2; fd++) {
+    size_t i = 1;
+    while (i < given && request->targets[i] != fd) {
+      i++;
+    }
+    if (i == given) {
+      const char *reason = add_target(request, (uint64_t)fd);
+      if (reason != NULL) {
+        return reason;
+      }
+      request->null_count++;
+    }
+  }
+  return NULL;
+}
+
+int start_request_open_null(struct start_request *request) {
+  for (size_t i = request->fd_count - request->null_count; i < request->fd_count; i++) {
+    request->fds[i] = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (request->fds[i] < 0) {
+      return -1;
+    }
+  }
+  return 0;
 }
 
 static const char *copy_policy(struct start_request *request, const struct sandwire_protobuf_field *field) {
@@ -233,21 +262,16 @@ static const char *parse(struct start_request *request, const uint8_t *bytes, si
   if ((request->mode == SANDWIRE_SANDBOXED_BEFORE_EXEC || request->asks_host) && request->policy_count == 0) {
     return "no policy"; /* fail closed: never an exec without a filter */
   }
+  const char *reason = add_null_targets(request);
+  if (reason != NULL) {
+    return reason;
+  }
   for (size_t i = 0; i < request->fd_count; i++) {
     request->fds[i] = -1;
     request->sorted_targets[request->sorted_count++] = request->targets[i];
   }
   if (request->mode != SANDWIRE_FORK_SERVER) {
     request->sorted_targets[request->sorted_count++] = SANDWIRE_RENDEZVOUS_FD;
-  }
-  for (int fd = 0; fd <= 2; fd++) {
-    bool given = false;
-    for (size_t i = 1; i < request->fd_count; i++) {
-      given = given || request->targets[i] == fd;
-    }
-    if (!given) {
-      return "no fd for standard input, output or error";
-    }
   }
   qsort(request->sorted_targets, request->sorted_count, sizeof(int), compare_ints);
   return NULL;

@@ -50,7 +50,8 @@ struct start_request {
   int *fds;
   int *targets;
   size_t fd_count;
-  size_t fds_received;
+  size_t fds_received; /* the first of them; null_count more are standard input, output and error without any */
+  size_t null_count;
   int *sorted_targets; /* all of targets, and 1021 where a rendezvous socket comes, ascending: what close_range leaves open */
   size_t sorted_count;
 };
@@ -63,6 +64,10 @@ extern const struct limit_kind {
 
 /* NULL if the bytes are no good; *reason (static text) then says why. *run is filled if it could be read. */
 struct start_request *start_request_parse(const uint8_t *bytes, size_t size, uint64_t *run, const char **reason);
+
+/* All fds have been received: opens /dev/null for the standard ones that are not among them, each anew, as what is open
+ * once has flags that all its holders share. 0, or -1 with errno. */
+int start_request_open_null(struct start_request *request);
 
 /* Closes what fds are left and frees everything. */
 void start_request_destroy(struct start_request *request);
