@@ -161,7 +161,7 @@ export class PresetBuilder extends RuleBuilder {
     checkMapExec('allowDynamicStartup', token);
     return this.preset('allowDynamicStartup', programs.dynamicStartup);
   };
-  /** mmap of shared memory without PROT_EXEC, munmap, close, allowStat */
+  /** mmap of shared memory without PROT_EXEC, munmap, close, allowStat, and fcntl to read the seals of a Buffer */
   allowSharedMemory = () => this.preset('allowSharedMemory', programs.sharedMemory);
   /** allowSharedMemory, and futex to wait and wake */
   allowSharedMemoryComms = () => this.preset('allowSharedMemoryComms', programs.sharedMemoryComms);

@@ -13,7 +13,7 @@ console.log(String(await new Sandbox2(executor, shown).run()));\n`;
 /** A host for a Node sandboxee of the guide. */
 const nodeHost = (script: string, talk: string) => `
 import { Executor, PolicyBuilder, Sandbox2 } from 'sandwire';
-const nodePolicy = new PolicyBuilder().allowNode().addNodeRuntime().addDirectory(process.cwd()).build();
+const nodePolicy = new PolicyBuilder().allowNode().allowSharedMemory().addNodeRuntime().addDirectory(process.cwd()).build();
 const node = Executor.node(process.cwd() + '/${script}', [], { stdio: { stderr: 'inherit' } })
   .setEnableSandboxBeforeExec(false);
 await using run = new Sandbox2(node, nodePolicy);
@@ -104,6 +104,23 @@ runDocument('docs/guide.md', {
     prints: /^6c6c6507 \{ length: 5, at: 20.*Z \}\nOK/,
   },
   'crc4-policy': { kind: 'run', added: 'console.log(policy.hostname);\n', prints: 'sandwire\n' },
+  'more-comms': { kind: 'run', added: 'console.log(typeof talk);\n', prints: 'function\n' },
+  buffer: { kind: 'run', prints: /^1048576 XXX\n/, needs: ['fill'] },
+  fill: { kind: 'needed' },
+  'fill-policy': { kind: 'run', added: 'console.log(policy.hostname);\n', prints: 'sandwire\n' },
+  'fill-node': {
+    kind: 'hosted',
+    host: nodeHost(
+      'fill-node.js',
+      `const { Buffer: SharedBuffer } = await import('sandwire');
+      const buffer = SharedBuffer.create(5000);
+      await run.comms.sendFd(buffer);
+      await run.comms.recvBarrier();
+      console.log(buffer.data.every((byte) => byte === 88));`,
+    ),
+    prints: /^true\nOK/,
+  },
+  'named-sockets': { kind: 'run', prints: 'true\nhello\n' },
   'comms-errors': { kind: 'run', prints: /^TAG_MISMATCH/, needs: ['crc4'] },
   kill: { kind: 'run', prints: /killed by user/, skipIf },
   violation: { kind: 'run', prints: /\nfadvise64 of \S+: first argument .*3.*\n$/, skipIf },

@@ -378,14 +378,14 @@ export const helpers: readonly Helper[] = [
     method: 'allowSharedMemory',
     call: (b) => b.allowSharedMemory(),
     all: `munmap close ${stat}`,
-    some: { mmap: [map(RW, SHARED)] },
-    none: { mmap: [map(RW | X, SHARED), map(RW, PRIVATE)] },
+    some: { mmap: [map(RW, SHARED)], fcntl: [[3, 1034]] }, // F_GET_SEALS
+    none: { mmap: [map(RW | X, SHARED), map(RW, PRIVATE)], fcntl: [[3, 1033]] },
   },
   {
     method: 'allowSharedMemoryComms',
     call: (b) => b.allowSharedMemoryComms(),
     all: `munmap close ${stat}`,
-    some: { mmap: [map(RW, SHARED)], futex: [futex(0), futex(1)] },
+    some: { mmap: [map(RW, SHARED)], fcntl: [[3, 1034]], futex: [futex(0), futex(1)] },
     none: { futex: [futex(9)] },
   },
   {

@@ -257,7 +257,11 @@ export const dynamicStartup: Preset = {
 
 export const sharedMemory: Preset = {
   allow: ['munmap', 'close'],
-  when: [['mmap', mapping([rw, n.MAP_SHARED])]],
+  when: [
+    ['mmap', mapping([rw, n.MAP_SHARED])],
+    // A buffer's seals are looked at before it is mapped.
+    ['fcntl', (arg) => arg(1).eq(n.F_GET_SEALS)],
+  ],
   includes: [families.stat],
 };
 

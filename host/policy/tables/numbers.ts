@@ -60,6 +60,7 @@ export const F_SETLK = 6;
 export const F_SETLKW = 7;
 export const F_OFD_SETLK = 37;
 export const F_OFD_SETLKW = 38;
+export const F_GET_SEALS = 1034;
 export const F_DUPFD_CLOEXEC = 1030;
 
 /** The two bits that say how a file is opened. */
