@@ -58,7 +58,7 @@ async function firstMessage(executor: Executor): Promise<{ messageUs: number; en
 }
 
 export async function benchNode(): Promise<Section> {
-  const executor = Executor.nodeForkServer(script, ['sandboxed'], { stdio: { stderr: 'inherit' } });
+  const executor = Executor.nodeForkServer(script, ['sandboxed']);
   await using server: ForkServer = await executor.startForkServer();
   const plain = startUnsandboxed();
   const floor: number[] = [];

@@ -159,7 +159,8 @@ export class Executor {
 
   /**
    * For a Node script that is a fork server (ForkingClient): Executor.node() with the options that Node must have to
-   * be forked, and without a limit of wall time. Its startForkServer() starts it.
+   * be forked, without a limit of wall time, and with the host's standard error, where it says why it cannot be forked.
+   * Its startForkServer() starts it.
    */
   static nodeForkServer(
     script: string,
@@ -167,7 +168,8 @@ export class Executor {
     options: NodeExecutorOptions = {},
   ): Executor {
     const execArgv = [...forkableNodeFlags, ...(options.execArgv ?? [])];
-    const executor = Executor.node(script, args, { ...options, execArgv });
+    const stdio = { stderr: 'inherit', ...options.stdio } as const;
+    const executor = Executor.node(script, args, { ...options, execArgv, stdio });
     executor.limits.setWalltimeLimitMs(0);
     return executor;
   }

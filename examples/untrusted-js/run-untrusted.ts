@@ -47,7 +47,7 @@ export class UntrustedRunner implements AsyncDisposable {
   /** Starts Node once; every run after that is a fork of it. */
   static async start(limits: UntrustedLimits): Promise<UntrustedRunner> {
     const execArgv = [`--max-old-space-size=${limits.memoryMiB}`];
-    const executor = Executor.nodeForkServer(runner, [], { execArgv, stdio: { stderr: 'inherit' } });
+    const executor = Executor.nodeForkServer(runner, [], { execArgv });
     return new UntrustedRunner(await executor.startForkServer(), limits);
   }
 

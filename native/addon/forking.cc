@@ -29,7 +29,7 @@ namespace sandwire {
 namespace {
 
 // How long threads may take to fall asleep before a fork; idle ones do at once.
-constexpr int kSleepLimitMs = 1000;
+constexpr int kSleepLimitMs = 10000;
 
 class ForkingClient : public Napi::ObjectWrap<ForkingClient> {
  public:

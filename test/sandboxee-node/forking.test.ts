@@ -21,7 +21,8 @@ const policy = new PolicyBuilder()
 const policyWithProc = new PolicyBuilder().allowNode().addDirectory('/proc').build();
 
 function start(mode = '', execArgv: readonly string[] = ['--expose-gc'], options: ExecutorOptions = {}) {
-  return Executor.nodeForkServer(script, [mode], { ...options, execArgv }).startForkServer();
+  const stdio = { stderr: 'null' } as const;
+  return Executor.nodeForkServer(script, [mode], { stdio, ...options, execArgv }).startForkServer();
 }
 
 interface Child extends AsyncDisposable {
@@ -193,7 +194,7 @@ for (const [mode, expected] of [
   ],
 ] as const) {
   test(`refused in words: ${mode}`, async () => {
-    const executor = Executor.nodeForkServer(script, [mode], { stdio: { stdin: 'pipe' } });
+    const executor = Executor.nodeForkServer(script, [mode], { stdio: { stdin: 'pipe', stderr: 'null' } });
     const stderr = readAll(executor.ipc.receiveFd(2));
     const server = await executor.startForkServer();
     const sandbox = new Sandbox2(new Executor(server), policy);
