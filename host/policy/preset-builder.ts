@@ -50,7 +50,7 @@ export class PresetBuilder extends RuleBuilder {
   allowUtime = () => this.preset('allowUtime', families.utime);
   /** fcntl where it only looks, duplicates or sets flags and locks */
   allowSafeFcntl = () => this.preset('allowSafeFcntl', families.safeFcntl);
-  /** ioctl(TCGETS): isatty() */
+  /** ioctl(TCGETS), and TIOCGWINSZ, by which musl does it: isatty() */
   allowTCGETS = () => this.preset('allowTCGETS', families.tcgets);
 
   // --- waiting for events ------------------------------------------------------------------------------------

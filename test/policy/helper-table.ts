@@ -117,7 +117,12 @@ const systemMalloc = {
   some: {
     ...getrandom.some,
     mremap: [[0, 1, 2, 1]],
-    mmap: [map(RW, ANON | PRIVATE), map(RW, ANON | PRIVATE | NORESERVE), map(0, ANON | PRIVATE | NORESERVE)],
+    mmap: [
+      map(RW, ANON | PRIVATE),
+      map(RW, ANON | PRIVATE | NORESERVE),
+      map(0, ANON | PRIVATE | NORESERVE),
+      map(0, ANON | PRIVATE | FIXED),
+    ],
     mprotect: [protect(RW), protect(0)],
     madvise: [advise(4), advise(8)],
     futex: [futex(1), futex(1 | PRIVATE_FUTEX)],
@@ -154,8 +159,21 @@ export const helpers: readonly Helper[] = [
   simple('allowAccess', access),
   simple('allowDup', 'dup dup2 dup3'),
   simple('allowPipe', 'pipe pipe2'),
-  simple('allowChmod', 'chmod fchmod fchmodat fchmodat2'),
-  simple('allowChown', 'chown lchown fchown fchownat'),
+  {
+    ...simple('allowChmod', 'chmod fchmod fchmodat fchmodat2'),
+    some: { fcntl: [[-1, 1]] },
+    none: {
+      fcntl: [
+        [3, 2],
+        [3, 3],
+      ],
+    },
+  },
+  {
+    ...simple('allowChown', 'chown lchown fchown fchownat'),
+    some: { fcntl: [[-1, 1]] },
+    none: { fcntl: [[3, 2]] },
+  },
   simple('allowReaddir', 'getdents getdents64'),
   simple('allowReadlink', 'readlink readlinkat'),
   simple('allowLink', 'link linkat'),
@@ -200,6 +218,7 @@ export const helpers: readonly Helper[] = [
     some: {
       ioctl: [
         [0, 0x5401],
+        [0, 0x5413],
         [0, high(0x5401)],
       ],
     },

@@ -19,8 +19,10 @@ export const stat: Preset = {
 export const access: Preset = { allow: ['access', 'faccessat', 'faccessat2'] };
 export const dup: Preset = { allow: ['dup', 'dup2', 'dup3'] };
 export const pipe: Preset = { allow: ['pipe', 'pipe2'] };
-export const chmod: Preset = { allow: ['chmod', 'fchmod', 'fchmodat', 'fchmodat2'] };
-export const chown: Preset = { allow: ['chown', 'lchown', 'fchown', 'fchownat'] };
+/** musl looks whether a descriptor that cannot be used is one at all. */
+const isDescriptor: Preset['when'] = [['fcntl', (arg) => arg(1).eq(n.F_GETFD)]];
+export const chmod: Preset = { allow: ['chmod', 'fchmod', 'fchmodat', 'fchmodat2'], when: isDescriptor };
+export const chown: Preset = { allow: ['chown', 'lchown', 'fchown', 'fchownat'], when: isDescriptor };
 export const readdir: Preset = { allow: ['getdents', 'getdents64'] };
 export const readlink: Preset = { allow: ['readlink', 'readlinkat'] };
 export const link: Preset = { allow: ['link', 'linkat'] };
@@ -34,7 +36,8 @@ const safeFcntlCommands = [
   ...[n.F_GETLK, n.F_SETLK, n.F_SETLKW],
 ];
 export const safeFcntl: Preset = { when: [['fcntl', (arg) => arg(1).in(...safeFcntlCommands)]] };
-export const tcgets: Preset = { when: [['ioctl', (arg) => arg(1).eq(n.TCGETS)]] };
+/** musl's isatty() asks for the size of the window. */
+export const tcgets: Preset = { when: [['ioctl', (arg) => arg(1).in(n.TCGETS, n.TIOCGWINSZ)]] };
 
 export const epollWait: Preset = { allow: ['epoll_wait', 'epoll_pwait', 'epoll_pwait2'] };
 export const epoll: Preset = {

@@ -35,7 +35,8 @@ export const systemMalloc: Preset = {
       'mmap',
       mapping(
         [rw, anonymous, anonymous | n.MAP_NORESERVE],
-        [n.PROT_NONE, anonymous, anonymous | n.MAP_NORESERVE],
+        // musl puts a guard page behind the break.
+        [n.PROT_NONE, anonymous, anonymous | n.MAP_NORESERVE, anonymous | n.MAP_FIXED],
       ),
     ],
     // Arenas are reserved without access and opened up piece by piece; MADV_DONTNEED gives them back.
