@@ -75,7 +75,9 @@ const others = [
 /** What weakens a sandbox is only done when it is named; a review can search for these words. */
 export type DangerousToken = keyof typeof guardedSyscalls | (typeof others)[number];
 
-const tokens: ReadonlySet<string> = new Set([...Object.keys(guardedSyscalls), ...others]);
+export const dangerousTokens: readonly string[] = [...Object.keys(guardedSyscalls), ...others];
+
+const tokens: ReadonlySet<string> = new Set(dangerousTokens);
 
 export function isDangerousToken(text: unknown): text is DangerousToken {
   return typeof text === 'string' && tokens.has(text);
