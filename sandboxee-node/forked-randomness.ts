@@ -50,6 +50,7 @@ export async function prepareRandomness(): Promise<void> {
       enumerable: false,
       configurable: true,
     });
+    for (let uuids = 0; uuids < 20 * uuidsAhead; uuids++) crypto.randomUUID();
   }
   // With a callback an integer comes at once, or, when there is none left, after 1,024 have been made: then one knows
   // where one is.
@@ -67,7 +68,6 @@ export async function prepareRandomness(): Promise<void> {
     for (let left = 1; left < integersAhead; left++) crypto.randomInt(2);
     break;
   }
-  for (let uuids = 0; uuids < 20 * uuidsAhead; uuids++) crypto.randomUUID();
 }
 
 /** In a child. */

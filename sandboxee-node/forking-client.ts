@@ -21,6 +21,7 @@ const closed = -1;
 export class ForkingClient {
   readonly #native: NativeForkingClient;
   #child: Comms | undefined;
+  #isRehearsed = false;
 
   /**
    * @param comms the channel of requests, which is the client's from then on
@@ -50,7 +51,8 @@ export class ForkingClient {
 
   async #fork(wait: () => number): Promise<number> {
     if (this.#child !== undefined) throw new ForkError('this process is a child of the fork server itself');
-    rehearse();
+    if (!this.#isRehearsed) rehearse();
+    this.#isRehearsed = true;
     await prepareRandomness();
     await settle();
     const result = wait();
