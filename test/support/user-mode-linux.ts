@@ -22,7 +22,10 @@ export async function inUserModeLinux(
       '#!/bin/sh',
       'export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin SANDWIRE_IN_UML=1',
       'mount -t proc proc /proc && mount -t sysfs sys /sys && mount -t cgroup2 cgroup /sys/fs/cgroup',
-      'mount -t tmpfs tmp /tmp && ip link set lo up 2>/dev/null',
+      // The checkout may lie below /tmp, so it is carried over.
+      `mount --bind ${checkout} /mnt && mount -t tmpfs tmp /tmp`,
+      `mkdir -p ${checkout} && mount --move /mnt ${checkout}`,
+      'ip link set lo up 2>/dev/null',
       `cd ${checkout} && ${process.execPath} --enable-source-maps ${test}`,
       'echo "ended with $?"',
       'exec halt -f',
