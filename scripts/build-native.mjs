@@ -1,7 +1,7 @@
 // Builds what is native – libsandwire, the supervisor, the addon – into build/. For a checkout and for the installed
 // package alike; the second time only what is out of date.
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
@@ -38,6 +38,8 @@ export function buildNative() {
   const isConfigured = existsSync(path.join(build, 'Makefile')) && existsSync(stamp);
   if (!isConfigured || readFileSync(stamp, 'utf8') !== wanted) {
     console.error('configuring the native build …');
+    // CMake refuses a cache that was copied or moved along with its checkout.
+    rmSync(path.join(build, 'CMakeCache.txt'), { force: true });
     runQuietly('configuring', process.execPath, [
       cmakeJs(),
       'configure',

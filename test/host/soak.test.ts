@@ -104,7 +104,10 @@ test('a hundred idle sandboxees', async () => {
     { length: 100 },
     () => new Sandbox2(sandboxee('wait_forever'), lenientPolicy()),
   );
-  await Promise.all(sandboxes.map((sandbox) => sandbox.runAsync()));
+  const started = await Promise.all(sandboxes.map((sandbox) => sandbox.runAsync()));
+  const failed = sandboxes.filter((_, index) => !started[index]);
+  const reasons = await Promise.all(failed.map((sandbox) => sandbox.awaitResult()));
+  assert.equal(reasons.map(String), []);
   assert.is(new Set(sandboxes.map((sandbox) => sandbox.pid)).size, 100);
   const pss = (pid: number) =>
     Number(/^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))?.[1]);
