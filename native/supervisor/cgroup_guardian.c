@@ -88,7 +88,7 @@ _Noreturn static void guard(int alive_fd, const struct cgroup_place *place) {
   prctl(PR_SET_NAME, "sandwire-guard", 0, 0, 0);
   /* A copy of any other fd would keep open what the supervisor closes. */
   int keep[2] = {alive_fd < parent ? alive_fd : parent, alive_fd < parent ? parent : alive_fd};
-  if (sandwire_leave_session() != 0 || sandwire_close_all_fds_but(keep, 2) != 0) {
+  if (setsid() < 0 || sandwire_close_all_fds_but(keep, 2) != 0) {
     _exit(1);
   }
   while (read(alive_fd, &byte, 1) < 0 && errno == EINTR) {

@@ -87,7 +87,7 @@ _Noreturn void init_main(struct sandbox_description *description, struct source_
     bring_loopback_up(report);
   }
   /* Orphans of the sandbox become our children; ignored, they are reaped by the kernel (wait(2), notes). */
-  if (sandwire_leave_session() != 0 || sandwire_reset_signals() != 0 || signal(SIGCHLD, SIG_IGN) == SIG_ERR ||
+  if (setsid() < 0 || sandwire_reset_signals() != 0 || signal(SIGCHLD, SIG_IGN) == SIG_ERR ||
       prctl(PR_SET_NAME, "sandwire-init", 0, 0, 0) != 0) {
     setup_fail(report, SANDWIRE_STEP_INIT, "session and signals");
   }

@@ -16,6 +16,7 @@
 #include "event_loop.h"
 #include "host_power.h"
 #include "inheritance.h"
+#include "privileges.h"
 #include "probe.h"
 
 enum { CONTROL_FD = 3 };
@@ -43,6 +44,11 @@ int main(int argc, char **argv) {
   const char *kept = inheritance_renounce();
   if (kept != NULL) {
     return fail(kept);
+  }
+  /* For all that only wait for us, the inits above all: keyrings count against a quota of the user's (keyrings(7)), and
+   * one each would halve the number of sandboxes an ordinary user can have at once. */
+  if (sandwire_leave_keyring() != 0) {
+    return fail("a session keyring of its own (EDQUOT: the user's keys are used up, see /proc/key-users)");
   }
   signal(SIGPIPE, SIG_IGN); /* a pipe to an init that has died */
   struct rlimit files;
