@@ -16,8 +16,9 @@ const namespaces =
 const seccomp =
   'a kernel built with CONFIG_SECCOMP_FILTER and a container profile that allows seccomp() are needed';
 const cgroups =
-  'run the host as root, or in a delegated cgroup (systemd-run --user -p Delegate=yes …), on a machine whose controllers ' +
-  'are not taken by cgroup v1 (systemd.unified_cgroup_hierarchy=1); in a container /sys/fs/cgroup must be writable';
+  'the controllers must be with cgroup v2 and not with v1 (boot with systemd.unified_cgroup_hierarchy=1); ' +
+  'an ordinary user’s host has to run in a delegated cgroup (systemd-run --user -p Delegate=yes …); ' +
+  'in a container /sys/fs/cgroup must be writable';
 const newer = (version: string) =>
   `Linux ${version} or newer is needed, and a container profile that allows the call`;
 

@@ -182,6 +182,11 @@ function hint(step: SetupStep, errno: string, detail: string, context: SetupCont
       return landlockHint(errno);
     case SetupStep.STEP_CGROUP:
       return cgroupHint(errno);
+    case SetupStep.STEP_SESSION:
+      return errno === 'EDQUOT'
+        ? 'the keys of this user are used up, of which each sandbox needs one: see /proc/key-users, and raise ' +
+            'kernel.keys.maxkeys and kernel.keys.maxbytes'
+        : '';
     case SetupStep.STEP_CWD:
       return errno === 'ENOENT' ? 'the policy mounts no such directory' : '';
     case SetupStep.STEP_FDS:

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdbool.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "landlock.h"
@@ -12,6 +13,30 @@
 
 /* The first number above all that a sandboxee's fds can be mapped to. */
 enum { ABOVE_TARGETS = SANDWIRE_COMMS_FD + 1 };
+
+int arrange_entrance(const struct sandbox *sandbox, struct setup_report *report, pid_t supervisor) {
+  if (getppid() != supervisor) {
+    _exit(SETUP_EXIT_CODE);
+  }
+  if (!sandbox_is_current(sandbox)) {
+    report->is_stale = 1;
+    _exit(SETUP_EXIT_CODE);
+  }
+  int init_pidfd = (int)syscall(SYS_pidfd_open, sandbox_init(sandbox), 0);
+  if (init_pidfd < 0) {
+    arrange_entrance_failed(sandbox, report, "pidfd_open");
+  }
+  return init_pidfd;
+}
+
+_Noreturn void arrange_entrance_failed(const struct sandbox *sandbox, struct setup_report *report, const char *detail) {
+  /* ENOMEM: what fork() says in a pid namespace whose init is gone (pid_namespaces(7)). */
+  if ((errno == ESRCH || errno == ENOMEM) && sandbox_was_made_ahead(sandbox)) {
+    report->is_stale = 1;
+    _exit(SETUP_EXIT_CODE);
+  }
+  setup_fail(report, SANDWIRE_STEP_ENTER, detail);
+}
 
 /* Sources may sit on each other's targets, so all are first lifted above them. */
 void arrange_fds(const struct start_request *request, int rendezvous_fd, struct setup_report *report) {

@@ -5,9 +5,18 @@
 
 #include <sys/types.h>
 
+#include "sandbox.h"
 #include "sandbox_description.h"
 #include "setup_report.h"
 #include "start_request.h"
+
+/* First thing in a child that enters, or leads another in: whether there is still somebody to do it for, and a sandbox
+ * that shows what it should. Returns the pidfd of its init; a failure ends the child. */
+int arrange_entrance(const struct sandbox *sandbox, struct setup_report *report, pid_t supervisor);
+
+/* The entrance has failed, with errno. If the sandbox was made ahead and its init killed while it waited, that is no
+ * fault of the run: it sets report->is_stale, and another is made. */
+_Noreturn void arrange_entrance_failed(const struct sandbox *sandbox, struct setup_report *report, const char *detail);
 
 /* In the child: puts every fd in its place and closes the rest. rendezvous_fd -1: none. A failure ends the child. */
 void arrange_fds(const struct start_request *request, int rendezvous_fd, struct setup_report *report);

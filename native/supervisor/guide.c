@@ -5,7 +5,6 @@
 #include <sched.h>
 #include <stdbool.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "arrange.h"
@@ -50,24 +49,10 @@ static void send_entrance(const struct start_request *request, struct setup_repo
 
 _Noreturn void guide_main(const struct start_request *request, struct setup_report *report,
                           const struct sandbox *sandbox, int rendezvous_fd, int cgroup_fd, pid_t supervisor) {
-  if (getppid() != supervisor) {
-    _exit(SETUP_EXIT_CODE);
-  }
-  if (!sandbox_is_current(sandbox)) {
-    report->is_stale = 1;
-    _exit(SETUP_EXIT_CODE);
-  }
-  int init_pidfd = (int)syscall(SYS_pidfd_open, sandbox_init(sandbox), 0);
-  if (init_pidfd < 0 && errno == ESRCH && sandbox_was_made_ahead(sandbox)) {
-    report->is_stale = 1; /* its init was killed while it waited: no fault of this run */
-    _exit(SETUP_EXIT_CODE);
-  }
-  if (init_pidfd < 0) {
-    setup_fail(report, SANDWIRE_STEP_ENTER, "pidfd_open");
-  }
+  const int init_pidfd = arrange_entrance(sandbox, report, supervisor);
   const struct sandbox_description *description = sandbox_describe(sandbox);
   if (setns(init_pidfd, CLONE_NEWUSER | CLONE_NEWNS) != 0) {
-    setup_fail(report, SANDWIRE_STEP_ENTER, "setns");
+    arrange_entrance_failed(sandbox, report, "setns");
   }
   const int rules = arrange_fence(request, description, -1, request->fds + 1, report);
   send_entrance(request, report, description, rules >= 0, cgroup_fd >= 0);

@@ -72,34 +72,15 @@ _Noreturn static void become_sandboxee(const struct start_request *request, stru
   setup_fail(report, SANDWIRE_STEP_EXEC, request->program);
 }
 
-_Noreturn static void fail_to_enter(const struct sandbox *sandbox, struct setup_report *report, const char *detail) {
-  /* ENOMEM: what fork() says in a pid namespace whose init is gone (pid_namespaces(7)). */
-  if ((errno == ESRCH || errno == ENOMEM) && sandbox_was_made_ahead(sandbox)) {
-    report->is_stale = 1; /* its init was killed while it waited: no fault of this run */
-    _exit(SETUP_EXIT_CODE);
-  }
-  setup_fail(report, SANDWIRE_STEP_ENTER, detail);
-}
-
 _Noreturn void launch_main(const struct start_request *request, struct setup_report *report,
                            const struct sandbox *sandbox, int rendezvous_fd, int cgroup_fd, pid_t supervisor) {
-  if (getppid() != supervisor) {
-    _exit(SETUP_EXIT_CODE);
-  }
-  if (!sandbox_is_current(sandbox)) {
-    report->is_stale = 1;
-    _exit(SETUP_EXIT_CODE);
-  }
+  const int init_pidfd = arrange_entrance(sandbox, report, supervisor);
   if (inheritance_volunteer_for_oom() != 0) {
     setup_fail(report, SANDWIRE_STEP_PRIVILEGES, "oom_score_adj");
   }
-  int init_pidfd = (int)syscall(SYS_pidfd_open, sandbox_init(sandbox), 0);
-  if (init_pidfd < 0) {
-    fail_to_enter(sandbox, report, "pidfd_open");
-  }
   pid_t sandboxee = sandwire_enter_sandbox(init_pidfd, sandbox_keeps_network(sandbox));
   if (sandboxee < 0) {
-    fail_to_enter(sandbox, report, "setns and fork");
+    arrange_entrance_failed(sandbox, report, "setns and fork");
   }
   if (sandboxee == 0) {
     become_sandboxee(request, report, rendezvous_fd, cgroup_fd, sandbox_describe(sandbox));

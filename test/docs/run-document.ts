@@ -69,6 +69,7 @@ function normalized(text: string): string {
     .replaceAll(/\]\([^)]*\) IP/g, '](…) IP')
     .replaceAll(/PID: \d+/g, 'PID: …')
     .replaceAll(/'\/[^']*\//g, "'…/")
+    .replaceAll(/Stack: .*/g, 'Stack: …')
     .trim();
 }
 

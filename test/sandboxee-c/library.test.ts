@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { skip } from '../support/skip.js';
 import { build, isInstalled, run } from './build.js';
 import { readVectors, toLine } from './vectors.js';
 
@@ -32,14 +33,10 @@ for (const variant of ['plain', 'sanitized'] as const) {
       checkReport(run(join(build(variant), program), []));
     });
   }
-  const vectors = readVectors();
-  if (vectors) {
-    test(`golden vectors (${variant})`, () => {
-      checkReport(run(join(build(variant), 'vectors_test'), [], `${vectors.map(toLine).join('\n')}\n`));
-    });
-  } else {
-    console.log(`skipped: golden vectors (${variant}): protocol/vectors.json is not there`);
-  }
+  test(`golden vectors (${variant})`, () => {
+    const lines = readVectors().map(toLine);
+    checkReport(run(join(build(variant), 'vectors_test'), [], `${lines.join('\n')}\n`));
+  });
 }
 
 if (isInstalled('valgrind')) {
@@ -51,16 +48,16 @@ if (isInstalled('valgrind')) {
     });
   }
 } else {
-  console.log('skipped: C tests under valgrind: valgrind is not installed (apt-get install valgrind)');
+  test('C tests under valgrind', () =>
+    skip('C tests under valgrind', 'it is not installed (apt-get install valgrind)'));
 }
 
-if (isInstalled('clang')) {
-  test('the reader withstands libFuzzer for a few seconds', () => {
-    const folder = build('fuzzed');
-    run(join(folder, 'reader_fuzzer'), ['-max_total_time=5', '-max_len=4096', '-print_final_stats=0']);
-  });
-} else {
-  console.log('skipped: fuzzing the reader: clang is not installed (apt-get install clang)');
-}
+test('the reader withstands libFuzzer for a few seconds', () => {
+  if (!isInstalled('clang')) {
+    return skip('the reader under libFuzzer', 'clang is not installed (apt-get install clang)');
+  }
+  const folder = build('fuzzed');
+  run(join(folder, 'reader_fuzzer'), ['-max_total_time=5', '-max_len=4096', '-print_final_stats=0']);
+});
 
 test.run();
