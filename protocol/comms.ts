@@ -26,6 +26,8 @@ const nothing = new Uint8Array();
  */
 export class Comms {
   readonly #channel: Channel;
+  #valueLimit = 1 << 20;
+  #structured = values.structured(this.#valueLimit);
 
   /** Takes the transport over: it is closed with the channel. */
   constructor(transport: Transport) {
@@ -57,6 +59,22 @@ export class Comms {
 
   set payloadLimit(bytes: number) {
     this.#channel.payloadLimit = bytes;
+  }
+
+  /**
+   * How many values a structured value (recvValue) may hold, those inside of it and keys included: 1,048,576 unless set.
+   * Each may take some 200 bytes of the heap once it is decoded. A typed array counts as one.
+   */
+  get valueLimit(): number {
+    return this.#valueLimit;
+  }
+
+  set valueLimit(count: number) {
+    if (!Number.isSafeInteger(count) || count < 1) {
+      throw new RangeError(`Comms.valueLimit: a whole number from 1 up is needed, not ${count}`);
+    }
+    this.#valueLimit = count;
+    this.#structured = values.structured(count);
   }
 
   /** Bytes sent but not yet taken by the kernel: await the sends to keep them few. */
@@ -286,7 +304,7 @@ export class Comms {
   sendStatusSync(status: Status): void {
     this.#sendSync(values.status, status);
   }
-  /** INVALID_VALUE if the protobuf message is none. */
+  /** INVALID_VALUE if the protobuf message is none, TOO_LARGE above 4 MiB. */
   recvStatus(options?: ReceiveOptions): Promise<Status> {
     return this.#recv(values.status, options);
   }
@@ -296,17 +314,17 @@ export class Comms {
 
   /** A structured value as MessagePack: plain objects, arrays, Map, Set, Date, BigInt up to 64 bits, typed arrays. */
   sendValue(value: unknown): Promise<void> {
-    return this.#send(values.structured, value);
+    return this.#send(this.#structured, value);
   }
   sendValueSync(value: unknown): void {
-    this.#sendSync(values.structured, value);
+    this.#sendSync(this.#structured, value);
   }
-  /** INVALID_VALUE if it is no MessagePack value. */
+  /** INVALID_VALUE if it is no MessagePack value, TOO_LARGE if it holds more values than valueLimit. */
   recvValue(options?: ReceiveOptions): Promise<unknown> {
-    return this.#recv(values.structured, options);
+    return this.#recv(this.#structured, options);
   }
   recvValueSync(options?: SyncReceiveOptions): unknown {
-    return this.#recvSync(values.structured, options);
+    return this.#recvSync(this.#structured, options);
   }
 
   sendBarrier(): Promise<void> {

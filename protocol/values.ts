@@ -10,6 +10,7 @@ import {
   writeInteger,
 } from './codec.js';
 import { decodeValue, encodeValue } from './messagepack.js';
+import { hasAtMostValues } from './messagepack-size.js';
 import { decodeMessage, encodeMessage } from './messages.js';
 import { BadPayload, ownBytes, type ReceivedMessage, type Receiving, viewOf } from './receiving.js';
 import type { Credentials } from './transport.js';
@@ -51,6 +52,7 @@ export interface ValueType<T> extends Receiving<T> {
 }
 
 const nothing = new Uint8Array();
+const statusLimit = 4 << 20;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
@@ -159,16 +161,26 @@ export const status = valueType<Status>(
       ...(message === '' ? {} : { message }),
       ...(payloads === undefined ? {} : { payloads }),
     }),
-  (received) =>
-    decodeWith('a status', () => {
+  (received) => {
+    // Its map of details grows tenfold when it is decoded.
+    if (received.length > statusLimit) {
+      throw new BadPayload('TOO_LARGE', `a status has at most ${statusLimit} bytes, ${received.length} came`);
+    }
+    return decodeWith('a status', () => {
       const { code, message, payloads } = decodeMessage('StatusProto', ownBytes(received));
       return { code: code ?? 0, message: message ?? '', payloads: payloads ?? {} };
-    }),
+    });
+  },
 );
 
-export const structured = valueType<unknown>('Value', Tag.MessagePack, encodeValue, (received) =>
-  decodeWith('a MessagePack value', () => decodeValue(ownBytes(received))),
-);
+/** Those of at most so many values, all that are inside of it included. */
+export const structured = (limit: number): ValueType<unknown> =>
+  valueType('Value', Tag.MessagePack, encodeValue, (received) => {
+    if (!hasAtMostValues(viewOf(received), limit)) {
+      throw new BadPayload('TOO_LARGE', `it holds more than ${limit} values (valueLimit)`);
+    }
+    return decodeWith('a MessagePack value', () => decodeValue(ownBytes(received)));
+  });
 
 export const protobuf = <T>(type: ProtobufDecoder<T>): Receiving<T> => ({
   operation: 'recvProtobuf',

@@ -75,6 +75,23 @@ for (const [how, receive, code, words] of [
     }));
 }
 
+test('value-bomb: few bytes that stand for much are not decoded', () =>
+  withSandboxee(
+    'trick',
+    'value-bomb',
+    async (comms) => {
+      const begun = performance.now();
+      assert.is(await codeOf(comms.recvValue()), 'TOO_LARGE');
+      assert.ok(performance.now() - begun < 5000, 'to decode it would take longer');
+      assert.is(
+        (await comms.recvMessage()).payload.length,
+        5 + 16 * MiB,
+        'unread, and there to be taken as bytes',
+      );
+    },
+    128 * MiB,
+  ));
+
 for (const how of ['half-a-header', 'promise', 'never-read'] as const) {
   test(`${how}, then silence: the receive is given up, the host is not held up`, () =>
     withSandboxee('trick', how, async (comms, sandbox) => {

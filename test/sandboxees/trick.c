@@ -51,6 +51,15 @@ int main(int argc, char **argv) {
   } else if (strcmp(how, "promise") == 0) { /* the most that is not refused, and then next to nothing */
     send_header(SANDWIRE_TAG_BYTES, SANDWIRE_DEFAULT_PAYLOAD_LIMIT, -1);
     send_bytes(zeros, 100, -1);
+  } else if (strcmp(how, "value-bomb") == 0) { /* 16 million empty objects, in a byte each */
+    static unsigned char objects[64 * 1024];
+    memset(objects, 0x80, sizeof objects);
+    const unsigned char array[] = {0xdd, 1, 0, 0, 0};
+    send_header(SANDWIRE_TAG_MESSAGE_PACK, sizeof array + (1 << 24), -1);
+    send_bytes(array, sizeof array, -1);
+    for (size_t sent = 0; sent < 1 << 24; sent += sizeof objects) {
+      send_bytes(objects, sizeof objects, -1);
+    }
   } else if (strcmp(how, "half-a-header") == 0) {
     send_bytes(zeros, 7, -1);
   } else if (strcmp(how, "close-in-mid-message") == 0) {
