@@ -11,13 +11,13 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "cgroup.h"
-#include "control.h"
-#include "event_loop.h"
-#include "host_power.h"
-#include "inheritance.h"
+#include "cgroup/cgroup.h"
+#include "control/control.h"
+#include "entry/inheritance.h"
+#include "loop/event_loop.h"
 #include "privileges.h"
-#include "probe.h"
+#include "probe/probe.h"
+#include "sandbox/host_power.h"
 
 enum { CONTROL_FD = 3 };
 

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "../../native/supervisor/filter_evaluation.h"
+#include "../../native/supervisor/run/filter_evaluation.h"
 
 int main(void) {
   uint32_t count;

@@ -1,0 +1,35 @@
+/* The supervisor's words to the host. */
+#ifndef SUPERVISOR_EVENTS_H
+#define SUPERVISOR_EVENTS_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/resource.h>
+#include <sys/types.h>
+
+#include "cgroup/cgroup.h"
+#include "entry/setup_report.h"
+#include "run/violation.h"
+
+/* How a run ended; what does not apply to its kind is not looked at. */
+struct run_end {
+  int kind; /* enum sandwire_end_kind; 0: not ended */
+  int exit_code;
+  int signal;
+  struct rusage usage;
+  struct cgroup_usage cgroup;
+  const void *stack_traces; /* a StackTraces message; NULL: none */
+  size_t stack_traces_size;
+  const char *stack_traces_missing; /* why there are none; NULL: nobody asked for them */
+};
+
+void events_send_started(uint64_t run, pid_t sandboxee, pid_t init);
+void events_send_sandboxed(uint64_t run, pid_t sandboxee, pid_t init);
+void events_send_ended(uint64_t run, const struct run_end *end, const struct setup_report *report,
+                       const struct violation *violation);
+/* The call told as a violation, with more of what its arguments point at. */
+void events_send_asked(uint64_t run, uint64_t question, const struct violation *call,
+                       const struct argument_memory memory[6]);
+void events_send_refused(uint64_t run, const char *reason);
+
+#endif

@@ -1,0 +1,78 @@
+/* A StartRequest as the supervisor uses it: parsed and checked before anything is forked, because the children
+ * allocate nothing. Everything hangs on one arena. Runs in the supervisor. */
+#ifndef SUPERVISOR_START_REQUEST_H
+#define SUPERVISOR_START_REQUEST_H
+
+#include <linux/filter.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/resource.h>
+#include <sys/types.h>
+
+#include "cgroup/cgroup.h"
+
+struct limit_request {
+  bool set;
+  uint64_t value;
+};
+
+enum { LIMIT_KINDS = 9, MAX_RUN_FDS = 256 };
+
+/* When the stacks of the sandboxee are unwound. */
+struct stack_trace_switches {
+  bool on_violation, on_signal, on_timeout, on_kill, on_exit, all_threads;
+};
+
+struct start_request {
+  struct arena_chunk *arena;
+  uint64_t run;
+  int mode; /* enum sandwire_launch_mode */
+  char **args; /* NULL-terminated, for execveat */
+  char **envs;
+  const char *cwd;
+  const char *program;
+  struct sock_filter *policy;
+  size_t policy_count;
+  bool allow_speculation;
+  bool landlock_fence;
+  bool forbid_io_uring;
+  bool asks_host; /* some calls are for the host to judge; then there is a policy in every mode */
+  uint64_t answer_timeout_ms;
+  const uint8_t *sandbox; /* the SandboxDescription message */
+  size_t sandbox_size;
+  struct limit_request limits[LIMIT_KINDS]; /* in the order of start_request_limits */
+  struct cgroup_limits cgroup;
+  int spares; /* sandboxes to be kept ready; -1: as use suggests */
+  uint64_t walltime_ms;
+  struct stack_trace_switches stack_traces;
+  /* fds[0] is the program, or for FORKED the set-up socket; fds[i] for i ≥ 1 becomes targets[i] in the sandboxee. -1 until received. */
+  int *fds;
+  int *targets;
+  size_t fd_count;
+  size_t fds_received; /* the first of them; null_count more are standard input, output and error without any */
+  size_t null_count;
+  int *sorted_targets; /* all of targets, and 1021 where a rendezvous socket comes, ascending: what close_range leaves open */
+  size_t sorted_count;
+};
+
+/* Which rlimit each of start_request.limits is. */
+extern const struct limit_kind {
+  __rlimit_resource_t resource;
+  const char *name;
+} start_request_limits[LIMIT_KINDS];
+
+/* NULL if the bytes are no good; *reason (static text) then says why. *run is filled if it could be read. */
+struct start_request *start_request_parse(const uint8_t *bytes, size_t size, uint64_t *run, const char **reason);
+
+/* All fds have been received: opens /dev/null for the standard ones that are not among them, each anew, as what is open
+ * once has flags that all its holders share. 0, or -1 with errno. */
+int start_request_open_null(struct start_request *request);
+
+/* Closes what fds are left and frees everything. */
+void start_request_destroy(struct start_request *request);
+
+/* Closes the fds: the child that needed them has them. */
+void start_request_close_fds(struct start_request *request);
+
+#endif

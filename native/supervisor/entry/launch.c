@@ -1,0 +1,90 @@
+#include "launch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "arrange.h"
+#include "entrance.h"
+#include "filter.h"
+#include "inheritance.h"
+#include "privileges.h"
+#include "sandbox/host_power.h"
+#include "sandwire/wire.generated.h"
+
+/* Past the filter there is no syscall left to end with, and no way to speak but the page. */
+_Noreturn static void fail_under_filter(struct setup_report *report, int step, const char *detail) {
+  setup_report_failure(report, step, errno, detail);
+  for (;;) {
+    __builtin_trap();
+  }
+}
+
+/* In the sandbox, with all capabilities there; becomes the program. */
+_Noreturn static void become_sandboxee(const struct start_request *request, struct setup_report *report,
+                                       int rendezvous_fd, int cgroup_fd,
+                                       const struct sandbox_description *description) {
+  if (sandwire_leave_session() != 0 || sandwire_reset_signals() != 0) {
+    setup_fail(report, SANDWIRE_STEP_SESSION, "session, keyring and signals");
+  }
+  if (cgroup_fd >= 0 && sandwire_join_cgroup(cgroup_fd) != 0) { /* first, so that all it uses counts */
+    setup_fail(report, SANDWIRE_STEP_CGROUP, "entering it");
+  }
+  umask(022);
+  arrange_fds(request, rendezvous_fd, report);
+  const int fence = arrange_fence(request, description, SANDWIRE_EXEC_FD, request->targets + 1, report);
+  const char *limit = "";
+  if (arrange_limits(request, 0, &limit) != 0) {
+    setup_fail(report, SANDWIRE_STEP_LIMITS, limit);
+  }
+  enum sandwire_setup_step step;
+  if (sandwire_become_unprivileged(host_can_map_ids(description), fence, &step) != 0) {
+    setup_fail(report, (int)step, step == SANDWIRE_STEP_IDENTITY ? "sandboxee" : "capabilities, no_new_privs");
+  }
+  if (chdir(request->cwd[0] == '\0' ? "/" : request->cwd) != 0) {
+    setup_fail(report, SANDWIRE_STEP_CWD, request->cwd);
+  }
+  if (request->forbid_io_uring && sandwire_filter_forbid_io_uring() != 0) {
+    setup_fail(report, SANDWIRE_STEP_FILTER, "io_uring_setup");
+  }
+  if (request->mode == SANDWIRE_SANDBOXED_BEFORE_EXEC) {
+    enum sandwire_filter_step failed = SANDWIRE_FILTER_STEP_NONE;
+    int result = sandwire_filter_install_announced(SANDWIRE_RENDEZVOUS_FD, request->policy, request->policy_count,
+                                                   request->allow_speculation, &failed);
+    if (result != 0) {
+      errno = -result;
+      setup_fail(report, SANDWIRE_STEP_FILTER, sandwire_filter_step_name(failed));
+    }
+  }
+  /* The sixth argument, which execveat(2) does not have, marks this call for the policy's preamble: it becomes a
+   * notification, and the supervisor lets exactly this one through. */
+  syscall(SYS_execveat, SANDWIRE_EXEC_FD, "", request->args, request->envs, AT_EMPTY_PATH,
+          (unsigned long)SANDWIRE_EXEC_MAGIC);
+  if (request->mode == SANDWIRE_SANDBOXED_BEFORE_EXEC) {
+    fail_under_filter(report, SANDWIRE_STEP_EXEC, request->program);
+  }
+  setup_fail(report, SANDWIRE_STEP_EXEC, request->program);
+}
+
+_Noreturn void launch_main(const struct start_request *request, struct setup_report *report,
+                           const struct sandbox *sandbox, int rendezvous_fd, int cgroup_fd, pid_t supervisor) {
+  const int init_pidfd = arrange_entrance(sandbox, report, supervisor);
+  if (inheritance_volunteer_for_oom() != 0) {
+    setup_fail(report, SANDWIRE_STEP_PRIVILEGES, "oom_score_adj");
+  }
+  pid_t sandboxee = sandwire_enter_sandbox(init_pidfd, sandbox_keeps_network(sandbox));
+  if (sandboxee < 0) {
+    arrange_entrance_failed(sandbox, report, "setns and fork");
+  }
+  if (sandboxee == 0) {
+    become_sandboxee(request, report, rendezvous_fd, cgroup_fd, sandbox_describe(sandbox));
+  }
+  report->child_pid = sandboxee;
+  _exit(0);
+}

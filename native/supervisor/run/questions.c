@@ -1,0 +1,131 @@
+#include "questions.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "control/events.h"
+#include "filter_evaluation.h"
+#include "listener.h"
+#include "loop/deadlines.h"
+#include "monitor.h"
+#include "run_private.h"
+#include "sandwire/wire.generated.h"
+
+enum {
+  MAX_QUESTIONS = 1024 /* of one run; each is a thread of it that stands still */
+};
+
+struct question {
+  struct deadline deadline;
+  struct question *next;
+  struct run *run;
+  struct seccomp_notif notification;
+};
+
+bool questions_are_for_host(const struct run *run, const struct seccomp_data *data) {
+  const struct start_request *request = run->request;
+  return request->asks_host && filter_evaluate(request->policy, request->policy_count, data) ==
+                                 (SECCOMP_RET_USER_NOTIF | SANDWIRE_NOTIFICATION_NOTIFY);
+}
+
+static void forget(struct question *question) {
+  struct question **link = &question->run->questions;
+  while (*link != question) {
+    link = &(*link)->next;
+  }
+  *link = question->next;
+  question->run->question_count--;
+  deadline_clear(&question->deadline);
+  free(question);
+}
+
+void questions_drop(struct run *run) {
+  while (run->questions != NULL) {
+    forget(run->questions);
+  }
+}
+
+/* The call does not happen, and the run ends. Frees the question, and may free the run. */
+static void deny(struct question *question, int cause) {
+  struct run *run = question->run;
+  const struct seccomp_notif notification = question->notification;
+  forget(question);
+  if (listener_still_waits(run->listener.fd, notification.id)) {
+    monitor_violate(run, &notification, cause);
+  }
+}
+
+static void on_no_answer(struct deadline *deadline) {
+  deny((struct question *)deadline, SANDWIRE_CAUSE_NO_ANSWER); /* its first member */
+}
+
+int questions_ask(struct run *run, const struct seccomp_notif *notification) {
+  static unsigned char memory[6][ARGUMENT_MEMORY_SIZE];
+  static struct violation call;
+  if (run->question_count == MAX_QUESTIONS) {
+    return SANDWIRE_CAUSE_TOO_MANY;
+  }
+  struct question *question = calloc(1, sizeof(*question));
+  if (question == NULL || deadline_set(&question->deadline,
+                                       monotonic_now_ns() + run->request->answer_timeout_ms * 1000000u,
+                                       on_no_answer) != 0) {
+    free(question);
+    return SANDWIRE_CAUSE_TOO_MANY;
+  }
+  question->run = run;
+  question->notification = *notification;
+  question->next = run->questions;
+  run->questions = question;
+  run->question_count++;
+
+  struct argument_memory arguments[6];
+  for (int i = 0; i < 6; i++) {
+    arguments[i].bytes = memory[i];
+    arguments[i].size =
+      violation_read_memory((pid_t)notification->pid, notification->data.args[i], memory[i], ARGUMENT_MEMORY_SIZE);
+  }
+  /* After all reading it says whether the thread has stood there all the time: if not, this was another's memory. */
+  violation_read(&call, run->listener.fd, notification);
+  if (!listener_still_waits(run->listener.fd, notification->id)) {
+    forget(question);
+    return 0;
+  }
+  events_send_asked(run->request->run, notification->id, &call, arguments);
+  return 0;
+}
+
+void questions_answer(uint64_t number, uint64_t id, const struct answer *answer) {
+  struct run *run = run_find(number);
+  struct question *question = run == NULL ? NULL : run->questions;
+  while (question != NULL && question->notification.id != id) {
+    question = question->next;
+  }
+  if (question == NULL) {
+    return;
+  }
+  struct seccomp_notif_resp response;
+  memset(&response, 0, sizeof(response));
+  response.id = id;
+  switch (answer->kind) {
+    case SANDWIRE_ANSWER_ALLOW:
+      response.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
+      break;
+    case SANDWIRE_ANSWER_ERRNO:
+      response.error = -answer->error;
+      break;
+    case SANDWIRE_ANSWER_VALUE:
+      response.val = answer->value;
+      break;
+    default:
+      deny(question, SANDWIRE_CAUSE_HOST);
+      return;
+  }
+  /* ENOENT: the thread is gone, and with it the call. */
+  if (ioctl(run->listener.fd, SECCOMP_IOCTL_NOTIF_SEND, &response) != 0 && errno != ENOENT) {
+    deny(question, SANDWIRE_CAUSE_HOST);
+    return;
+  }
+  forget(question);
+}

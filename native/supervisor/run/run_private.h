@@ -1,0 +1,59 @@
+/* A run's insides, shared by run.c, which leads it from its sandbox to its end, and monitor.c, which watches what it
+ * does under its filter. Runs in the supervisor. */
+#ifndef SUPERVISOR_RUN_PRIVATE_H
+#define SUPERVISOR_RUN_PRIVATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "cgroup/cgroup.h"
+#include "control/events.h"
+#include "control/start_request.h"
+#include "entry/setup_report.h"
+#include "loop/deadlines.h"
+#include "loop/event_loop.h"
+#include "loop/process.h"
+#include "sandbox/sandbox.h"
+#include "stack_trace.h"
+#include "violation.h"
+
+struct run {
+  struct run *next, *previous;
+  struct start_request *request;
+  struct setup_report *report; /* of entering; making the sandbox has its own */
+  struct sandbox *sandbox;     /* NULL once it is released */
+  struct cgroup *cgroup;       /* NULL if none was asked for */
+  struct process enterer, sandboxee;
+  struct watch rendezvous, listener;
+  struct deadline walltime;
+  struct forked *forked;    /* of a sandboxee that another process forks, until it is there */
+  int announced_listener;   /* its number in the sandboxee; -1: not announced */
+  bool entered;             /* an enterer was forked into the sandbox */
+  bool rendezvous_closed;   /* the filter is in force */
+  bool launched;            /* the one notification that is not a violation has been let through */
+  struct run_end end;       /* kind 0: it goes on */
+  struct violation violation;
+  struct stack_trace stack_trace;
+  struct question *questions; /* calls the host is being asked about */
+  size_t question_count;
+};
+
+#define RUN_OF(pointer, member) ((struct run *)((char *)(pointer)-offsetof(struct run, member)))
+
+/* NULL if there is none of that number (any more). */
+struct run *run_find(uint64_t number);
+
+/* Settles how the run ends; the first word stands. Kills what can be killed. */
+void run_end(struct run *run, int kind);
+
+/* Ends it as failed in this step; detail is the object it failed on. */
+void run_fail_setup(struct run *run, int step, int error, const char *detail);
+
+/* The sandboxee is there, a child of ours; watches it, and tells the host. False: that cannot be done, the run has
+ * failed. */
+bool run_watch_sandboxee(struct run *run, pid_t pid);
+
+/* Does whatever the state allows next. Called after every event; may free the run. */
+void run_advance(struct run *run);
+
+#endif

@@ -1,0 +1,326 @@
+#include "stack_trace.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/seccomp.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "../../unwinder/request.h"
+#include "privileges.h"
+#include "run_private.h"
+#include "sandwire/wire.generated.h"
+
+enum { STOP_PATIENCE_MS = 100, UNWIND_PATIENCE_MS = 800 };
+
+static void unwind(struct run *run);
+static void finish(struct run *run);
+
+/* --- the unwinder ------------------------------------------------------------------------------------------ */
+
+/* Beside this program. -1: it is not there. */
+static int unwinder_program(void) {
+  static int program = -1;
+  char path[4096];
+  ssize_t length = program >= 0 ? -1 : readlink("/proc/self/exe", path, sizeof(path) - sizeof("sandwire-unwinder"));
+  if (length > 0) {
+    path[length] = '\0';
+    strcpy(strrchr(path, '/') + 1, "sandwire-unwinder");
+    program = open(path, O_PATH | O_CLOEXEC);
+  }
+  return program;
+}
+
+/* In the child, which has the supervisor's privileges still: the unwinder drops them when it has opened what it needs. */
+_Noreturn static void become_unwinder(int program, int request, int answer, int listener) {
+  char *const args[] = {"sandwire-unwinder", NULL}, *const envs[] = {NULL};
+  /* Nobody's number is one of those taken here: 0 to 3 are the supervisor's standard fds and its control channel. */
+  if (sandwire_reset_signals() == 0 && dup2(request, 0) == 0 && dup2(answer, 1) == 1 &&
+      (listener < 0 || dup2(listener, UNWIND_LISTENER_FD) == UNWIND_LISTENER_FD) &&
+      syscall(SYS_close_range, listener < 0 ? UNWIND_LISTENER_FD : UNWIND_LISTENER_FD + 1, ~0u, CLOSE_RANGE_CLOEXEC) ==
+        0) {
+    syscall(SYS_execveat, program, "", args, envs, AT_EMPTY_PATH);
+  }
+  _exit(127);
+}
+
+/* In memory, since a pipe may hold less than is written (pipe(7), pipe-user-pages-soft). */
+static int request_in_memory(const struct unwind_request *request) {
+  int fd = memfd_create("unwind-request", MFD_CLOEXEC);
+  if (fd >= 0 && (write(fd, request, sizeof(*request)) != (ssize_t)sizeof(*request) || lseek(fd, 0, SEEK_SET) != 0)) {
+    close(fd);
+    fd = -1;
+  }
+  return fd;
+}
+
+static void take_answer(struct stack_trace *trace) {
+  struct stat status;
+  if (fstat(trace->answer_fd, &status) != 0 || status.st_size <= 0 || status.st_size > UNWIND_ANSWER_SIZE) {
+    return;
+  }
+  trace->answer = malloc((size_t)status.st_size);
+  if (trace->answer != NULL) {
+    ssize_t count = pread(trace->answer_fd, trace->answer, (size_t)status.st_size, 0);
+    trace->answer_size = count > 0 ? (size_t)count : 0;
+  }
+}
+
+static void on_unwinder_end(struct process *process, const siginfo_t *info, const struct rusage *usage) {
+  (void)usage;
+  struct run *run = RUN_OF(process, stack_trace.unwinder);
+  struct stack_trace *trace = &run->stack_trace;
+  if (trace->under_way) {
+    if (info->si_code == CLD_EXITED && info->si_status == 0) {
+      take_answer(trace);
+    } else if (trace->missing == NULL) {
+      trace->missing = "the unwinder failed on the program's memory or files";
+    }
+  }
+  close(trace->answer_fd);
+  trace->answer_fd = -1;
+  finish(run);
+}
+
+static void on_overdue(struct deadline *deadline) {
+  struct run *run = RUN_OF(deadline, stack_trace.deadline);
+  if (run->stack_trace.request != NULL) {
+    unwind(run); /* those that have stopped */
+  } else {
+    run->stack_trace.missing = "there was none within a second";
+    process_kill(&run->stack_trace.unwinder);
+  }
+}
+
+static bool set_deadline(struct stack_trace *trace, uint64_t milliseconds) {
+  return deadline_set(&trace->deadline, monotonic_now_ns() + milliseconds * 1000000u, on_overdue) == 0;
+}
+
+/* Sends the request to an unwinder; whatever fails, the run goes on without a trace. */
+static void unwind(struct run *run) {
+  struct stack_trace *trace = &run->stack_trace;
+  struct unwind_request *request = trace->request;
+  trace->request = NULL;
+  const int program = unwinder_program();
+  const int in = request_in_memory(request);
+  const int listener = request->has_listener ? run->listener.fd : -1;
+  trace->answer_fd = memfd_create("unwind-answer", MFD_CLOEXEC);
+  pid_t pid = -1;
+  if (program >= 0 && in >= 0 && trace->answer_fd >= 0 && set_deadline(trace, UNWIND_PATIENCE_MS)) {
+    pid = fork();
+    if (pid == 0) {
+      become_unwinder(program, in, trace->answer_fd, listener);
+    }
+  }
+  if (in >= 0) {
+    close(in);
+  }
+  free(request);
+  if (pid < 0 || !process_watch(&trace->unwinder, pid, on_unwinder_end)) {
+    trace->missing = program < 0 ? "sandwire-unwinder is not beside the supervisor" : "the unwinder could not be started";
+    if (trace->answer_fd >= 0) {
+      close(trace->answer_fd);
+      trace->answer_fd = -1;
+    }
+    finish(run);
+  }
+}
+
+/* Goes on with what was held up. May free the run. */
+static void finish(struct run *run) {
+  struct stack_trace *trace = &run->stack_trace;
+  deadline_clear(&trace->deadline);
+  const bool was_under_way = trace->under_way;
+  trace->under_way = false;
+  if (was_under_way && run->end.kind != 0) {
+    run_end(run, run->end.kind);
+  } else if (was_under_way) {
+    follow_resume(&trace->follow); /* to its end, by the signal it was given */
+  }
+  run_advance(run);
+}
+
+/* --- stopping ---------------------------------------------------------------------------------------------- */
+
+static void read_registers(struct unwind_thread *into, pid_t tid) {
+  struct iovec part = {&into->registers, sizeof(into->registers)};
+  into->registers_size =
+    ptrace(PTRACE_GETREGSET, tid, (void *)(long)NT_PRSTATUS, &part) == 0 ? (int32_t)part.iov_len : 0;
+}
+
+/* Reads the registers of those that stand still. Whether none is left that should. */
+static bool all_stand(struct run *run) {
+  struct stack_trace *trace = &run->stack_trace;
+  bool all = true;
+  for (int i = 0; i < trace->request->thread_count; i++) {
+    struct unwind_thread *thread = &trace->request->threads[i];
+    const struct followed_thread *followed = follow_find(&trace->follow, thread->tid);
+    if (followed != NULL && followed->stopped && thread->registers_size == 0) {
+      read_registers(thread, thread->tid);
+    }
+    all = all && (followed == NULL || followed->stopped);
+  }
+  return all;
+}
+
+static void want(struct run *run, struct followed_thread *thread) {
+  struct stack_trace *trace = &run->stack_trace;
+  trace->request->threads[trace->request->thread_count++] = (struct unwind_thread){.tid = thread->tid};
+  if (!thread->stopped) {
+    follow_interrupt(&trace->follow, thread);
+  }
+}
+
+/* A thread that violated waits for its answer and for nothing else (SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV). With one,
+ * it stops on its way back into the program, and does not get there. */
+static void answer_violation(struct run *run) {
+  struct seccomp_notif_resp response;
+  memset(&response, 0, sizeof(response));
+  response.id = run->violation.notification;
+  response.error = -ENOSYS;
+  (void)ioctl(run->listener.fd, SECCOMP_IOCTL_NOTIF_SEND, &response); /* ENOENT: it waits no more */
+}
+
+/* kind: of the end that it is for. False: there will be no trace. */
+static bool begin(struct run *run, int kind, pid_t pid, pid_t tid) {
+  struct stack_trace *trace = &run->stack_trace;
+  trace->spent = true;
+  trace->kind = kind;
+  trace->request = calloc(1, sizeof(*trace->request));
+  if (trace->request == NULL || !set_deadline(trace, STOP_PATIENCE_MS)) {
+    free(trace->request);
+    trace->request = NULL;
+    trace->missing = "the supervisor has no memory left";
+    return false;
+  }
+  trace->under_way = true;
+  trace->request->pid = pid;
+  trace->request->tid = tid;
+  trace->request->all_threads = run->request->stack_traces.all_threads;
+  struct followed_thread *thread = follow_find(&trace->follow, tid);
+  if (thread == NULL) { /* the unwinder stops them itself */
+    trace->request->has_listener = kind == SANDWIRE_VIOLATED;
+    trace->request->notification = run->violation.notification;
+    unwind(run);
+    return true;
+  }
+  want(run, thread);
+  for (size_t i = 0; trace->request->all_threads && i < trace->follow.count; i++) {
+    if (trace->follow.threads[i].tid != tid) {
+      want(run, &trace->follow.threads[i]);
+    }
+  }
+  if (kind == SANDWIRE_VIOLATED) {
+    answer_violation(run);
+  }
+  if (all_stand(run)) {
+    unwind(run);
+  }
+  return true;
+}
+
+static void on_thread_stopped(struct follow *follow, struct followed_thread *thread, enum follow_stop why) {
+  struct run *run = RUN_OF(follow, stack_trace.follow);
+  struct stack_trace *trace = &run->stack_trace;
+  const struct stack_trace_switches *switches = &run->request->stack_traces;
+  if (trace->request != NULL) {
+    if (all_stand(run)) {
+      unwind(run);
+    }
+    return;
+  }
+  const bool is_due = (why == FOLLOW_FATAL_SIGNAL && switches->on_signal) ||
+                      (why == FOLLOW_EXITING && switches->on_exit);
+  if (trace->under_way) {
+    return; /* it stays; what is under way resumes or kills it */
+  }
+  const int kind = why == FOLLOW_FATAL_SIGNAL ? SANDWIRE_SIGNALED : SANDWIRE_EXITED;
+  if (!is_due || trace->spent || run->end.kind != 0 || !begin(run, kind, run->sandboxee.pid, thread->tid)) {
+    follow_resume(follow);
+  }
+}
+
+/* --- for the run ------------------------------------------------------------------------------------------- */
+
+static void on_sandboxee_withheld(struct process *process) {
+  process_kill(&RUN_OF(process, sandboxee)->stack_trace.unwinder); /* it traces a process that is dead */
+}
+
+void stack_trace_init(struct run *run) {
+  process_init(&run->stack_trace.unwinder);
+  run->stack_trace.answer_fd = -1;
+  run->stack_trace.follow.stopped = on_thread_stopped;
+  run->sandboxee.withheld = on_sandboxee_withheld;
+}
+
+void stack_trace_follow(struct run *run) {
+  const struct stack_trace_switches *switches = &run->request->stack_traces;
+  if ((switches->on_signal || switches->on_exit) &&
+      !follow_begin(&run->stack_trace.follow, &run->sandboxee, switches->on_exit)) {
+    run->stack_trace.missing = "ptrace is not allowed here";
+  }
+}
+
+bool stack_trace_begin(struct run *run) {
+  const struct stack_trace_switches *switches = &run->request->stack_traces;
+  const bool is_due = (run->end.kind == SANDWIRE_VIOLATED && switches->on_violation) ||
+                      (run->end.kind == SANDWIRE_TIMED_OUT && switches->on_timeout) ||
+                      (run->end.kind == SANDWIRE_KILLED && switches->on_kill);
+  if (!is_due || run->stack_trace.spent || !run->launched || run->sandboxee.pid == 0) {
+    return false;
+  }
+  const bool violated = run->end.kind == SANDWIRE_VIOLATED;
+  return begin(run, run->end.kind, violated ? run->violation.pid : run->sandboxee.pid,
+               violated ? run->violation.tid : run->sandboxee.pid);
+}
+
+void stack_trace_drop(struct run *run) {
+  struct stack_trace *trace = &run->stack_trace;
+  trace->under_way = false;
+  trace->spent = true;
+  free(trace->request);
+  trace->request = NULL;
+  deadline_clear(&trace->deadline);
+  process_kill(&trace->unwinder);
+}
+
+void stack_trace_sandboxee_ended(struct run *run) {
+  follow_end(&run->stack_trace.follow);
+}
+
+bool stack_trace_holds_end(const struct run *run) {
+  return run->end.kind != 0 && run->stack_trace.under_way;
+}
+
+void stack_trace_tell(struct run *run) {
+  const struct stack_trace *trace = &run->stack_trace;
+  if (trace->kind == run->end.kind) {
+    run->end.stack_traces = trace->answer;
+    run->end.stack_traces_size = trace->answer_size;
+    run->end.stack_traces_missing = trace->answer == NULL ? trace->missing : NULL;
+  } else if (run->end.kind == SANDWIRE_SIGNALED && run->request->stack_traces.on_signal) {
+    run->end.stack_traces_missing = trace->follow.letting_go
+                                      ? "it was followed no longer: it had too many threads, or took too many signals"
+                                      : trace->missing;
+  }
+}
+
+bool stack_trace_is_idle(const struct run *run) {
+  return run->stack_trace.unwinder.pid == 0;
+}
+
+void stack_trace_destroy(struct run *run) {
+  follow_end(&run->stack_trace.follow);
+  deadline_clear(&run->stack_trace.deadline);
+  free(run->stack_trace.request);
+  free(run->stack_trace.answer);
+}

@@ -1,0 +1,13 @@
+/* Pid 1 of a sandbox: makes its root, then holds its namespaces until it is killed. */
+#ifndef SUPERVISOR_INIT_H
+#define SUPERVISOR_INIT_H
+
+#include "control/sandbox_description.h"
+#include "entry/setup_report.h"
+#include "mounts.h"
+
+/* Never returns. go_fd: readable when the ids are mapped. ready_fd: gets one byte when the sandbox is complete. */
+_Noreturn void init_main(struct sandbox_description *description, struct source_identity *identities,
+                          struct setup_report *report, int go_fd, int ready_fd);
+
+#endif
