@@ -46,6 +46,34 @@ function allPresets(): readonly Preset[] {
     .sort((one, other) => one.policy.program.length - other.policy.program.length);
 }
 
+/** Calls that are many in one: the argument that says which. */
+const selector: Readonly<Record<string, number>> = {
+  arch_prctl: 0,
+  fcntl: 1,
+  ioctl: 1,
+  madvise: 2,
+  personality: 0,
+  prctl: 0,
+  socket: 0,
+  socketpair: 0,
+};
+
+/** What to think of before allowing it. */
+const concerns: Readonly<Record<string, string>> = {
+  execve: 'It starts another program, which has this policy and these files too.',
+  execveat: 'It starts another program, which has this policy and these files too.',
+  socket: 'Sockets open a large part of the kernel, and lead out where there is a network.',
+};
+
+/** Allows the call that was tried, and where it is many in one no other of them. */
+function narrowLine(violation: Violation, name: string): string {
+  const index = selector[violation.syscall];
+  const argument = index === undefined ? undefined : violation.args[index];
+  if (argument === undefined) return `.allowSyscall(${name})`;
+  const words = /^[A-Z_0-9|]*[A-Z_][A-Z_0-9|]*$/.test(argument.text) ? ` // ${argument.text}` : '';
+  return `.syscall(${name}, (arg) => arg(${index}).eq(${argument.value}))${words}`;
+}
+
 /** The line of a policy, or the advice where there is none. */
 export function suggestionFor(violation: Violation): string {
   const { syscall, number } = violation;
@@ -61,9 +89,17 @@ export function suggestionFor(violation: Violation): string {
   }
   presets ??= allPresets();
   const preset = presets.find(({ policy }) => allows(policy, violation));
-  const line = preset === undefined ? `.allowSyscall(${name})` : `.${preset.name}()`;
+  const line = preset === undefined ? narrowLine(violation, name) : `.${preset.name}()`;
+  const blockingLine = `.blockSyscallWithErrno(${name}, 'EPERM')`;
+  const concern = preset === undefined ? concerns[syscall] : undefined;
+  if (concern !== undefined) {
+    return (
+      `${concern} To make it fail, which most programs take well: ${blockingLine}\n` +
+      `Only where the program is of no use without, the line that would allow it: ${line}`
+    );
+  }
   return (
     `The line that would allow it: ${line}\n` +
-    `Or, to make it fail where the program can do without: .blockSyscallWithErrno(${name}, 'EPERM')`
+    `Or, to make it fail where the program can do without: ${blockingLine}`
   );
 }

@@ -3,7 +3,7 @@
 import { realpathSync } from 'node:fs';
 import { findLibraries, LibraryError } from './elf/libraries.js';
 import { PolicyError } from './errors.js';
-import { checkSource, sourceExists } from './mount-paths.js';
+import { anchoredPath, checkSource, sourceExists } from './mount-paths.js';
 import { type BoundMount, MountTree } from './mount-tree.js';
 import { sandboxeeFiles } from './node-runtime.js';
 import { Policy } from './policy.js';
@@ -57,6 +57,14 @@ export class PolicyBuilder extends PresetBuilder {
   };
 
   // --- the file system ---------------------------------------------------------------------------------------
+
+  /**
+   * The absolute path of something named relative to a directory (default: the working directory), as the methods below
+   * take it; an absolute path stays as it is. Throws PolicyError where either is not canonical: a ".." leads nowhere.
+   */
+  static anchorPathAbsolute(relative: string, base: string = process.cwd()): string {
+    return anchoredPath('anchorPathAbsolute', relative, base);
+  }
 
   /** Shows a file of the host at the same place, read-only unless isReadOnly is false. */
   addFile(path: string, isReadOnly = true): this {

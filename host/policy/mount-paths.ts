@@ -20,6 +20,19 @@ export function checkPath(method: string, path: string): void {
   }
 }
 
+/** See PolicyBuilder.anchorPathAbsolute. */
+export function anchoredPath(method: string, relative: string, base: string): string {
+  if (typeof relative !== 'string' || relative === '') throw new PolicyError(method, 'the path is empty');
+  if (relative.startsWith('/')) {
+    checkPath(method, relative);
+    return relative;
+  }
+  checkPath(method, base);
+  const path = base === '/' ? `/${relative}` : `${base}/${relative}`;
+  checkPath(method, path);
+  return path;
+}
+
 /** /proc/self and the like, and what they lead to: the directory of this process. */
 function isOfOneProcess(path: string): boolean {
   return new RegExp(`^/proc/(self|thread-self|${process.pid})(/|$)`).test(path);

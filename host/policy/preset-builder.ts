@@ -169,7 +169,10 @@ export class PresetBuilder extends RuleBuilder {
   allowComms = () => this.preset('allowComms', programs.comms);
   /** What a program needs to write its log to a descriptor and abort. */
   allowLogForwarding = () => this.preset('allowLogForwarding', programs.logForwarding);
-  /** What the runtimes of the compilers' sanitizers do. Reads files: see the mounts. */
+  /**
+   * What the runtimes of the compilers' sanitizers do. Needs addDirectory('/proc'). LeakSanitizer traces its own
+   * process, which no sandboxee may: turn it off by ASAN_OPTIONS=detect_leaks=0. Reads files: see the mounts.
+   */
   allowLlvmSanitizers = () => this.preset('allowLlvmSanitizers', programs.sanitizers);
   /**
    * What Node.js does, with whatever script: files as far as the mounts go, threads, timers, machine code made at run

@@ -1,7 +1,7 @@
 /* The supervisor of one host process. It is started with its control socket on fd 3 and nothing else: no arguments,
- * no environment (with --probe it only tells what this machine allows). It makes sandboxes, watches what runs in them and tells the host how that ended. When the host
- * goes, the socket ends, and everything ends with it. Runs with the host's uid and privileges, single-threaded,
- * and executes nothing a sandboxee sent. */
+ * no environment (with --probe it only tells what this machine allows). It makes sandboxes, watches what runs in them
+ * and tells the host how that ended. When the host goes, the socket ends, and everything ends with it. Runs with the
+ * host's uid and privileges, single-threaded, and executes nothing a sandboxee sent. */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>

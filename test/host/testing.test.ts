@@ -88,7 +88,10 @@ test('what the program complained of is told', async () => {
 const violation = (syscall: string, number: number, args: bigint[] = [], arch = nativeArch): Violation => ({
   syscall,
   number,
-  args: [0, 1, 2, 3, 4, 5].map((index) => ({ value: `0x${(args[index] ?? 0n).toString(16)}`, text: '' })),
+  args: [0, 1, 2, 3, 4, 5].map((index) => ({
+    value: `0x${(args[index] ?? 0n).toString(16)}`,
+    text: syscall === 'socket' && index === 0 ? 'AF_UNIX' : '',
+  })),
   arch,
   instructionPointer: '0x0',
   pid: 1,
@@ -103,7 +106,15 @@ if (process.arch === 'x64') {
   for (const [call, line] of [
     [violation('exit_group', 231), /allow it: \.allowExit\(\)/],
     [violation('ioctl', 16, [1n, 0x5401n]), /allow it: \.allowTCGETS\(\)/],
-    [violation('ioctl', 16, [1n, 0x9999n]), /allow it: \.allowSyscall\('ioctl'\)/],
+    [
+      violation('ioctl', 16, [1n, 0x9999n]),
+      /allow it: \.syscall\('ioctl', \(arg\) => arg\(1\)\.eq\(0x9999\)\)$/m,
+    ],
+    [
+      violation('socket', 41, [1n]),
+      /^Sockets open.* fail.*: \.blockSyscallWithErrno\('socket', 'EPERM'\)\n.*allow it: \.syscall\('socket', \(arg\) => arg\(0\)\.eq\(0x1\)\) \/\/ AF_UNIX$/,
+    ],
+    [violation('execve', 59), /^It starts another program/],
     [violation('read', 0, [0n]), /allow it: \.allowRead\(\)/],
     [violation('sendto', 44, [1023n]), /allow it: \.allowComms\(\)/],
     [violation('fadvise64', 221), /allow it: \.allowSyscall\('fadvise64'\)/],
@@ -114,6 +125,19 @@ if (process.arch === 'x64') {
       assert.match(suggestionFor(call), line);
     });
   }
+}
+
+if (process.arch === 'x64') {
+  test('the narrow line allows what was tried, and no more', () => {
+    const call = violation('ioctl', 16, [1n, 0x5421n]);
+    const [, index, value] = /arg\((\d)\)\.eq\((0x\w+)\)/.exec(suggestionFor(call)) ?? [];
+    const policy = new PolicyBuilder()
+      .syscall('ioctl', (arg) => arg(Number(index)).eq(BigInt(value ?? '')))
+      .build();
+    const decide = (request: bigint) => policy.evaluate({ syscall: 'ioctl', args: [1n, request] }).action;
+    assert.is(decide(0x5421n), 'allow');
+    assert.is(decide(0x5412n), 'violation');
+  });
 }
 
 test.run();

@@ -75,6 +75,47 @@ test('paths that are none', () => {
   refused((b) => b.addTmpfs('/a', 1.5), /a size in bytes is needed/);
 });
 
+test('a relative path is anchored, and cannot climb', () => {
+  const anchor = PolicyBuilder.anchorPathAbsolute;
+  assert.is(anchor('data', '/srv/app'), '/srv/app/data');
+  assert.is(anchor('data/in', '/'), '/data/in');
+  assert.is(anchor('..data/.hidden', '/srv'), '/srv/..data/.hidden');
+  assert.is(anchor('/etc/hosts', '/srv'), '/etc/hosts');
+  assert.is(anchor('/etc/hosts', 'not used'), '/etc/hosts');
+  assert.is(anchor('data'), path.join(process.cwd(), 'data'));
+  for (const [relative, base] of [
+    ...[
+      ['', '/srv'],
+      ['.', '/srv'],
+      ['..', '/srv'],
+      ['../etc', '/srv'],
+      ['a/../b', '/srv'],
+      ['a//b', '/srv'],
+    ],
+    ...[
+      ['a/', '/srv'],
+      ['./a', '/srv'],
+      ['a\0', '/srv'],
+      ['/a/../b', '/srv'],
+      ['/a/', '/srv'],
+      ['a', 'srv'],
+    ],
+    ...[
+      ['a', ''],
+      ['a', '/srv/'],
+      ['a', '/srv/..'],
+      ['a', '//srv'],
+      ['a', './'],
+    ],
+  ] as [string, string][]) {
+    assert.throws(
+      () => anchor(relative, base),
+      (error: unknown) => error instanceof PolicyError,
+      `${relative} ${base}`,
+    );
+  }
+});
+
 test('what is not there, or of another kind', () => {
   refused((b) => b.addFile(at('nothing')), /ENOENT \(there is none; the …IfExists methods pass over that\)/);
   refused((b) => b.addFile(at('gone')), /ENOENT/);

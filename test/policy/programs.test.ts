@@ -210,4 +210,42 @@ test('node under allowNode()', async () => {
   assert.is(output, 'done 200000 ENOENT\n');
 });
 
+// Each sanitizer must find its fault, and none in the program that has none.
+const sanitizers = [
+  { flag: 'address', fault: 'use-after-free', finds: 'heap-use-after-free' },
+  { flag: 'undefined', fault: 'overshift', finds: 'shift exponent 40 is too large' },
+  { flag: 'thread', fault: 'race', finds: 'data race' },
+];
+for (const compiler of ['gcc', 'clang']) {
+  for (const { flag, fault, finds } of sanitizers) {
+    const name = `${compiler} -fsanitize=${flag} under allowLlvmSanitizers()`;
+    test(name, async () => {
+      const program = path.join(folder, `${compiler}-${flag}`);
+      const source = path.join(checkout, 'test/policy/fixtures/sanitized.c');
+      const flags = ['-g', '-O0', '-w', '-pthread', `-fsanitize=${flag}`];
+      if (spawnSync(compiler, [...flags, '-o', program, source]).status !== 0) {
+        skip(name, `${compiler} is not installed, or without that sanitizer (Debian: gcc, clang)`);
+        return;
+      }
+      const policy = new PolicyBuilder()
+        .allowDynamicStartup()
+        .addLibrariesForBinary(program)
+        .allowSystemMalloc()
+        .allowFork() // threads
+        .allowLlvmSanitizers()
+        .allowExit()
+        .addDirectory('/proc')
+        .build();
+      for (const what of ['clean', fault]) {
+        const executor = new Executor(program, [program, what], { envs: { ASAN_OPTIONS: 'detect_leaks=0' } });
+        await using sandbox = new Sandbox2(executor, policy);
+        const { result, stderr } = await sandbox.run({ capture: {} });
+        assert.is(result.finalStatus, 'OK', String(result));
+        if (what === 'clean') assert.is(stderr.toString(), '');
+        else assert.match(stderr.toString(), finds);
+      }
+    });
+  }
+}
+
 test.run();

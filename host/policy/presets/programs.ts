@@ -156,7 +156,7 @@ export const sanitizers: Preset = {
     ['mprotect', (arg) => arg(2).hasNone(n.PROT_EXEC)],
     ['madvise', (arg) => arg(2).in(...sanitizerAdvice)],
     ['personality', (arg) => arg(0).in(0xffffffff, 0, 0x40000)],
-    // The leak checker; it also asks for PR_SET_PTRACER, and takes no for an answer.
+    // The report of a fault; it also asks for PR_SET_PTRACER, and takes no for an answer.
     ['prctl', (arg) => arg(0).in(n.PR_GET_DUMPABLE, n.PR_SET_DUMPABLE)],
   ],
   otherwise: [
@@ -172,6 +172,7 @@ export const sanitizers: Preset = {
     families.readlink,
     families.futexWait,
     families.futexWake,
+    families.getRlimit,
     families.getIds,
     families.getPids,
     families.getRandom,
@@ -179,6 +180,9 @@ export const sanitizers: Preset = {
     families.handleSignals,
     families.prctlSetName,
     families.prctlSetVma,
+    families.readdir, // /proc/self/task
+    families.setRlimit, // no core files
+    families.sleep,
     families.tcgets,
     families.time,
     families.wipeOnFork,
