@@ -38,7 +38,8 @@ export class IPC {
 
   /**
    * Maps an fd into the sandboxee: at a number, under a name, or both. The fd becomes the IPC's, which closes it as
-   * soon as the sandboxee has it. Numbers 0 to 1020.
+   * soon as the sandboxee has it. Numbers 0 to 1020. A directory for a program that sandboxes itself needs a number and
+   * no name: what has one arrives by the handshake, when the Landlock fence stands and nothing in it can be opened.
    */
   mapFd(localFd: number, remoteFd: number, name?: string): void;
   mapFd(localFd: number, name: string): void;

@@ -18,8 +18,8 @@ import * as assert from 'uvu/assert';
 import { Executor, PolicyBuilder, PolicyError, Sandbox2 } from '../../host/index.js';
 import { findLibraries, LibraryError } from '../../host/policy/elf/libraries.js';
 import { loaderFiles, loaderKind } from '../../host/policy/elf/loaders.js';
-import { ElfError, parseElf } from '../../host/policy/elf/parser.js';
-import { bytesOf } from '../../host/policy/elf/source.js';
+import { parseElf } from '../../host/policy/elf/parser.js';
+import { bytesOf, ElfError } from '../../host/policy/elf/source.js';
 import { skip } from '../support/skip.js';
 
 const test = suite('libraries');

@@ -1,6 +1,6 @@
 // As much of an ELF file as the dynamic loader looks at before it runs it. The file may be hostile: every offset and
 // count is checked against the file and against limits, and nothing is followed twice.
-import type { ByteSource } from './source.js';
+import { type ByteSource, ElfError } from './source.js';
 
 export interface DynamicInfo {
   /** e_machine: 62 for x86-64, 183 for aarch64. */
@@ -12,8 +12,6 @@ export interface DynamicInfo {
   readonly rpath: readonly string[];
   readonly runpath: readonly string[];
 }
-
-export class ElfError extends Error {}
 
 /** It is one for another kind of machine, and the dynamic loader passes over it. */
 export class OtherMachineError extends ElfError {}

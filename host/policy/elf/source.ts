@@ -1,7 +1,9 @@
 // Bytes of a file, asked for piece by piece: a program of 100 MB is looked at in microseconds, and one that is no file,
 // or one that somebody made to hold up who reads it, does so to nobody.
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
-import { ElfError } from './parser.js';
+
+/** The file is not what it should be. */
+export class ElfError extends Error {}
 
 export interface ByteSource {
   readonly size: number;
