@@ -188,16 +188,18 @@ export class ForkServer {
       this.#supervisor = supervisor();
       this.#supervisor.start(
         this.#run,
-        {
-          run: this.#run,
-          mode: LaunchMode.FORK_SERVER,
-          args: executor.args.map(bytes),
-          envs,
-          cwd: bytes(executor.cwd),
-          walltimeMs: BigInt(executor.limits.walltimeMs),
-          program: bytes(executor.path),
-          fdTargets: [WireFd.COMMS_FD, ...placed.map(({ remoteFd }) => remoteFd)],
-        },
+        encodeMessage('Request', {
+          start: {
+            run: this.#run,
+            mode: LaunchMode.FORK_SERVER,
+            args: executor.args.map(bytes),
+            envs,
+            cwd: bytes(executor.cwd),
+            walltimeMs: BigInt(executor.limits.walltimeMs),
+            program: bytes(executor.path),
+            fdTargets: [WireFd.COMMS_FD, ...placed.map(({ remoteFd }) => remoteFd)],
+          },
+        }),
         fds.map(({ fd }) => fd),
         {
           started: (event) => {

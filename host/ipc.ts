@@ -2,6 +2,7 @@
 import { fstatSync } from 'node:fs';
 import { addon } from '../native/addon.js';
 import { Comms } from '../native/comms.js';
+import { SocketTransport } from '../native/socket-transport.js';
 import { WireFd } from '../protocol/wire.generated.js';
 import { closeFd } from './launch-fds.js';
 
@@ -22,18 +23,29 @@ const highestMapped = WireFd.RENDEZVOUS_FD - 1;
 /** The fds and the channel of one executor. Only calls before the sandbox is started matter. */
 export class IPC {
   readonly #mappings: FdMapping[] = [];
+  /** The host's end of comms. Each sandboxee has the other one, though many never use it. */
+  #hostEnd: SocketTransport | undefined;
   #comms: Comms | undefined;
   #sandboxeeEnd = -1;
   #handedOver = false;
+  #isClosed = false;
 
   /** The typed channel to the sandboxee, its fd 1023. */
   get comms(): Comms {
     if (this.#comms === undefined) {
-      const [hostEnd, sandboxeeEnd] = addon().socketPair();
-      this.#sandboxeeEnd = sandboxeeEnd;
-      this.#comms = new Comms(hostEnd);
+      this.#comms = new Comms(this.#connect());
+      if (this.#isClosed) this.close();
     }
     return this.#comms;
+  }
+
+  #connect(): SocketTransport {
+    if (this.#hostEnd === undefined) {
+      const [hostEnd, sandboxeeEnd] = addon().socketPair();
+      this.#sandboxeeEnd = sandboxeeEnd;
+      this.#hostEnd = new SocketTransport(hostEnd);
+    }
+    return this.#hostEnd;
   }
 
   /**
@@ -101,7 +113,7 @@ export class IPC {
 
   /** For the launch: the sandboxee's end of comms and the mappings. Both are the caller's from here on. */
   handOver(): { readonly commsFd: number; readonly mappings: readonly FdMapping[] } {
-    void this.comms;
+    this.#connect();
     this.#handedOver = true;
     const commsFd = this.#sandboxeeEnd;
     this.#sandboxeeEnd = -1;
@@ -111,9 +123,11 @@ export class IPC {
   /** Closes everything that was not handed over, and the comms channel. Safe to call twice. */
   close(): void {
     this.#handedOver = true;
+    this.#isClosed = true;
     for (const mapping of this.#mappings.splice(0)) closeFd(mapping);
     if (this.#sandboxeeEnd >= 0) addon().closeFd(this.#sandboxeeEnd);
     this.#sandboxeeEnd = -1;
     this.#comms?.close();
+    this.#hostEnd?.close();
   }
 }

@@ -1,5 +1,5 @@
 // Opens the program to be run, and refuses early and in words what exec could only refuse with a number.
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync, type Stats } from 'node:fs';
 import { parseElf } from './policy/elf/parser.js';
 import { withFile } from './policy/elf/source.js';
 
@@ -62,6 +62,45 @@ function looksBesideItself(path: string): boolean {
   }
 }
 
+/** What a program's file says of itself. */
+interface Nature {
+  /** The first line of a script, without "#!"; undefined for anything else. */
+  readonly scriptLine: string | undefined;
+  readonly interpreter: string | undefined;
+  readonly looksBesideItself: boolean;
+}
+
+function natureOf(path: string): Nature {
+  const start = readStart(path);
+  if (start.length >= 2 && start[0] === 0x23 && start[1] === 0x21) {
+    const scriptLine = start.toString('utf8', 2, start.indexOf(10) < 0 ? 64 : start.indexOf(10)).trim();
+    return { scriptLine, interpreter: undefined, looksBesideItself: false };
+  }
+  const interpreter = interpreterOf(start);
+  return {
+    scriptLine: undefined,
+    interpreter,
+    looksBesideItself: interpreter !== undefined && looksBesideItself(path),
+  };
+}
+
+/** By file and its last change: most programs are run again and again. */
+const natures = new Map<string, Nature>();
+const mostNatures = 256;
+/** A change may go unseen by the clock of a file that has just been changed. */
+const settledMs = 2000;
+
+function knownNatureOf(path: string, { dev, ino, size, ctimeMs }: Stats): Nature {
+  const file = `${dev} ${ino} ${size} ${ctimeMs}`;
+  let nature = natures.get(file);
+  if (nature === undefined) {
+    nature = natureOf(path);
+    if (natures.size === mostNatures) natures.clear();
+    if (Date.now() - ctimeMs > settledMs) natures.set(file, nature);
+  }
+  return nature;
+}
+
 function errorCode(error: unknown): string {
   return error instanceof Error && 'code' in error ? String(error.code) : String(error);
 }
@@ -92,14 +131,11 @@ export function openProgram(path: string): ProgramOpening {
   if (status.isDirectory()) return refuse('it is a directory');
   if (!status.isFile()) return refuse('it is not a regular file');
   if ((status.mode & 0o111) === 0) return refuse(`it is not executable (chmod +x ${path})`);
-  const start = readStart(path);
-  if (start.length >= 2 && start[0] === 0x23 && start[1] === 0x21) {
-    const line = start.toString('utf8', 2, start.indexOf(10) < 0 ? 64 : start.indexOf(10)).trim();
+  const { scriptLine, interpreter, looksBesideItself } = knownNatureOf(path, status);
+  if (scriptLine !== undefined) {
     return refuse(
-      `it is a script; run its interpreter (${line}) with the script among the arguments and in the policy`,
+      `it is a script; run its interpreter (${scriptLine}) with the script among the arguments and in the policy`,
     );
   }
-  const interpreter = interpreterOf(start);
-  const isDynamic = interpreter !== undefined;
-  return { ok: true, program: { fd, interpreter, looksBesideItself: isDynamic && looksBesideItself(path) } };
+  return { ok: true, program: { fd, interpreter, looksBesideItself } };
 }

@@ -1,18 +1,11 @@
 // One run: starts the sandboxee, follows it, and ends with one Result.
-import { dirname, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { addon } from '../native/addon.js';
 import type { Comms } from '../native/comms.js';
-import {
-  type Asked,
-  type CgroupLimits,
-  LaunchMode,
-  type Sandboxed,
-  type Started,
-  type StartRequest,
-} from '../protocol/messages.generated.js';
-import { WireFd, WireName } from '../protocol/wire.generated.js';
+import type { Asked, Sandboxed, Started } from '../protocol/messages.generated.js';
+import { WireFd } from '../protocol/wire.generated.js';
 import { deferred } from './deferred.js';
 import { resultOfEnd } from './ending.js';
 import type { Executor } from './executor.js';
@@ -20,13 +13,13 @@ import type { ForkServer } from './fork-server.js';
 import { performHandshake } from './handshake.js';
 import type { FdMapping } from './ipc.js';
 import { closeAll, placeFds } from './launch-fds.js';
-import { type CgroupValues, checkWalltime } from './limits.js';
-import { encodeMounts } from './mount-messages.js';
-import { asksHost, checkNotify, type Notify, Questions, tellEnd } from './notify.js';
+import { checkWalltime } from './limits.js';
+import { checkNotify, type Notify, Questions, tellEnd } from './notify.js';
 import { Policy, PolicyBuilder } from './policy/index.js';
 import { openProgram } from './program.js';
 import { ReasonCode, type ResourceUsage, Result } from './result.js';
 import type { SetupContext } from './setup-failure.js';
+import { encodeStartRequest } from './start-request.js';
 import { type CaptureOptions, collect, connectStdio, type StdioStreams } from './stdio.js';
 import { nextRunNumber, type Supervisor, supervisor } from './supervisor.js';
 
@@ -122,7 +115,7 @@ export class Sandbox2 {
   run(options: { readonly capture: CaptureOptions }): Promise<CapturedRun>;
   async run(options?: { readonly capture: CaptureOptions }): Promise<Result | CapturedRun> {
     if (options?.capture !== undefined) return this.#runCaptured(options.capture);
-    await this.runAsync();
+    await this.#startOnce(false);
     return this.awaitResult();
   }
 
@@ -147,7 +140,7 @@ export class Sandbox2 {
       (stream) =>
         stream === undefined ? Promise.resolve(Buffer.alloc(0)) : collect(stream, maxBytes, exceeded),
     );
-    await this.runAsync();
+    await this.#startOnce(false);
     const result = await this.awaitResult();
     const [stdout = Buffer.alloc(0), stderr = Buffer.alloc(0)] = await Promise.all(captured);
     return { result, stdout, stderr, truncated };
@@ -172,8 +165,13 @@ export class Sandbox2 {
    * awaitResult() tells why.
    */
   runAsync(): Promise<boolean> {
+    return this.#startOnce(true);
+  }
+
+  /** isAwaited: whether the caller does anything with the start but wait for the end. */
+  #startOnce(isAwaited: boolean): Promise<boolean> {
     if (this.#started !== undefined) throw new Error('Sandbox2.runAsync: a Sandbox2 runs once');
-    this.#started = this.#start();
+    this.#started = this.#start(isAwaited || this.#notify.onStarted !== undefined);
     return this.#started;
   }
 
@@ -225,7 +223,7 @@ export class Sandbox2 {
     this.#executor.ipc.close();
   }
 
-  async #start(): Promise<boolean> {
+  async #start(isAwaited: boolean): Promise<boolean> {
     const { forkServer } = this.#executor;
     const origin = forkServer === undefined ? this.#openProgram() : await this.#fork(forkServer);
     if (origin instanceof Result) {
@@ -244,8 +242,16 @@ export class Sandbox2 {
     let isRequested = false;
     try {
       this.#supervisor = supervisor();
-      const targets = [WireFd.COMMS_FD, ...launch.placed.map((mapping) => mapping.remoteFd)];
-      this.#supervisor.start(this.#run, this.#request(launch.placed, targets), sent, this.#listener());
+      const request = encodeStartRequest(this.#executor, this.#policy, {
+        run: this.#run,
+        placed: launch.placed,
+        fdTargets: [WireFd.COMMS_FD, ...launch.placed.map((mapping) => mapping.remoteFd)],
+        looksBesideItself: this.#looksBesideItself,
+        walltimeMs: this.#walltimeMs ?? this.#executor.limits.walltimeMs,
+        answerTimeoutMs: this.#questions.timeoutMs,
+        isAwaited,
+      });
+      this.#supervisor.start(this.#run, request, sent, this.#listener());
       isRequested = true;
       if (this.#killed) this.#supervisor.kill(this.#run); // asked before there was anything to kill
       await this.#supervisor.flush();
@@ -339,56 +345,6 @@ export class Sandbox2 {
     await Promise.race([this.#sandboxed.promise, this.#result.promise]);
   }
 
-  #request(placed: readonly FdMapping[], fdTargets: readonly number[]): StartRequest {
-    const executor = this.#executor;
-    const policy = this.#policy;
-    const bytes = (text: string) => new TextEncoder().encode(text);
-    const envs = Object.entries(executor.envs).map(([name, value]) => bytes(`${name}=${value}`));
-    if (this.#looksBesideItself && executor.envs['LD_ORIGIN_PATH'] === undefined) {
-      // Executed by fd and mostly without /proc, glibc's loader has nobody else to ask (sysdeps/unix/sysv/linux/dl-origin.c).
-      envs.push(bytes(`LD_ORIGIN_PATH=${dirname(resolve(executor.path))}`));
-    }
-    const named = placed.filter((mapping) => mapping.name !== '');
-    if (executor.sandboxBeforeExec) {
-      // With sandboxMeHere the names travel in the handshake.
-      if (named.length > 0) {
-        const list = named.map((mapping) => `${mapping.name},${mapping.remoteFd}`).join(',');
-        envs.push(bytes(`${WireName.FD_MAPPINGS_ENV}=${list}`));
-      }
-    } else if (executor.forkServer === undefined) {
-      envs.push(bytes(`${WireName.RENDEZVOUS_FD_ENV}=${WireFd.RENDEZVOUS_FD}`));
-    }
-    return {
-      run: this.#run,
-      mode: launchMode(executor),
-      args: executor.args.map(bytes),
-      envs,
-      cwd: bytes(executor.cwd),
-      policyBytes: executor.sandboxBeforeExec || asksHost(policy) ? policy.program : new Uint8Array(),
-      asksHost: asksHost(policy),
-      answerTimeoutMs: BigInt(this.#questions.timeoutMs),
-      allowSpeculation: policy.allowSpeculation,
-      landlockFence: policy.landlockFence,
-      stackTraces: policy.stackTraces,
-      forbidIoUring: !executor.sandboxBeforeExec && policy.forbidsIoUring,
-      sandbox: {
-        mounts: encodeMounts(policy.mounts),
-        hostname: bytes(policy.hostname),
-        unrestrictedNetworking: policy.networking === 'unrestricted',
-        rootWritable: policy.rootWritable,
-        outsideUid: executor.uid,
-        outsideGid: executor.gid,
-        landlockOnly: policy.landlock,
-      },
-      limits: executor.limits.values,
-      spares: executor.sparesAhead,
-      cgroup: encodeCgroup(executor.limits.cgroup),
-      walltimeMs: BigInt(this.#walltimeMs ?? executor.limits.walltimeMs),
-      program: bytes(executor.path),
-      fdTargets,
-    };
-  }
-
   #listener() {
     return {
       started: (event: Started) => this.#isThere(event),
@@ -449,15 +405,6 @@ export class Sandbox2 {
   }
 }
 
-function encodeCgroup({ memoryBytes, processes, cpus, parent }: CgroupValues): CgroupLimits {
-  return {
-    memoryBytes,
-    processes,
-    cpuUs: cpus === undefined ? undefined : BigInt(Math.round(cpus * 100_000)),
-    parent: parent === undefined ? undefined : new TextEncoder().encode(parent),
-  };
-}
-
 /** Throws TypeError, for whom no compiler has told. */
 function checkPolicy(policy: unknown): void {
   if (policy instanceof Policy) {
@@ -469,11 +416,6 @@ function checkPolicy(policy: unknown): void {
   }
   const hint = policy instanceof PolicyBuilder ? ': this is its builder; call build()' : '';
   throw new TypeError(`Sandbox2: the second argument must be a Policy${hint}`);
-}
-
-function launchMode(executor: Executor): LaunchMode {
-  if (executor.forkServer !== undefined) return LaunchMode.FORKED;
-  return executor.sandboxBeforeExec ? LaunchMode.SANDBOXED_BEFORE_EXEC : LaunchMode.SANDBOX_ME_HERE;
 }
 
 function setupError(reason: ReasonCode, message: string, rusage?: ResourceUsage): Result {

@@ -3,14 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { addon, supervisorPath } from '../native/addon.js';
 import { SocketTransport } from '../native/socket-transport.js';
 import { Comms, decodeMessage, encodeMessage } from '../protocol/index.js';
-import type {
-  AnswerRequest,
-  Asked,
-  Ended,
-  Sandboxed,
-  Started,
-  StartRequest,
-} from '../protocol/messages.generated.js';
+import type { AnswerRequest, Asked, Ended, Sandboxed, Started } from '../protocol/messages.generated.js';
 
 /** What one run is told. Exactly one of ended, refused and lost comes, and comes last. */
 export interface RunListener {
@@ -67,9 +60,10 @@ class Supervisor {
     return this.#process.pid ?? -1;
   }
 
-  start(run: bigint, request: StartRequest, fds: readonly number[], listener: RunListener): void {
+  /** request: a Request to start it. */
+  start(run: bigint, request: Uint8Array, fds: readonly number[], listener: RunListener): void {
     this.#runs.set(run, listener);
-    const sent = [this.#comms.sendProtobufBytes(encodeMessage('Request', { start: request }))];
+    const sent = [this.#comms.sendProtobufBytes(request)];
     for (const fd of fds) sent.push(this.#comms.sendFd(fd));
     this.#watch(sent);
     void this.#pump();

@@ -8,6 +8,8 @@ import type { Credentials } from '../protocol/transport.js';
 /** A stream socket as native/addon/socket.cc offers it. */
 export interface NativeSocket {
   readonly fd: number;
+  /** Makes the calls from receive() to sendKnown(), which are not there before. */
+  defineCalls(): void;
   receive(
     into: Uint8Array,
     offset: number,

@@ -9,6 +9,7 @@ const worthKnowing = 4096;
 export class SocketTransport implements Transport {
   readonly name: string;
   #socket: NativeSocket | undefined;
+  #hasCalls = false;
   // The memory that a channel comes with again and again. The addon has its address: asking for that of an array takes
   // as long as the rest of a call.
   #inbox: Uint8Array | undefined;
@@ -36,7 +37,7 @@ export class SocketTransport implements Transport {
     wait: boolean,
     timeoutMs: number,
   ): number {
-    const socket = this.#open();
+    const socket = this.#openWithCalls();
     if (this.#inbox === undefined && into.length >= worthKnowing) {
       this.#inbox = into;
       socket.knowInbox(into);
@@ -47,7 +48,7 @@ export class SocketTransport implements Transport {
   }
 
   send(bytes: Uint8Array, offset: number, length: number, fd: number, wait: boolean): number {
-    const socket = this.#open();
+    const socket = this.#openWithCalls();
     if (this.#outbox === undefined && bytes.length >= worthKnowing) {
       this.#outbox = bytes;
       socket.knowOutbox(bytes);
@@ -91,6 +92,15 @@ export class SocketTransport implements Transport {
     const fd = this.#open().release();
     this.#socket = undefined;
     return fd;
+  }
+
+  #openWithCalls(): NativeSocket {
+    const socket = this.#open();
+    if (!this.#hasCalls) {
+      this.#hasCalls = true;
+      socket.defineCalls();
+    }
+    return socket;
   }
 
   #open(): NativeSocket {

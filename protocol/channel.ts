@@ -181,7 +181,7 @@ export class Channel {
       return;
     }
     this.#sendingEnded = true;
-    this.#outbox.fail(this.#error('CLOSED', 'send', 'the other end has closed', error));
+    this.#outbox.fail(() => this.#error('CLOSED', 'send', 'the other end has closed', error));
     this.#updateWatch();
   }
 
@@ -433,7 +433,7 @@ export class Channel {
     if (this.#failure !== undefined) return;
     this.#failure = { code, why, cause };
     this.#dropFds();
-    this.#outbox.fail(this.#errorOf('send'));
+    this.#outbox.fail(() => this.#errorOf('send'));
     this.#updateWatch();
     this.#serve();
   }

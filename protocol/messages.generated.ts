@@ -82,6 +82,7 @@ export interface StartRequest {
   readonly answerTimeoutMs?: bigint | undefined;
   readonly cgroup?: CgroupLimits | undefined;
   readonly spares?: number | undefined;
+  readonly startUnawaited?: boolean | undefined;
 }
 
 export interface StackTraceSwitches {
@@ -616,6 +617,11 @@ export const messageDescriptors = {
                   "options": {
                     "proto3_optional": true
                   }
+                },
+                "startUnawaited": {
+                  "type": "bool",
+                  "id": 114,
+                  "protoName": "start_unawaited"
                 }
               }
             },

@@ -73,6 +73,16 @@ export function encodeMessage<K extends keyof Messages>(name: K, message: Messag
   return type.encode(type.create(toWire(message) as Record<string, unknown>)).finish();
 }
 
+/** A Request whose one field is the message that the parts are together: protobuf puts encoded messages side by side. */
+export function encodeParts(field: 'start', parts: readonly Uint8Array[]): Uint8Array {
+  const { fields } = typeOf('Request');
+  const writer = protobuf.Writer.create();
+  const lengthDelimited = 2;
+  writer.uint32(((fields[field]?.id ?? 0) << 3) | lengthDelimited);
+  writer.bytes(parts.length === 1 && parts[0] !== undefined ? parts[0] : Buffer.concat(parts));
+  return writer.finish();
+}
+
 /** Throws an Error for bytes that are no such message; fields that are not known are passed over. */
 export function decodeMessage<K extends keyof Messages>(name: K, bytes: Uint8Array): Messages[K] {
   const type = typeOf(name);

@@ -120,8 +120,11 @@ export class Outbox {
     else tail.waiting.push(waiting);
   }
 
-  fail(error: Error): void {
+  /** reason: makes the error, which takes a while, for those who wait. */
+  fail(reason: () => Error): void {
     const segments = this.#segments.splice(0);
+    if (segments.length === 0) return;
+    const error = reason();
     this.#pending = 0;
     this.#homeIsFree = true;
     for (const segment of segments) for (const waiting of segment.waiting) waiting.reject(error);

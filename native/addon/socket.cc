@@ -28,6 +28,7 @@ class Socket : public Napi::ObjectWrap<Socket> {
   static Napi::Function Define(Napi::Env env) {
     return DefineClass(env, "Socket",
                        {
+                           InstanceMethod<&Socket::DefineCalls>("defineCalls"),
                            InstanceMethod<&Socket::Watch>("watch"),
                            InstanceMethod<&Socket::Ref>("ref"),
                            InstanceMethod<&Socket::PeerCredentials>("peerCredentials"),
@@ -53,7 +54,6 @@ class Socket : public Napi::ObjectWrap<Socket> {
       return;
     }
     state_->fd = fd;
-    DefineSocketCalls(info.Env(), info.This().As<Napi::Object>(), state_);
     cleanup_hooked_ = napi_add_env_cleanup_hook(info.Env(), &Socket::OnEnvironmentEnd, this) == napi_ok;
   }
 
@@ -89,6 +89,13 @@ class Socket : public Napi::ObjectWrap<Socket> {
     if (state_->fd >= 0) return true;
     ThrowSystemError(env, EBADF, syscall);
     return false;
+  }
+
+  // defineCalls(): receive, send and their like become there. Making them takes longer than all the rest of a Socket, and
+  // many a sandboxee's channel is never used.
+  Napi::Value DefineCalls(const Napi::CallbackInfo& info) {
+    DefineSocketCalls(info.Env(), info.This().As<Napi::Object>(), state_);
+    return info.Env().Undefined();
   }
 
   // watch(readable, writable, listener): listener(readable, writable) from the event loop, level-triggered.

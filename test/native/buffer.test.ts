@@ -203,6 +203,7 @@ function makeForeign(): [number, number, number, number, number] {
     closeSync(theirs);
     const fds: number[] = [];
     const socket = new (addon().Socket)(own);
+    socket.defineCalls();
     assert.ok(socket.receive(new Uint8Array(12), 0, 12, fds, true, 5000) > 0);
     socket.close();
     return fds[0] ?? -1;

@@ -213,6 +213,7 @@ add('synchronous receives: the same, and TIMEOUT in the middle of a message', ()
   const [a, b] = addon().socketPair();
   const right = new Comms(b);
   const left = new (addon().Socket)(a);
+  left.defineCalls();
   const started = performance.now();
   assert.is(
     codeOfSync(() => right.recvUint32Sync({ timeoutMs: 30 })),
@@ -353,6 +354,7 @@ add('death in the middle of a large message', async () => {
   const right = new Comms(b);
   const header = Uint8Array.of(1, 1, 0, 128, 0, 0, 0, 8, 0, 0, 0, 0); // 128 MiB are promised
   const left = new (addon().Socket)(a);
+  left.defineCalls();
   left.send(header, 0, 12, -1, true);
   left.send(new Uint8Array(5000), 0, 5000, -1, true);
   const pending = codeOf(right.recvBytes());
@@ -367,6 +369,7 @@ add('an fd in the middle of a large payload is closed, and the channel with it',
   const [a, b] = addon().socketPair();
   const right = new Comms(b);
   const left = new (addon().Socket)(a);
+  left.defineCalls();
   left.send(Uint8Array.of(1, 1, 0, 128, 0, 0, 2, 0, 0, 0, 0, 0), 0, 12, -1, true);
   left.send(new Uint8Array(100), 0, 100, -1, true);
   const pending = codeOf(right.recvBytes());

@@ -43,6 +43,7 @@ test('golden vectors: the addon brings them as they are, in one piece and cut an
     for (const step of [bytes.length, 7, 13]) {
       const [a, b] = addon().socketPair();
       const raw = new (addon().Socket)(a);
+      raw.defineCalls();
       const comms = new Comms(b);
       if (send === 'Creds') comms.enableCredentials();
       for (let at = 0; at < bytes.length; at += step) {
@@ -69,6 +70,7 @@ test('golden vectors: what the addon sends are these bytes, with the fd on the f
     const [a, b] = addon().socketPair();
     const comms = new Comms(a);
     const raw = new (addon().Socket)(b);
+    raw.defineCalls();
     if (send === 'FD') comms.sendFdSync(0);
     else if (send === 'Creds') comms.sendCredentialsSync();
     else if (send === 'Bytes') comms.sendBytesSync(payload);

@@ -11,6 +11,7 @@
 
 #include "events.h"
 #include "fork/fork_server.h"
+#include "loop/deadlines.h"
 #include "loop/event_loop.h"
 #include "protobuf.h"
 #include "reader.h"
@@ -29,6 +30,9 @@ static struct start_request *awaiting_fds; /* its Fd messages are still coming *
 static uint64_t awaiting_listener;         /* the run whose listener comes next; 0: none */
 static unsigned char *outgoing;
 static size_t outgoing_size, outgoing_capacity;
+static bool awaiting_room; /* the socket took less than there was */
+static struct deadline held;
+static const uint64_t hold_ns = 5000000u;
 
 /* The host is gone, or has spoken nonsense: there is nobody left to run anything for. The loop goes on until all is
  * reaped, so that nothing is left to the machine's init, which may take its time. */
@@ -47,6 +51,7 @@ static void break_off(void) {
 }
 
 static void send_outgoing(void) {
+  deadline_clear(&held);
   while (outgoing_size > 0) {
     struct iovec part = {outgoing, outgoing_size};
     ssize_t sent = sandwire_socket_send(control.fd, &part, 1, MSG_DONTWAIT, -1);
@@ -60,12 +65,16 @@ static void send_outgoing(void) {
     outgoing_size -= (size_t)sent;
     memmove(outgoing, outgoing + sent, outgoing_size);
   }
-  event_loop_change(&control, outgoing_size > 0 ? EPOLLIN | EPOLLOUT : EPOLLIN);
+  if (awaiting_room != (outgoing_size > 0)) {
+    awaiting_room = outgoing_size > 0;
+    event_loop_change(&control, awaiting_room ? EPOLLIN | EPOLLOUT : EPOLLIN);
+  }
 }
 
-void control_send_event(const void *event, size_t size) {
+/* False: there is nobody to send it to. */
+static bool queue(const void *event, size_t size) {
   if (control.fd < 0) {
-    return;
+    return false;
   }
   const uint32_t tag = SANDWIRE_TAG_PROTO2;
   const uint64_t length = size;
@@ -75,7 +84,7 @@ void control_send_event(const void *event, size_t size) {
     unsigned char *grown = realloc(outgoing, capacity);
     if (grown == NULL) {
       break_off();
-      return;
+      return false;
     }
     outgoing = grown;
     outgoing_capacity = capacity;
@@ -84,7 +93,27 @@ void control_send_event(const void *event, size_t size) {
   memcpy(outgoing + outgoing_size + sizeof(tag), &length, sizeof(length));
   memcpy(outgoing + outgoing_size + SANDWIRE_HEADER_SIZE, event, size);
   outgoing_size = needed;
-  send_outgoing();
+  return true;
+}
+
+void control_send_event(const void *event, size_t size) {
+  if (queue(event, size)) {
+    send_outgoing();
+  }
+}
+
+static void on_held_long_enough(struct deadline *deadline) {
+  (void)deadline;
+  if (control.fd >= 0) {
+    send_outgoing();
+  }
+}
+
+void control_hold_event(const void *event, size_t size) {
+  if (queue(event, size) && held.place == 0 &&
+      deadline_set(&held, monotonic_now_ns() + hold_ns, on_held_long_enough) != 0) {
+    send_outgoing();
+  }
 }
 
 static uint64_t run_number_in(const struct sandwire_protobuf_field *message, uint32_t second, uint64_t *value) {

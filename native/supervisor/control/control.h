@@ -11,4 +11,7 @@ int control_open(int socket);
  * that misses an event could wait for ever. */
 void control_send_event(const void *event, size_t size);
 
+/* The same for an event nobody waits for: it goes with the next, or a little later. Each one that is sent wakes the host. */
+void control_hold_event(const void *event, size_t size);
+
 #endif

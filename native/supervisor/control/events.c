@@ -17,12 +17,17 @@ enum {
 /* Only the last event of a run has a stack trace; it is long for a stack, and there is one thread. */
 enum { ENDED_SIZE = EVENT_SIZE + UNWIND_ANSWER_SIZE };
 
-static void send_event(uint32_t kind, const struct sandwire_protobuf_writer *message) {
+static void send_event_by(void (*send)(const void *, size_t), uint32_t kind,
+                          const struct sandwire_protobuf_writer *message) {
   static unsigned char bytes[ENDED_SIZE + 16];
   struct sandwire_protobuf_writer event;
   sandwire_protobuf_writer_init(&event, bytes, sizeof(bytes));
   sandwire_protobuf_put_bytes(&event, kind, message->buffer, message->size);
-  control_send_event(bytes, event.size);
+  send(bytes, event.size);
+}
+
+static void send_event(uint32_t kind, const struct sandwire_protobuf_writer *message) {
+  send_event_by(control_send_event, kind, message);
 }
 
 /* Negative int32 values travel as their 64-bit two's complement. */
@@ -40,14 +45,14 @@ void events_send_started(uint64_t run, pid_t sandboxee, pid_t init) {
   send_event(SANDWIRE_EVENT_STARTED, &message);
 }
 
-void events_send_sandboxed(uint64_t run, pid_t sandboxee, pid_t init) {
+void events_send_sandboxed(uint64_t run, pid_t sandboxee, pid_t init, bool awaited) {
   unsigned char bytes[64];
   struct sandwire_protobuf_writer message;
   sandwire_protobuf_writer_init(&message, bytes, sizeof(bytes));
   sandwire_protobuf_put_varint(&message, SANDWIRE_SANDBOXED_RUN, run);
   sandwire_protobuf_put_varint(&message, SANDWIRE_SANDBOXED_PID, signed_varint(sandboxee));
   sandwire_protobuf_put_varint(&message, SANDWIRE_SANDBOXED_INIT_PID, signed_varint(init));
-  send_event(SANDWIRE_EVENT_SANDBOXED, &message);
+  send_event_by(awaited ? control_send_event : control_hold_event, SANDWIRE_EVENT_SANDBOXED, &message);
 }
 
 void events_send_refused(uint64_t run, const char *reason) {

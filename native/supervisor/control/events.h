@@ -2,6 +2,7 @@
 #ifndef SUPERVISOR_EVENTS_H
 #define SUPERVISOR_EVENTS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/resource.h>
@@ -24,7 +25,8 @@ struct run_end {
 };
 
 void events_send_started(uint64_t run, pid_t sandboxee, pid_t init);
-void events_send_sandboxed(uint64_t run, pid_t sandboxee, pid_t init);
+/* awaited: the host waits for it. */
+void events_send_sandboxed(uint64_t run, pid_t sandboxee, pid_t init, bool awaited);
 void events_send_ended(uint64_t run, const struct run_end *end, const struct setup_report *report,
                        const struct violation *violation);
 /* The call told as a violation, with more of what its arguments point at. */

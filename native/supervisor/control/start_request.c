@@ -214,6 +214,9 @@ static const char *parse_field(struct start_request *request, const struct sandw
     case SANDWIRE_START_REQUEST_WALLTIME_MS:
       request->walltime_ms = field->value;
       return NULL;
+    case SANDWIRE_START_REQUEST_START_UNAWAITED:
+      request->start_unawaited = field->value != 0;
+      return NULL;
     case SANDWIRE_START_REQUEST_FD_TARGETS:
       return field->wire_type == 0 ? add_target(request, field->value) : "malformed fd targets";
     default:

@@ -45,6 +45,7 @@ struct start_request {
   struct cgroup_limits cgroup;
   int spares; /* sandboxes to be kept ready; -1: as use suggests */
   uint64_t walltime_ms;
+  bool start_unawaited; /* Sandboxed may come a little later */
   struct stack_trace_switches stack_traces;
   /* fds[0] is the program, or for FORKED the set-up socket; fds[i] for i ≥ 1 becomes targets[i] in the sandboxee. -1 until received. */
   int *fds;

@@ -235,7 +235,7 @@ static void seize_others(struct follow *follow, bool until_exit) {
   }
 }
 
-bool follow_begin(struct follow *follow, struct process *process, bool until_exit) {
+bool follow_begin(struct follow *follow, struct process *process, bool until_exit, bool may_have_threads) {
   if (!child_signal_listen(on_children)) {
     return false;
   }
@@ -252,7 +252,9 @@ bool follow_begin(struct follow *follow, struct process *process, bool until_exi
     all->previous = follow;
   }
   all = follow;
-  seize_others(follow, until_exit);
+  if (may_have_threads) {
+    seize_others(follow, until_exit);
+  }
   return true;
 }
 

@@ -38,10 +38,10 @@ struct follow {
   void (*stopped)(struct follow *follow, struct followed_thread *thread, enum follow_stop why);
 };
 
-/* Begins, with all threads that are there; stopped is set before. False with errno if that cannot be: ptrace is not
+/* Begins, with all threads that are there (may_have_threads: more than one); stopped is set before. False with errno if that cannot be: ptrace is not
  * allowed here, for one. The process must not be in execve(2), for which this call would wait (cred_guard_mutex in the
  * kernel's ptrace_attach()): it stands in a seccomp notification. */
-bool follow_begin(struct follow *follow, struct process *process, bool until_exit);
+bool follow_begin(struct follow *follow, struct process *process, bool until_exit, bool may_have_threads);
 
 /* Forgets all of it; the process has been reaped. */
 void follow_end(struct follow *follow);

@@ -61,9 +61,9 @@ static int find_listener(pid_t pid) {
   return number;
 }
 
-int listener_take(int pidfd, pid_t pid, int number) {
+int listener_take(int pidfd, pid_t pid, int number, bool is_certain) {
   int fd = (int)syscall(SYS_pidfd_getfd, pidfd, number, 0);
-  if (fd >= 0 && listener_is_one(fd)) {
+  if (fd >= 0 && (is_certain || listener_is_one(fd))) {
     return fd;
   }
   if (fd < 0 && errno != EBADF) {

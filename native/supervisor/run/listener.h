@@ -7,9 +7,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Takes a duplicate of the listener out of the process. number: where the process said it would be. Returns the fd
- * (CLOEXEC), or -1 with errno. */
-int listener_take(int pidfd, pid_t pid, int number);
+/* Takes a duplicate of the listener out of the process. number: where the process said it would be; is_certain: and
+ * it can be believed. Returns the fd (CLOEXEC), or -1 with errno. */
+int listener_take(int pidfd, pid_t pid, int number, bool is_certain);
 
 /* Whether the fd is a seccomp listener at all. */
 bool listener_is_one(int fd);

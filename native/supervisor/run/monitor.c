@@ -28,7 +28,9 @@ static void on_notification(struct watch *watch, uint32_t events) {
   if (!run->launched && run->end.kind == 0 && listener_is_launch(run->request->mode, &notification)) {
     run->launched = true;
     stack_trace_follow(run);
-    events_send_sandboxed(run->request->run, run->sandboxee.pid, sandbox_init(run->sandbox)); /* before it runs on, so that the host knows it first */
+    /* Before it runs on, so that the host, if it waits, knows it first. */
+    events_send_sandboxed(run->request->run, run->sandboxee.pid, sandbox_init(run->sandbox),
+                          !run->request->start_unawaited);
     if (listener_let_through(watch->fd, &notification, run->announced_listener) != 0 && errno != ENOENT) {
       run_fail_setup(run, SANDWIRE_STEP_LISTENER, errno, "answering the launch");
       run_advance(run);
@@ -58,7 +60,9 @@ void monitor_violate(struct run *run, const struct seccomp_notif *notification, 
 }
 
 void monitor_take_listener(struct run *run) {
-  int listener = listener_take(run->sandboxee.watch.fd, run->sandboxee.pid, run->announced_listener);
+  /* Before exec it is our own code that has announced it. */
+  const bool is_certain = run->request->mode == SANDWIRE_SANDBOXED_BEFORE_EXEC;
+  int listener = listener_take(run->sandboxee.watch.fd, run->sandboxee.pid, run->announced_listener, is_certain);
   if (listener < 0 || event_loop_add(&run->listener, listener, EPOLLIN, on_notification) != 0) {
     int error = errno;
     if (listener >= 0) {
@@ -86,7 +90,7 @@ void run_attach_listener(uint64_t number, int listener) {
   } else {
     run->launched = true; /* it has taken its filter, and needs no syscall let through */
     stack_trace_follow(run);
-    events_send_sandboxed(number, run->sandboxee.pid, sandbox_init(run->sandbox));
+    events_send_sandboxed(number, run->sandboxee.pid, sandbox_init(run->sandbox), true);
   }
   run_advance(run);
 }

@@ -47,6 +47,11 @@ struct run *run_find(uint64_t number) {
 
 /* --- ending ------------------------------------------------------------------------------------------------ */
 
+/* With a sandboxee, the end is told when it is reaped; without one, at once. An enterer may still bring one. */
+static bool end_can_be_told(const struct run *run) {
+  return run->end.kind != 0 && run->sandboxee.pid == 0 && run->enterer.pid == 0 && stack_trace_is_idle(run);
+}
+
 void run_end(struct run *run, int kind) {
   deadline_clear(&run->walltime);
   questions_drop(run);
@@ -58,7 +63,7 @@ void run_end(struct run *run, int kind) {
   }
   stack_trace_drop(run);
   process_kill(&run->sandboxee);
-  if (run->sandbox != NULL) {
+  if (run->sandbox != NULL && !end_can_be_told(run)) { /* which comes first, and the sandbox goes right after */
     sandbox_kill(run->sandbox);
   }
 }
@@ -202,8 +207,7 @@ void run_advance(struct run *run) {
     run->rendezvous_closed = false;
     monitor_take_listener(run);
   }
-  /* With a sandboxee, the end is told when it is reaped; without one, at once. An enterer may still bring one. */
-  if (run->end.kind != 0 && run->sandboxee.pid == 0 && run->enterer.pid == 0 && stack_trace_is_idle(run)) {
+  if (end_can_be_told(run)) {
     if (run->cgroup != NULL) {
       cgroup_read_usage(run->cgroup, &run->end.cgroup);
     }

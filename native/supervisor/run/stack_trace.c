@@ -265,7 +265,8 @@ void stack_trace_init(struct run *run) {
 void stack_trace_follow(struct run *run) {
   const struct stack_trace_switches *switches = &run->request->stack_traces;
   if ((switches->on_signal || switches->on_exit) &&
-      !follow_begin(&run->stack_trace.follow, &run->sandboxee, switches->on_exit)) {
+      !follow_begin(&run->stack_trace.follow, &run->sandboxee, switches->on_exit,
+                    run->request->mode != SANDWIRE_SANDBOXED_BEFORE_EXEC)) {
     run->stack_trace.missing = "ptrace is not allowed here";
   }
 }

@@ -1,0 +1,119 @@
+// What the supervisor is asked to start: an executor and its policy as one message.
+import { dirname, resolve } from 'node:path';
+import { encodeMessage } from '../protocol/index.js';
+import { type CgroupLimits, LaunchMode } from '../protocol/messages.generated.js';
+import { encodeParts } from '../protocol/messages.js';
+import { WireFd, WireName } from '../protocol/wire.generated.js';
+import type { Executor } from './executor.js';
+import type { FdMapping } from './ipc.js';
+import type { CgroupValues } from './limits.js';
+import { encodeMounts } from './mount-messages.js';
+import { asksHost } from './notify.js';
+import type { Policy } from './policy/index.js';
+
+/** What this run adds. */
+export interface Launch {
+  readonly run: bigint;
+  readonly placed: readonly FdMapping[];
+  readonly fdTargets: readonly number[];
+  readonly looksBesideItself: boolean;
+  readonly walltimeMs: number;
+  readonly answerTimeoutMs: number;
+  /** Somebody waits for the policy to be in force. */
+  readonly isAwaited: boolean;
+}
+
+const bytes = (text: string) => new TextEncoder().encode(text);
+
+/** A Request. */
+export function encodeStartRequest(executor: Executor, policy: Policy, launch: Launch): Uint8Array {
+  return encodeParts('start', [policyPart(executor, policy), runPart(executor, policy, launch)]);
+}
+
+/** A policy's part, which is most of it, and the same for all runs of executors of this kind. */
+interface PolicyPart {
+  readonly kind: string;
+  readonly encoded: Uint8Array;
+}
+
+const policyParts = new WeakMap<Policy, PolicyPart>();
+
+function policyPart(executor: Executor, policy: Policy): Uint8Array {
+  const { sandboxBeforeExec, uid, gid } = executor;
+  const kind = `${sandboxBeforeExec} ${uid} ${gid}`;
+  const known = policyParts.get(policy);
+  if (known?.kind === kind) return known.encoded;
+  const encoded = encodeMessage('StartRequest', {
+    policyBytes: sandboxBeforeExec || asksHost(policy) ? policy.program : new Uint8Array(),
+    asksHost: asksHost(policy),
+    allowSpeculation: policy.allowSpeculation,
+    landlockFence: policy.landlockFence,
+    stackTraces: policy.stackTraces,
+    forbidIoUring: !sandboxBeforeExec && policy.forbidsIoUring,
+    sandbox: {
+      mounts: encodeMounts(policy.mounts),
+      hostname: bytes(policy.hostname),
+      unrestrictedNetworking: policy.networking === 'unrestricted',
+      rootWritable: policy.rootWritable,
+      outsideUid: uid,
+      outsideGid: gid,
+      landlockOnly: policy.landlock,
+    },
+  });
+  policyParts.set(policy, { kind, encoded });
+  return encoded;
+}
+
+function runPart(executor: Executor, policy: Policy, launch: Launch): Uint8Array {
+  const { limits } = executor;
+  return encodeMessage('StartRequest', {
+    run: launch.run,
+    mode: launchMode(executor),
+    args: executor.args.map(bytes),
+    envs: environment(executor, launch),
+    cwd: bytes(executor.cwd),
+    answerTimeoutMs: asksHost(policy) ? BigInt(launch.answerTimeoutMs) : undefined,
+    limits: limits.values,
+    spares: executor.sparesAhead,
+    cgroup: encodeCgroup(limits.cgroup),
+    walltimeMs: BigInt(launch.walltimeMs),
+    program: bytes(executor.path),
+    fdTargets: launch.fdTargets,
+    startUnawaited: !launch.isAwaited,
+  });
+}
+
+function environment(executor: Executor, { placed, looksBesideItself }: Launch): Uint8Array[] {
+  const envs = Object.entries(executor.envs).map(([name, value]) => bytes(`${name}=${value}`));
+  if (looksBesideItself && executor.envs['LD_ORIGIN_PATH'] === undefined) {
+    // Executed by fd and mostly without /proc, glibc's loader has nobody else to ask (sysdeps/unix/sysv/linux/dl-origin.c).
+    envs.push(bytes(`LD_ORIGIN_PATH=${dirname(resolve(executor.path))}`));
+  }
+  if (executor.sandboxBeforeExec) {
+    // With sandboxMeHere the names travel in the handshake.
+    const named = placed.filter((mapping) => mapping.name !== '');
+    if (named.length > 0) {
+      const list = named.map((mapping) => `${mapping.name},${mapping.remoteFd}`).join(',');
+      envs.push(bytes(`${WireName.FD_MAPPINGS_ENV}=${list}`));
+    }
+  } else if (executor.forkServer === undefined) {
+    envs.push(bytes(`${WireName.RENDEZVOUS_FD_ENV}=${WireFd.RENDEZVOUS_FD}`));
+  }
+  return envs;
+}
+
+function encodeCgroup({ memoryBytes, processes, cpus, parent }: CgroupValues): CgroupLimits | undefined {
+  if (memoryBytes === undefined && processes === undefined && cpus === undefined && parent === undefined)
+    return undefined;
+  return {
+    memoryBytes,
+    processes,
+    cpuUs: cpus === undefined ? undefined : BigInt(Math.round(cpus * 100_000)),
+    parent: parent === undefined ? undefined : bytes(parent),
+  };
+}
+
+function launchMode(executor: Executor): LaunchMode {
+  if (executor.forkServer !== undefined) return LaunchMode.FORKED;
+  return executor.sandboxBeforeExec ? LaunchMode.SANDBOXED_BEFORE_EXEC : LaunchMode.SANDBOX_ME_HERE;
+}
