@@ -1,5 +1,5 @@
 // What is to be run: a program, its arguments and surroundings.
-import { forkableNodeFlags } from '../native/addon.js';
+import { fasterNodeFlags, forkableNodeFlags } from '../native/addon.js';
 import { ForkServer, type ForkServerOptions } from './fork-server.js';
 import { IPC } from './ipc.js';
 import { Limits } from './limits.js';
@@ -167,7 +167,7 @@ export class Executor {
     args: readonly string[] = [],
     options: NodeExecutorOptions = {},
   ): Executor {
-    const execArgv = [...forkableNodeFlags, ...(options.execArgv ?? [])];
+    const execArgv = [...forkableNodeFlags, ...fasterNodeFlags, ...(options.execArgv ?? [])];
     const stdio = { stderr: 'inherit', ...options.stdio } as const;
     const executor = Executor.node(script, args, { ...options, execArgv, stdio });
     executor.limits.setWalltimeLimitMs(0);

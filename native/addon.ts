@@ -76,6 +76,12 @@ export class NativeUnavailableError extends Error {
 /** How Node must be started to be forked: V8 without threads, which a child would not have; Node insists on one. */
 export const forkableNodeFlags = ['--single-threaded', '--v8-pool-size=1'] as const;
 
+/**
+ * What makes its children faster: Node's code in pages of 2 MiB, which a child has from its beginning, where other pages
+ * of a file are fetched one by one. Where the machine has no such pages Node goes without.
+ */
+export const fasterNodeFlags = ['--use-largepages=silent'] as const;
+
 // dist/native/addon.js → the package's root.
 const packageRoot = new URL('../../', import.meta.url);
 const addonPath = fileURLToPath(new URL('build/Release/sandwire.node', packageRoot));

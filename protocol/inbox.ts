@@ -1,5 +1,6 @@
 // Takes messages out of a byte stream as it arrives. Trusts no length: memory grows with the bytes that came.
 import { readUint32 } from './codec.js';
+import { unzeroed } from './memory.js';
 import type { ReceivedMessage } from './receiving.js';
 import type { Credentials } from './transport.js';
 import { Tag, WireLimit } from './wire.generated.js';
@@ -39,11 +40,6 @@ function bringsFd(tag: number): boolean {
   return tag === Tag.Fd || tag === Tag.CommsUpgrade;
 }
 
-/** Not zeroed: only what arrived is ever seen. */
-function allocate(size: number): Uint8Array {
-  return new Uint8Array(Buffer.allocUnsafeSlow(size).buffer);
-}
-
 export class Inbox {
   /** Of capacity, once something is received. */
   #buffer: Uint8Array = new Uint8Array();
@@ -75,7 +71,7 @@ export class Inbox {
    * receiver offers for the payload of this message.
    */
   prepare(target?: Uint8Array): number {
-    if (this.#buffer.length === 0) this.#buffer = new Uint8Array(capacity);
+    if (this.#buffer.length === 0) this.#buffer = unzeroed(capacity);
     this.#large ??= this.#beginLarge(target);
     if (this.#large !== undefined) return this.#prepareLarge(this.#large);
     if (this.#start === this.#end) {
@@ -98,7 +94,7 @@ export class Inbox {
     if (!this.isLarge) return undefined;
     const length = this.#length();
     const inTarget = target !== undefined && target.length >= length;
-    const bytes = inTarget ? target.subarray(0, length) : allocate(Math.min(length, firstShare));
+    const bytes = inTarget ? target.subarray(0, length) : unzeroed(Math.min(length, firstShare));
     const there = this.#buffer.subarray(this.#start + WireLimit.HEADER_SIZE, this.#end);
     bytes.set(there);
     const large = { tag: this.tag(), length, bytes, have: there.length, inTarget };
@@ -108,7 +104,7 @@ export class Inbox {
 
   #prepareLarge(large: LargePayload): number {
     if (large.have === large.bytes.length) {
-      const grown = allocate(Math.min(large.length, large.have * 2));
+      const grown = unzeroed(Math.min(large.length, large.have * 2));
       grown.set(large.bytes);
       large.bytes = grown;
     }
@@ -119,7 +115,7 @@ export class Inbox {
   leaveTarget(): void {
     const large = this.#large;
     if (large === undefined || !large.inTarget) return;
-    const kept = allocate(Math.min(large.length, Math.max(firstShare, large.have)));
+    const kept = unzeroed(Math.min(large.length, Math.max(firstShare, large.have)));
     kept.set(large.bytes.subarray(0, large.have));
     large.bytes = kept;
     large.inTarget = false;

@@ -1,5 +1,6 @@
 // Bytes on their way out. Small messages are put together, so that many of them need one send.
 import { writeHeader } from './codec.js';
+import { unzeroed } from './memory.js';
 import { WireLimit } from './wire.generated.js';
 
 const segmentSize = 64 << 10;
@@ -99,7 +100,7 @@ export class Outbox {
 
   /** Memory for one small message, while nothing is pending. */
   get scratch(): Uint8Array {
-    this.#home ??= new Uint8Array(segmentSize);
+    this.#home ??= unzeroed(segmentSize);
     return this.#home;
   }
 
@@ -108,7 +109,7 @@ export class Outbox {
       this.#homeIsFree = false;
       return this.scratch;
     }
-    const bytes = this.#spare ?? new Uint8Array(segmentSize);
+    const bytes = this.#spare ?? unzeroed(segmentSize);
     this.#spare = undefined;
     return bytes;
   }

@@ -56,8 +56,7 @@ export class Client {
    * process.
    */
   sandboxMeHere(): void {
-    const rendezvous = process.env[WireName.RENDEZVOUS_FD_ENV];
-    if (rendezvous !== String(WireFd.RENDEZVOUS_FD) && !isRendezvousGiven) {
+    if (!isRendezvousGiven && process.env[WireName.RENDEZVOUS_FD_ENV] !== String(WireFd.RENDEZVOUS_FD)) {
       throw new SandboxingError(
         'this process was not started for sandboxMeHere() by a sandwire host (setEnableSandboxBeforeExec(false))',
       );

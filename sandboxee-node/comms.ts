@@ -29,10 +29,11 @@ export class Comms extends SocketComms {
     return Comms.#default;
   }
 
-  /** For a forked process: the channel on this fd becomes the default one. */
-  static adopt(fd: number): Comms {
-    Comms.#default = new Comms(fd);
-    return Comms.#default;
+  /** For a forked process: this channel becomes the default one, in the place of what is returned. */
+  static adopt(comms: Comms | undefined): Comms | undefined {
+    const before = Comms.#default;
+    Comms.#default = comms;
+    return before;
   }
 
   /** Gives its fd up, for who goes on with it in another way; this object is closed then. */

@@ -5,10 +5,13 @@ import { inspect } from 'node:util';
 import { addon } from '../native/addon.js';
 
 /** What Node has on `process` and does not tell TypeScript. */
-interface ProcessInternals {
+export interface Leaving {
   reallyExit(code?: number): never;
   _fatalException(error: unknown, fromPromise?: boolean): boolean;
 }
+
+/** Calls back when nothing is left to wait for, and again, with true, if there still is nothing after that. */
+export type WatchForEnd = (callback: (isLast: boolean) => void) => void;
 
 /** Exit code of an exception in a handler of uncaught exceptions (process of Node's manual). */
 const handlerFailed = 7;
@@ -23,14 +26,18 @@ function say(error: unknown): void {
 
 const exitCode = (otherwise: number) => Number(process.exitCode ?? otherwise);
 
-/** From here on this process leaves by _exit(), whichever way it ends by itself. */
-export function leaveWithoutThreads(): void {
-  const { exitNow, watchForEnd } = addon();
-  const internals = process as unknown as ProcessInternals;
-  internals.reallyExit = (code) => exitNow(Number(code ?? 0));
-  const handle = internals._fatalException.bind(process);
+/**
+ * From here on this process leaves by _exit(), whichever way it ends by itself.
+ *
+ * @param leaving `process`, or what stands in for it in a rehearsal
+ * @param watchForEnd the addon's, or nothing
+ */
+export function leaveWithoutThreads(leaving: Leaving, watchForEnd: WatchForEnd): void {
+  const { exitNow } = addon();
+  leaving.reallyExit = (code) => exitNow(Number(code ?? 0));
+  const handle = leaving._fatalException.bind(leaving);
   // Node calls it for an exception that nobody has caught, and would end the process if it answers false.
-  internals._fatalException = (error, fromPromise) => {
+  leaving._fatalException = (error, fromPromise) => {
     try {
       if (handle(error, fromPromise)) return true;
     } catch (failure) {

@@ -7,6 +7,8 @@ import { addon } from '../native/addon.js';
 /** What crypto.randomInt() and randomUUID() keep ahead (lib/internal/crypto/random.js of Node). */
 const integersAhead = 1024;
 const uuidsAhead = 128;
+/** What a child has to draw before it comes to UUIDs of its own. */
+let uuidsLeft = uuidsAhead;
 
 let a = 0;
 let b = 0;
@@ -38,8 +40,36 @@ function seed(): void {
 }
 
 /**
- * In the fork server, before its children: replaces Math.random, uses the integers up, and makes the drawing of UUIDs
- * fast. A function that a module has kept before that (const { random } = Math) is V8's own, and stays as it is.
+ * In the fork server, right before the fork: draws UUIDs until none is left of those made ahead, so that the next one is
+ * made by who draws it. One cannot ask how many there are; but Node looks at the length of the bytes when it fills them
+ * anew, and there one can look on.
+ */
+export function useUpUuids(): void {
+  uuidsLeft = uuidsAhead;
+  const prototype = Object.getPrototypeOf(Uint8Array.prototype) as object;
+  const usual = Object.getOwnPropertyDescriptor(prototype, 'byteLength');
+  let looks = 0;
+  const watched = Reflect.defineProperty(prototype, 'byteLength', {
+    configurable: true,
+    get(this: unknown): unknown {
+      looks += 1;
+      return usual?.get?.call(this);
+    },
+  });
+  if (!watched || usual === undefined) return;
+  let drawn = 0;
+  try {
+    for (; looks === 0 && drawn <= uuidsAhead; drawn++) crypto.randomUUID();
+  } finally {
+    Object.defineProperty(prototype, 'byteLength', usual);
+  }
+  if (looks === 0) return;
+  for (let left = 1; left < uuidsAhead; left++) crypto.randomUUID();
+  uuidsLeft = 0;
+}
+
+/**
+ * In the fork server, before its children: replaces Math.random, and uses the integers up. A function that a module has kept before that (const { random } = Math) is V8's own, and stays as it is.
  */
 export async function prepareRandomness(): Promise<void> {
   if (Math.random !== random) {
@@ -50,7 +80,6 @@ export async function prepareRandomness(): Promise<void> {
       enumerable: false,
       configurable: true,
     });
-    for (let uuids = 0; uuids < 20 * uuidsAhead; uuids++) crypto.randomUUID();
   }
   // With a callback an integer comes at once, or, when there is none left, after 1,024 have been made: then one knows
   // where one is.
@@ -73,5 +102,5 @@ export async function prepareRandomness(): Promise<void> {
 /** In a child. */
 export function renewRandomness(): void {
   seed();
-  for (let uuids = 0; uuids < uuidsAhead; uuids++) crypto.randomUUID();
+  for (let uuids = 0; uuids < uuidsLeft; uuids++) crypto.randomUUID();
 }

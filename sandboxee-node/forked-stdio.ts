@@ -35,9 +35,9 @@ class DescriptorStream extends Writable {
   }
 }
 
-function defineLazily<Stream>(name: 'stdin' | 'stdout' | 'stderr', make: () => Stream): void {
+function defineLazily<Stream>(owner: object, name: 'stdin' | 'stdout' | 'stderr', make: () => Stream): void {
   let stream: Stream | undefined;
-  Object.defineProperty(process, name, {
+  Object.defineProperty(owner, name, {
     get: () => {
       stream ??= make();
       return stream;
@@ -47,10 +47,11 @@ function defineLazily<Stream>(name: 'stdin' | 'stdout' | 'stderr', make: () => S
   });
 }
 
-export function renewStdio(): void {
-  defineLazily('stdin', () => createReadStream('', { fd: 0, autoClose: false }));
-  defineLazily('stdout', () => new DescriptorStream(1));
-  defineLazily('stderr', () => new DescriptorStream(2));
+/** @param owner `process`, or what stands in for it in a rehearsal */
+export function renewStdio(owner: object): void {
+  defineLazily(owner, 'stdin', () => createReadStream('', { fd: 0, autoClose: false }));
+  defineLazily(owner, 'stdout', () => new DescriptorStream(1));
+  defineLazily(owner, 'stderr', () => new DescriptorStream(2));
   // The console remembers the streams it has used, and asks for them again when it has none.
   Object.assign(console, { _stdout: undefined, _stderr: undefined });
 }

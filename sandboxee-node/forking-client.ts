@@ -1,11 +1,10 @@
 // A fork server in Node: prepare once, fork a sandboxee for each request of the host.
 import { addon, type NativeForkingClient } from '../native/addon.js';
-import { noteRendezvous } from './client.js';
 import { Comms } from './comms.js';
 import { checkForkable, ForkError, forkableThreads, settle } from './fork-readiness.js';
 import { rehearse } from './fork-rehearsal.js';
-import { becomeOwnProcess } from './forked-process.js';
-import { prepareRandomness } from './forked-randomness.js';
+import { becomeOwnProcess, type ProcessParts } from './forked-process.js';
+import { prepareRandomness, useUpUuids } from './forked-randomness.js';
 
 /** -SANDWIRE_ERROR_CLOSED, sandwire/error.h */
 const closed = -1;
@@ -55,11 +54,14 @@ export class ForkingClient {
     this.#isRehearsed = true;
     await prepareRandomness();
     await settle();
+    useUpUuids();
     const result = wait();
     if (result === 0) {
-      becomeOwnProcess();
-      noteRendezvous();
-      this.#child = Comms.adopt(this.#native.takeComms());
+      this.#child = becomeOwnProcess({
+        process: process as unknown as ProcessParts['process'],
+        watchForEnd: addon().watchForEnd,
+        takeComms: () => this.#native.takeComms(),
+      });
     } else if (result === closed) {
       process.exit(0);
     } else if (result < 0) {
