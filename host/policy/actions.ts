@@ -15,6 +15,7 @@ export type Action =
   /** The supervisor's own: the exec, or the end of sandboxMeHere(), that puts the policy in force. */
   | { readonly kind: 'launch' };
 
+const errnoNumbers: ReadonlyMap<unknown, number> = new Map(Object.entries(constants.errno));
 const errnoNames = new Map<number, string>();
 for (const [name, number] of Object.entries(constants.errno)) {
   if (!errnoNames.has(number)) errnoNames.set(number, name);
@@ -27,7 +28,7 @@ export function errnoName(number: number): string | undefined {
 
 /** An errno by number or name. Throws RangeError. The kernel takes 0 to 4095 (MAX_ERRNO). */
 export function errnoNumber(errno: number | string): number {
-  const number = typeof errno === 'number' ? errno : (constants.errno as Record<string, number>)[errno];
+  const number = typeof errno === 'number' ? errno : errnoNumbers.get(errno);
   if (number === undefined || !Number.isInteger(number) || number < 0 || number > 4095) {
     throw new RangeError(`${JSON.stringify(errno)} is no errno`);
   }

@@ -42,7 +42,7 @@ function lastRule(filter: Filter, number: number): Rule {
 /** All that decides a syscall, in order; the last decides whatever is left. */
 export function rulesFor(filter: Filter, number: number): readonly Rule[] {
   if (number === magicSyscall) return magicRules;
-  const piece = preamble[syscallName(number, filter.arch) ?? ''];
+  const piece = preamble.get(syscallName(number, filter.arch) ?? '');
   const waived = piece?.waivedBy !== undefined && filter.tokens.has(piece.waivedBy);
   return [
     ...(piece === undefined || waived ? [] : [piece.rule]),
@@ -74,7 +74,7 @@ export function decide(
 /** The numbers that something is said about. */
 export function numbersOf(filter: Filter): ReadonlySet<number> {
   const numbers = new Set<number>(filter.rules.numbers).add(magicSyscall);
-  const names = [...Object.keys(preamble), ...answeredWithEnosys, ...Object.values(guardedSyscalls).flat()];
+  const names = [...preamble.keys(), ...answeredWithEnosys, ...Object.values(guardedSyscalls).flat()];
   for (const name of names) {
     const number = syscallNumber(name, filter.arch);
     if (number !== undefined) numbers.add(number);
@@ -119,6 +119,23 @@ function intervalsOf(blocks: ReadonlyMap<number, Node>, otherwise: Node, foreign
   return intervals;
 }
 
+/** Throws Error unless each number is in one interval, and in the right one: the search tree would be wrong in silence. */
+function checkIntervals(intervals: readonly Interval[], blocks: ReadonlyMap<number, Node>): void {
+  const fault = (why: string): never => {
+    throw new Error(`${why}: this is a fault of sandwire’s policy compiler`);
+  };
+  intervals.forEach(({ from }, index) => {
+    const before = intervals[index - 1]?.from;
+    const isNext = before === undefined ? from === 0 : from > before;
+    if (!isNext || !Number.isInteger(from) || from > 0xffffffff) fault(`an interval begins at ${from}`);
+  });
+  let at = 0;
+  for (const [number, node] of [...blocks].sort(([one], [other]) => one - other)) {
+    while ((intervals[at + 1]?.from ?? Number.POSITIVE_INFINITY) <= number) at++;
+    if (intervals[at]?.node !== node) fault(`syscall ${number} is not in the interval of its rules`);
+  }
+}
+
 /**
  * A balanced search tree over the intervals: no syscall waits behind a chain of others. Only the number and the
  * architecture are looked at on the way, so the kernel can tell in advance which numbers are always allowed (its bitmap
@@ -157,6 +174,7 @@ export function compile(filter: Filter): readonly Instruction[] {
   for (const number of numbersOf(filter)) blocks.set(number, compileRules(graph, rulesFor(filter, number)));
   const otherwise = graph.return(returnValue(filter.defaultAction));
   const intervals = intervalsOf(blocks, otherwise, violation, filter.arch);
+  checkIntervals(intervals, blocks);
   const tree = graph.step(Opcode.LOAD, DataOffset.nr, searchTree(graph, intervals, 0, intervals.length - 1));
   const root = graph.step(
     Opcode.LOAD,

@@ -13,7 +13,7 @@ import type { MountEntry } from './mount-tree.js';
 import type { PolicyFields } from './policy-fields.js';
 import { describeRule, possibleActions, type Rule } from './rules.js';
 import type { Networking, StackTraces } from './surroundings.js';
-import { type Arch, auditArch, syscallName, syscallNumber } from './syscalls.js';
+import { type Arch, auditArch, isArch, syscallName, syscallNumber } from './syscalls.js';
 
 /** A call to be judged. */
 export interface EvaluatedCall {
@@ -118,7 +118,11 @@ export class Policy {
    * syscall that the policy's architecture does not have.
    */
   evaluate(call: EvaluatedCall): Evaluation {
-    const arch = typeof call.arch === 'number' ? call.arch : auditArch[call.arch ?? this.arch];
+    const named = call.arch ?? this.arch;
+    if (typeof named !== 'number' && !isArch(named)) {
+      throw new RangeError(`there is no architecture ${JSON.stringify(named)}`);
+    }
+    const arch = typeof named === 'number' ? named : auditArch[named];
     const number =
       typeof call.syscall === 'number' ? call.syscall >>> 0 : syscallNumber(call.syscall, this.arch);
     if (number === undefined)

@@ -55,25 +55,31 @@ interface Piece {
 }
 
 /** By syscall name. None of them lets through what could do harm. */
-export const preamble: Readonly<Record<string, Piece>> = {
+export const preamble: ReadonlyMap<string, Piece> = new Map<string, Piece>([
   // With this close the process tells the supervisor that its filter is in force.
-  close: { rule: rule(is(0, WireFd.RENDEZVOUS_FD), allow) },
+  ['close', { rule: rule(is(0, WireFd.RENDEZVOUS_FD), allow) }],
   // The launch. The supervisor lets it through once; later it is a violation like any other.
-  execveat: {
-    rule: rule(
-      { kind: 'all', of: [is(4, n.AT_EMPTY_PATH), is(5, Handshake.EXEC_MAGIC)] },
-      { kind: 'launch' },
-    ),
-  },
-  clone: { waivedBy: 'allowNewNamespaces', rule: rule(has(0, newNamespacesInClone), violation) },
-  unshare: { waivedBy: 'allowNewNamespaces', rule: rule(has(0, newNamespaces), violation) },
-  seccomp: {
-    waivedBy: 'allowSeccompListener',
-    rule: rule(has(1, n.SECCOMP_FILTER_FLAG_NEW_LISTENER), violation),
-  },
+  [
+    'execveat',
+    {
+      rule: rule(
+        { kind: 'all', of: [is(4, n.AT_EMPTY_PATH), is(5, Handshake.EXEC_MAGIC)] },
+        { kind: 'launch' },
+      ),
+    },
+  ],
+  ['clone', { waivedBy: 'allowNewNamespaces', rule: rule(has(0, newNamespacesInClone), violation) }],
+  ['unshare', { waivedBy: 'allowNewNamespaces', rule: rule(has(0, newNamespaces), violation) }],
+  [
+    'seccomp',
+    {
+      waivedBy: 'allowSeccompListener',
+      rule: rule(has(1, n.SECCOMP_FILTER_FLAG_NEW_LISTENER), violation),
+    },
+  ],
   // They put characters into the terminal's input, as if typed.
-  ioctl: { waivedBy: 'allowTerminalInjection', rule: rule(is(1, n.TIOCSTI, n.TIOCLINUX), violation) },
-};
+  ['ioctl', { waivedBy: 'allowTerminalInjection', rule: rule(is(1, n.TIOCSTI, n.TIOCLINUX), violation) }],
+]);
 
 /** Syscalls whose arguments lie in memory, where no filter can see them; programs fall back to the older ones. */
 export const answeredWithEnosys: ReadonlySet<string> = new Set(['clone3']);

@@ -8,7 +8,15 @@ import { PolicyError } from './errors.js';
 import type { Filter } from './filter.js';
 import { type Preset, prepare } from './presets/index.js';
 import { type AddOptions, allowAll, checkGuard, checkPiece, type Rule, Rules } from './rules.js';
-import { type Arch, isForeign, isSyscallName, nativeArch, syscallName, syscallNumber } from './syscalls.js';
+import {
+  type Arch,
+  isArch,
+  isForeign,
+  isSyscallName,
+  nativeArch,
+  syscallName,
+  syscallNumber,
+} from './syscalls.js';
 import { type DangerousToken, isDangerousToken } from './tokens.js';
 
 /** By name, or by its number on the policy's architecture. */
@@ -52,7 +60,7 @@ export class RuleBuilder {
 
   constructor(options: RuleBuilderOptions = {}) {
     this.arch = options.arch ?? nativeArch;
-    if (this.arch !== 'x86-64' && this.arch !== 'aarch64') {
+    if (!isArch(this.arch)) {
       throw new PolicyError('constructor', `there is no architecture ${JSON.stringify(this.arch)}`);
     }
   }

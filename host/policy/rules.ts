@@ -87,6 +87,12 @@ export interface AddOptions {
   readonly override?: boolean;
 }
 
+/** The compiler sorts by the numbers: one that is none would put others into the wrong place too. */
+function checkNumber(number: number): void {
+  if (Number.isInteger(number) && number >= 0 && number <= 0xffffffff) return;
+  throw new Error(`${String(number)} is no syscall number: this is a fault of sandwire’s policy builder`);
+}
+
 export class Rules {
   readonly #bySyscall = new Map<number, readonly Rule[]>();
   readonly #overridable = new Map<number, readonly Rule[]>();
@@ -115,6 +121,7 @@ export class Rules {
    * a restriction would never be looked at because a rule before it decides everything.
    */
   add(number: number, name: string, rule: Rule, options: AddOptions = {}): void {
+    checkNumber(number);
     const rules = options.override === true ? [] : (this.#bySyscall.get(number) ?? []);
     const deciding = rules.find((other) => unconditional(other) !== undefined);
     const decided = deciding === undefined ? undefined : unconditional(deciding);
@@ -143,6 +150,7 @@ export class Rules {
 
   /** Counts only where nothing else decides. */
   addOverridable(number: number, rule: Rule): void {
+    checkNumber(number);
     const rules = this.#overridable.get(number) ?? [];
     if (rules.some((other) => unconditional(other) !== undefined || sameRule(other, rule))) return;
     this.#overridable.set(number, [...rules, rule]);

@@ -7,9 +7,10 @@ export type Arch = 'x86-64' | 'aarch64';
 /** The architecture of this process. */
 export const nativeArch: Arch = process.arch === 'arm64' ? 'aarch64' : 'x86-64';
 
-const tables: Record<Arch, Readonly<Record<string, number>>> = {
-  'x86-64': syscallsX8664,
-  aarch64: syscallsAarch64,
+/** Maps, since names come from users: an object would also know "constructor" and whatever else it inherits. */
+const numbers: Record<Arch, ReadonlyMap<string, number>> = {
+  'x86-64': new Map(Object.entries(syscallsX8664)),
+  aarch64: new Map(Object.entries(syscallsAarch64)),
 };
 
 const names: Record<Arch, ReadonlyMap<number, string>> = {
@@ -35,18 +36,23 @@ export const foreignNumbers: Record<Arch, readonly (readonly [number, number])[]
   aarch64: [],
 };
 
+/** Whether it is one of the architectures, given by whom it may. */
+export function isArch(something: unknown): something is Arch {
+  return something === 'x86-64' || something === 'aarch64';
+}
+
 export function isForeign(number: number, arch: Arch): boolean {
   return foreignNumbers[arch].some(([first, last]) => number >= first && number <= last);
 }
 
 /** undefined: this architecture has no such syscall. */
 export function syscallNumber(name: string, arch: Arch = nativeArch): number | undefined {
-  return tables[arch][name];
+  return numbers[arch].get(name);
 }
 
 /** Whether any architecture has it: a name that is nowhere is a slip. */
 export function isSyscallName(name: string): boolean {
-  return Object.values(tables).some((table) => table[name] !== undefined);
+  return Object.values(numbers).some((table) => table.has(name));
 }
 
 export function syscallName(number: number, arch: Arch = nativeArch): string | undefined {
@@ -54,4 +60,6 @@ export function syscallName(number: number, arch: Arch = nativeArch): string | u
 }
 
 /** Syscall numbers of this machine by name: SYS['read']. */
-export const SYS: Readonly<Record<string, number>> = tables[nativeArch];
+export const SYS: Readonly<Record<string, number>> = Object.freeze(
+  Object.assign(Object.create(null) as Record<string, number>, Object.fromEntries(numbers[nativeArch])),
+);
