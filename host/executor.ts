@@ -20,7 +20,7 @@ export interface ExecutorOptions {
   readonly stdio?: StdioOptions;
   /**
    * How many sandboxes like this one are kept ready for runs to come (0 to 64; 0: none, and this run uses none). A run
-   * that finds one starts in half the time. Each is used once, holds some 200 KiB, and goes when nobody took it for five
+   * that finds one starts in less than half the time. Each is used once, holds some 300 KiB, and goes when nobody took it for five
    * seconds, when the machine's mounts change, and with the host; 256 are kept in all. Default: after its second use, as
    * many as were in use at once, up to 8.
    */

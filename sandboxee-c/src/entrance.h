@@ -15,4 +15,7 @@
  * privileged there. */
 pid_t sandwire_enter_sandbox(int init_pidfd, bool keep_network_namespace);
 
+/* The first half of it: joins, and leaves the fork to the caller. 0, or -1 with errno. */
+int sandwire_join_sandbox(int init_pidfd, bool keep_network_namespace);
+
 #endif

@@ -165,6 +165,9 @@ static void become_sandboxee(struct sandwire_comms *setup, struct sandwire_comms
   }
   place(setup, entrance->rendezvous_fd, SANDWIRE_RENDEZVOUS_FD, O_CLOEXEC);
   place(setup, entrance->comms_fd, SANDWIRE_COMMS_FD, O_CLOEXEC);
+  if (sandwire_drop_bounding_set() != 0) {
+    fail(setup, SANDWIRE_STEP_PRIVILEGES, "the bounding set");
+  }
   enum sandwire_setup_step step;
   if (sandwire_become_unprivileged(entrance->drop_groups, entrance->rules_fd, &step) != 0) {
     fail(setup, (int)step, step == SANDWIRE_STEP_IDENTITY ? "sandboxee" : "capabilities, no_new_privs");

@@ -82,17 +82,13 @@ int sandwire_clear_capabilities(int keep) {
   return (int)syscall(SYS_capset, &header, data);
 }
 
-int sandwire_drop_capabilities(int keep) {
-  return sandwire_drop_bounding_set() != 0 ? -1 : sandwire_clear_capabilities(keep);
-}
-
 int sandwire_become_unprivileged(bool drop_groups, int landlock_rules, enum sandwire_setup_step *step) {
   *step = SANDWIRE_STEP_IDENTITY;
   if (sandwire_become_inside_user(drop_groups) != 0) {
     return -1;
   }
   *step = SANDWIRE_STEP_PRIVILEGES;
-  if (sandwire_drop_capabilities(-1) != 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
+  if (sandwire_clear_capabilities(-1) != 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
     return -1;
   }
   *step = SANDWIRE_STEP_LANDLOCK;

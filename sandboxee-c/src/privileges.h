@@ -32,11 +32,8 @@ int sandwire_drop_bounding_set(void);
  * stays permitted (not effective), or -1. */
 int sandwire_clear_capabilities(int keep);
 
-/* Both. */
-int sandwire_drop_capabilities(int keep);
-
 /* The last steps into a sandbox, for whoever has joined its namespaces and has all capabilities in them: becomes the
- * inside user, drops every capability, forbids new privileges and puts Landlock rules in force, which are closed
+ * inside user, drops every capability (the bounding set has been dropped before), forbids new privileges and puts Landlock rules in force, which are closed
  * (landlock_rules < 0: none). *step is the one that failed. */
 int sandwire_become_unprivileged(bool drop_groups, int landlock_rules, enum sandwire_setup_step *step);
 

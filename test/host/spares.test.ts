@@ -2,7 +2,7 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type ExecutorOptions, PolicyBuilder, Sandbox2 } from '../../host/index.js';
-import { childrenOf, supervisorPid } from '../support/processes.js';
+import { childrenOf, commOf, supervisorPid } from '../support/processes.js';
 import { eventually, isAlive, lenientPolicy, runToEnd, sandboxee } from '../support/sandbox.js';
 
 const test = suite('sandboxes made ahead');
@@ -18,7 +18,17 @@ async function initOf(policy = newPolicy(), options: ExecutorOptions = {}): Prom
   return sandbox.initPid;
 }
 
-const waiting = () => childrenOf(supervisorPid());
+const named = (name: string) =>
+  childrenOf(supervisorPid()).filter((pid) => {
+    try {
+      return commOf(pid) === name;
+    } catch {
+      return false; // gone meanwhile
+    }
+  });
+/** The inits of those that are there, and the processes that wait in them to become sandboxees. */
+const waiting = () => named('sandwire-init');
+const residents = () => named('sandwire-inside');
 
 /** All that others made ahead has gone. */
 async function quiet(): Promise<void> {
@@ -76,10 +86,10 @@ test('not for another policy, user or host name', async () => {
 
 test('a spare that was killed is no run’s failure', async () => {
   const policy = newPolicy();
-  for (let i = 0; i < 20; i++) {
+  for (let i = 0; i < 40; i++) {
     await initOf(policy, { sparesAhead: 2 });
-    await eventually('two are ready', () => waiting().length === 2);
-    const killed = waiting();
+    await eventually('two are ready', () => waiting().length === 2 && residents().length === 2);
+    const killed = i % 4 < 2 ? waiting() : residents();
     for (const pid of killed) process.kill(pid, 'SIGKILL');
     while (killed.some(isAlive)); // dead, and perhaps not seen by the supervisor yet
     if (i % 2 === 1) await new Promise((resolve) => setTimeout(resolve, i));

@@ -288,7 +288,13 @@ struct start_request *start_request_parse(const uint8_t *bytes, size_t size, uin
     return NULL;
   }
   request->arena = arena;
-  *reason = parse(request, bytes, size);
+  uint8_t *encoded = arena_allocate(&request->arena, size + 1);
+  if (encoded != NULL) {
+    memcpy(encoded, bytes, size);
+  }
+  request->encoded = encoded;
+  request->encoded_size = size;
+  *reason = encoded == NULL ? "no memory" : parse(request, bytes, size);
   *run = request->run;
   if (*reason != NULL) {
     request->fd_count = 0; /* none received yet */

@@ -1,5 +1,6 @@
-/* A StartRequest as the supervisor uses it: parsed and checked before anything is forked, because the children
- * allocate nothing. Everything hangs on one arena. Runs in the supervisor. */
+/* A StartRequest as the supervisor uses it: parsed and checked before anything is forked for it, because such children
+ * allocate nothing. Everything hangs on one arena. Runs in the supervisor, and in a sandbox's resident, which gets the
+ * same bytes from it. */
 #ifndef SUPERVISOR_START_REQUEST_H
 #define SUPERVISOR_START_REQUEST_H
 
@@ -26,6 +27,8 @@ struct stack_trace_switches {
 
 struct start_request {
   struct arena_chunk *arena;
+  const uint8_t *encoded; /* the message itself */
+  size_t encoded_size;
   uint64_t run;
   int mode; /* enum sandwire_launch_mode */
   char **args; /* NULL-terminated, for execveat */

@@ -26,17 +26,25 @@ _Noreturn static void fail_under_filter(struct setup_report *report, int step, c
   }
 }
 
-/* In the sandbox, with all capabilities there; becomes the program. */
-_Noreturn static void become_sandboxee(const struct start_request *request, struct setup_report *report,
-                                       int rendezvous_fd, int cgroup_fd,
-                                       const struct sandbox_description *description) {
-  if (sandwire_leave_session() != 0 || sandwire_reset_signals() != 0) {
-    setup_fail(report, SANDWIRE_STEP_SESSION, "session, keyring and signals");
+void launch_prepare(struct setup_report *report) {
+  if (setsid() < 0 || sandwire_reset_signals() != 0) {
+    setup_fail(report, SANDWIRE_STEP_SESSION, "session and signals");
+  }
+  if (sandwire_drop_bounding_set() != 0) {
+    setup_fail(report, SANDWIRE_STEP_PRIVILEGES, "the bounding set");
+  }
+  umask(022);
+}
+
+_Noreturn void launch_go_on(const struct start_request *request, struct setup_report *report, int rendezvous_fd,
+                            int cgroup_fd, const struct sandbox_description *description) {
+  /* Only now: keys are counted against a quota (keyrings(7)), and a resident may wait in vain. */
+  if (sandwire_leave_keyring() != 0) {
+    setup_fail(report, SANDWIRE_STEP_SESSION, "keyring");
   }
   if (cgroup_fd >= 0 && sandwire_join_cgroup(cgroup_fd) != 0) { /* first, so that all it uses counts */
     setup_fail(report, SANDWIRE_STEP_CGROUP, "entering it");
   }
-  umask(022);
   arrange_fds(request, rendezvous_fd, report);
   const int fence = arrange_fence(request, description, SANDWIRE_EXEC_FD, request->targets + 1, report);
   const char *limit = "";
@@ -83,7 +91,8 @@ _Noreturn void launch_main(const struct start_request *request, struct setup_rep
     arrange_entrance_failed(sandbox, report, "setns and fork");
   }
   if (sandboxee == 0) {
-    become_sandboxee(request, report, rendezvous_fd, cgroup_fd, sandbox_describe(sandbox));
+    launch_prepare(report);
+    launch_go_on(request, report, rendezvous_fd, cgroup_fd, sandbox_describe(sandbox));
   }
   report->child_pid = sandboxee;
   _exit(0);

@@ -1,4 +1,4 @@
-/* From the supervisor's fork to the sandboxee's first instruction. */
+/* From a process of ours, before a sandbox or in it, to the sandboxee's first instruction. */
 #ifndef SUPERVISOR_LAUNCH_H
 #define SUPERVISOR_LAUNCH_H
 
@@ -12,5 +12,13 @@
  * sandboxee's end. cgroup_fd: the entrance of its cgroup; -1: it stays in ours. */
 _Noreturn void launch_main(const struct start_request *request, struct setup_report *report,
                            const struct sandbox *sandbox, int rendezvous_fd, int cgroup_fd, pid_t supervisor);
+
+/* The steps inside, with all capabilities there, of launch_main() and of a sandbox's resident. First those that need no
+ * request. A failure ends the process. */
+void launch_prepare(struct setup_report *report);
+
+/* Then the rest; becomes the program. */
+_Noreturn void launch_go_on(const struct start_request *request, struct setup_report *report, int rendezvous_fd,
+                            int cgroup_fd, const struct sandbox_description *description);
 
 #endif

@@ -36,6 +36,21 @@ int event_loop_change(struct watch *watch, uint32_t events) {
   return epoll_ctl(epoll_fd, EPOLL_CTL_MOD, watch->fd, &event);
 }
 
+int event_loop_move(struct watch *watch, struct watch *from, uint32_t events) {
+  struct epoll_event event = {.events = events, .data.ptr = watch};
+  if (epoll_ctl(epoll_fd, EPOLL_CTL_MOD, from->fd, &event) != 0) {
+    return -1;
+  }
+  *watch = *from;
+  from->fd = -1;
+  for (int i = 0; i < batch_size; i++) {
+    if (batch[i].data.ptr == from) {
+      batch[i].data.ptr = watch;
+    }
+  }
+  return 0;
+}
+
 int event_loop_release(struct watch *watch) {
   int fd = watch->fd;
   if (fd < 0) {

@@ -17,6 +17,9 @@ int event_loop_open(void);
 int event_loop_add(struct watch *watch, int fd, uint32_t events, void (*ready)(struct watch *, uint32_t));
 int event_loop_change(struct watch *watch, uint32_t events);
 
+/* Another object takes the place of this one, which watches no longer. 0 or -1 with errno. */
+int event_loop_move(struct watch *watch, struct watch *from, uint32_t events);
+
 /* Stops watching and closes the fd; nothing happens if it is -1. Events of this round are not delivered. */
 void event_loop_close(struct watch *watch);
 

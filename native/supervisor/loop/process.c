@@ -90,6 +90,19 @@ bool process_watch(struct process *process, pid_t pid,
   return false;
 }
 
+bool process_move(struct process *process, struct process *from,
+                  void (*ended)(struct process *, const siginfo_t *, const struct rusage *)) {
+  if (event_loop_move(&process->watch, &from->watch, EPOLLIN) != 0) {
+    return false;
+  }
+  process->pid = from->pid;
+  process->ended = ended;
+  enlist(process);
+  strike_off(from);
+  from->pid = 0;
+  return true;
+}
+
 void process_kill(const struct process *process) {
   if (process->pid > 0) {
     kill(process->pid, SIGKILL);

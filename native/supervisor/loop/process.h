@@ -26,6 +26,10 @@ void process_init(struct process *process);
 bool process_watch(struct process *process, pid_t pid,
                    void (*ended)(struct process *, const siginfo_t *, const struct rusage *));
 
+/* What another one watches is watched by this one from now on. False with errno: nothing has changed. */
+bool process_move(struct process *process, struct process *from,
+                  void (*ended)(struct process *, const siginfo_t *, const struct rusage *));
+
 /* Whether somebody here watches this child. */
 bool process_is_watched(pid_t pid);
 

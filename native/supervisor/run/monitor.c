@@ -34,6 +34,8 @@ static void on_notification(struct watch *watch, uint32_t events) {
     if (listener_let_through(watch->fd, &notification, run->announced_listener) != 0 && errno != ENOENT) {
       run_fail_setup(run, SANDWIRE_STEP_LISTENER, errno, "answering the launch");
       run_advance(run);
+    } else {
+      start_request_close_fds(run->request); /* the sandboxee has its own */
     }
     return;
   }

@@ -1,5 +1,5 @@
-/* A run's insides, shared by run.c, which leads it from its sandbox to its end, and monitor.c, which watches what it
- * does under its filter. Runs in the supervisor. */
+/* A run's insides, shared by run.c, which leads it to its end, entering.c, which brings the sandboxee into its sandbox,
+ * and monitor.c, which watches what it does under its filter. Runs in the supervisor. */
 #ifndef SUPERVISOR_RUN_PRIVATE_H
 #define SUPERVISOR_RUN_PRIVATE_H
 
@@ -20,7 +20,7 @@
 struct run {
   struct run *next, *previous;
   struct start_request *request;
-  struct setup_report *report; /* of entering; making the sandbox has its own */
+  struct setup_report report;  /* the failure that stands, of whatever step */
   struct sandbox *sandbox;     /* NULL once it is released */
   struct cgroup *cgroup;       /* NULL if none was asked for */
   struct process enterer, sandboxee;
@@ -28,7 +28,7 @@ struct run {
   struct deadline walltime;
   struct forked *forked;    /* of a sandboxee that another process forks, until it is there */
   int announced_listener;   /* its number in the sandboxee; -1: not announced */
-  bool entered;             /* an enterer was forked into the sandbox */
+  bool entered;             /* its resident has been told what to run, or an enterer was forked into the sandbox */
   bool rendezvous_closed;   /* the filter is in force */
   bool launched;            /* the one notification that is not a violation has been let through */
   struct run_end end;       /* kind 0: it goes on */
@@ -52,6 +52,15 @@ void run_fail_setup(struct run *run, int step, int error, const char *detail);
 /* The sandboxee is there, a child of ours; watches it, and tells the host. False: that cannot be done, the run has
  * failed. */
 bool run_watch_sandboxee(struct run *run, pid_t pid);
+
+/* Tells the host, if that is to hear of it. */
+void run_tell_started(struct run *run);
+
+/* For who begins to watch it otherwise. */
+void run_on_sandboxee_end(struct process *process, const siginfo_t *info, const struct rusage *usage);
+
+/* Whether the init of its sandbox has ended, or is about to. */
+bool run_init_is_ending(const struct run *run);
 
 /* Does whatever the state allows next. Called after every event; may free the run. */
 void run_advance(struct run *run);

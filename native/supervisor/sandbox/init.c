@@ -56,15 +56,14 @@ static void allow_only_waiting(struct setup_report *report) {
 }
 
 _Noreturn void init_main(struct sandbox_description *description, struct source_identity *identities,
-                         struct setup_report *report, int go_fd, int ready_fd) {
+                         struct setup_report *report, int maker) {
   char byte;
   if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0) {
     setup_fail(report, SANDWIRE_STEP_INIT, "PR_SET_PDEATHSIG");
   }
-  if (read(go_fd, &byte, 1) != 1) {
+  if (read(maker, &byte, 1) != 1) {
     _exit(SETUP_EXIT_CODE); /* the maker failed and has said why */
   }
-  close(go_fd);
   if (!host_can_mount() && !description->landlock_only) {
     /* What is mounted outside stays outside. */
     if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0) {
@@ -98,12 +97,12 @@ _Noreturn void init_main(struct sandbox_description *description, struct source_
   if (sandwire_clear_capabilities(CAP_WAKE_ALARM) != 0) {
     setup_fail(report, SANDWIRE_STEP_INIT, "capabilities");
   }
-  /* Again: dropping ids or capabilities clears it (prctl(2)). If the supervisor has died meanwhile, nobody reads
-   * the pipe, and the write below fails. */
+  /* Again: dropping ids or capabilities clears it (prctl(2)). If the supervisor has died meanwhile, so has
+   * the maker, and the write below fails. */
   if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0) {
     setup_fail(report, SANDWIRE_STEP_INIT, "PR_SET_PDEATHSIG");
   }
-  if (dup2(ready_fd, 0) < 0 || sandwire_close_all_fds_but((const int[]){0}, 1) != 0) {
+  if (dup2(maker, 0) < 0 || sandwire_close_all_fds_but((const int[]){0}, 1) != 0) {
     setup_fail(report, SANDWIRE_STEP_INIT, "fds");
   }
   if (write(0, "r", 1) != 1) {

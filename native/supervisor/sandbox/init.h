@@ -6,8 +6,9 @@
 #include "entry/setup_report.h"
 #include "mounts.h"
 
-/* Never returns. go_fd: readable when the ids are mapped. ready_fd: gets one byte when the sandbox is complete. */
+/* Never returns. maker: its socket, which brings one byte when the ids are mapped, and gets one when the sandbox is
+ * complete. */
 _Noreturn void init_main(struct sandbox_description *description, struct source_identity *identities,
-                          struct setup_report *report, int go_fd, int ready_fd);
+                          struct setup_report *report, int maker);
 
 #endif

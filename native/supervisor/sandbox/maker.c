@@ -8,9 +8,13 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "entrance.h"
+#include "entry/inheritance.h"
+#include "entry/resident.h"
 #include "host_power.h"
 #include "init.h"
 #include "mounts.h"
@@ -47,8 +51,34 @@ static void write_id_maps(const struct sandbox_description *description, struct 
   write_proc_file(report, init, "gid_map", line);
 }
 
-_Noreturn void maker_main(struct sandbox_description *description, struct source_identity *identities,
-                          struct setup_report *report, int ready_fd, pid_t supervisor) {
+/* As fork, in a single-threaded process, but by number, without a new stack. CLONE_PARENT makes it the supervisor's own
+ * child: its end is the supervisor's to learn of, and its parent-death signal, if any, is tied to the supervisor and not
+ * to this process. */
+static pid_t fork_for_supervisor(unsigned long namespaces) {
+  return (pid_t)syscall(SYS_clone, namespaces | CLONE_PARENT | SIGCHLD, 0, 0, 0, 0);
+}
+
+static void lead_resident_in(const struct sandbox_description *description, struct made *made, int socket) {
+  const int init_pidfd = (int)syscall(SYS_pidfd_open, made->report.child_pid, 0);
+  if (inheritance_volunteer_for_oom() != 0) {
+    setup_fail(&made->report, SANDWIRE_STEP_PRIVILEGES, "oom_score_adj");
+  }
+  if (init_pidfd < 0 || sandwire_join_sandbox(init_pidfd, description->unrestricted_networking) != 0) {
+    setup_fail(&made->report, SANDWIRE_STEP_ENTER, "setns");
+  }
+  const pid_t resident = fork_for_supervisor(0);
+  if (resident < 0) {
+    setup_fail(&made->report, SANDWIRE_STEP_ENTER, "fork");
+  }
+  if (resident == 0) {
+    resident_main(description, &made->entrance, socket);
+  }
+  made->entrance.child_pid = resident;
+}
+
+_Noreturn void maker_main(struct sandbox_description *description, struct made *made, int resident_socket,
+                          pid_t supervisor) {
+  struct setup_report *report = &made->report;
   if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0) {
     setup_fail(report, SANDWIRE_STEP_FORK, "PR_SET_PDEATHSIG");
   }
@@ -61,31 +91,34 @@ _Noreturn void maker_main(struct sandbox_description *description, struct source
     if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0) {
       setup_fail(report, SANDWIRE_STEP_NAMESPACES, "mount namespace");
     }
-    mounts_open_sources(description, identities, report);
+    mounts_open_sources(description, made->identities, report);
   }
 
-  int go[2]; /* closing it tells init that its ids are mapped */
-  if (pipe2(go, O_CLOEXEC) != 0) {
-    setup_fail(report, SANDWIRE_STEP_FORK, "pipe");
+  int pair[2];
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) {
+    setup_fail(report, SANDWIRE_STEP_FORK, "socketpair");
   }
   unsigned long flags = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
   if (!description->unrestricted_networking) {
     flags |= CLONE_NEWNET;
   }
-  /* CLONE_PARENT makes init the supervisor's own child, so that its parent-death signal is tied to the supervisor
-   * and not to this process. By number, without a new stack: as fork, in a single-threaded process. */
-  long init = syscall(SYS_clone, flags | CLONE_PARENT | SIGCHLD, 0, 0, 0, 0);
+  const pid_t init = fork_for_supervisor(flags);
   if (init < 0) {
     setup_fail(report, SANDWIRE_STEP_NAMESPACES, "user, mount, pid, net, ipc, uts and cgroup namespaces");
   }
   if (init == 0) {
-    close(go[1]);
-    init_main(description, identities, report, go[0], ready_fd);
+    close(pair[0]);
+    init_main(description, made->identities, report, pair[1]);
   }
-  report->child_pid = (pid_t)init; /* first, so that the supervisor can reap it whatever happens next */
-  write_id_maps(description, report, (pid_t)init);
-  if (write(go[1], "g", 1) != 1) {
-    setup_fail(report, SANDWIRE_STEP_INIT, "init ended early");
+  report->child_pid = init; /* first, so that the supervisor can reap it whatever happens next */
+  close(pair[1]);
+  write_id_maps(description, report, init);
+  char byte;
+  if (send(pair[0], "g", 1, MSG_NOSIGNAL) != 1 || read(pair[0], &byte, 1) != 1) {
+    setup_fail(report, SANDWIRE_STEP_INIT, "init ended early"); /* unless it has said why */
+  }
+  if (resident_socket >= 0) {
+    lead_resident_in(description, made, resident_socket);
   }
   _exit(0);
 }

@@ -1,4 +1,5 @@
-/* Makes a sandbox: forked by the supervisor for one sandbox, forks its init into fresh namespaces, and ends. */
+/* Makes a sandbox: forked by the supervisor for one sandbox, forks its init into fresh namespaces, leads its resident in
+ * (entry/resident.h), and ends. */
 #ifndef SUPERVISOR_MAKER_H
 #define SUPERVISOR_MAKER_H
 
@@ -9,10 +10,16 @@
 /* The kernel uid and gid of a sandboxee when root is the host and names none: nobody's. */
 enum { UNPRIVILEGED_ID = 65534 };
 
-/* Never returns. ready_fd is for init, which writes one byte to it when the sandbox is complete. The pid of init
- * is in report->child_pid when the maker has ended with 0. */
-_Noreturn void maker_main(struct sandbox_description *description, struct source_identity *identities,
-                          struct setup_report *report, int ready_fd,
+/* What the maker says, in a page it shares with the supervisor. */
+struct made {
+  struct setup_report report;   /* child_pid: init */
+  struct setup_report entrance; /* of the entering; child_pid: the resident */
+  struct source_identity identities[]; /* one for each mount */
+};
+
+/* Never returns; when it has ended with 0, the sandbox is complete. resident_socket: the resident's end; -1: none is
+ * wanted. */
+_Noreturn void maker_main(struct sandbox_description *description, struct made *made, int resident_socket,
                           pid_t supervisor);
 
 #endif

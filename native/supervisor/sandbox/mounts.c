@@ -8,6 +8,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "sandwire/wire.generated.h"
@@ -76,16 +77,46 @@ void mounts_open_sources(struct sandbox_description *description, struct source_
   }
 }
 
+/* From what the kernel has in memory of the path; EAGAIN when that is not all of it (RESOLVE_CACHED in openat2(2)). */
+static int open_cached(const char *path) {
+  struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_CACHED};
+  return (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
+}
+
+static bool is_current(const char *path, const struct source_identity *identity) {
+  struct statx status;
+  int fd = open_cached(path);
+  if (fd < 0) {
+    return false;
+  }
+  int result = statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_INO, &status);
+  close(fd);
+  return result == 0 && makedev(status.stx_dev_major, status.stx_dev_minor) == identity->device &&
+         status.stx_ino == identity->inode;
+}
+
 bool mounts_are_current(const struct sandbox_description *description, const struct source_identity *identities) {
   for (size_t i = 0; i < description->mount_count; i++) {
-    struct stat status;
-    if (has_source(&description->mounts[i]) &&
-        (stat(description->mounts[i].outside, &status) != 0 || status.st_dev != identities[i].device ||
-         status.st_ino != identities[i].inode)) {
+    if (has_source(&description->mounts[i]) && !is_current(description->mounts[i].outside, &identities[i])) {
       return false;
     }
   }
   return true;
+}
+
+bool mounts_can_be_checked(const struct sandbox_description *description) {
+  size_t i = 0;
+  while (i < description->mount_count && !has_source(&description->mounts[i])) {
+    i++;
+  }
+  if (i == description->mount_count) {
+    return true;
+  }
+  int fd = open_cached("/");
+  if (fd >= 0) {
+    close(fd);
+  }
+  return fd >= 0 || errno == EAGAIN;
 }
 
 static int open_beneath(int root, const char *path, uint64_t flags) {

@@ -16,8 +16,12 @@ struct source_identity {
 void mounts_open_sources(struct sandbox_description *description, struct source_identity *identities,
                          struct setup_report *report);
 
-/* Whether the paths of the description still name what the mounts show. Runs outside of the sandbox. */
+/* Whether the paths of the description still name what the mounts show. Runs outside of the sandbox. Waits for nothing: what
+ * cannot be told at once is not so. */
 bool mounts_are_current(const struct sandbox_description *description, const struct source_identity *identities);
+
+/* Whether that can ever be told here: a kernel older than Linux 5.12 has no way to look a path up without waiting. */
+bool mounts_can_be_checked(const struct sandbox_description *description);
 
 /* Builds the root, mounts the sources and the special file systems, makes it the root and lets go of the old one.
  * Runs in init, with all capabilities in the sandbox's own user namespace. */

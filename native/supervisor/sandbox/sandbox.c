@@ -1,15 +1,13 @@
 #include "sandbox.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "cgroup/cgroup.h"
-#include "loop/event_loop.h"
 #include "loop/process.h"
 #include "maker.h"
 #include "mounts.h"
@@ -18,35 +16,35 @@
 #include "sandwire/wire.generated.h"
 
 struct sandbox {
-  struct process maker, init;
-  struct watch ready;
-  struct setup_report *report;
-  struct source_identity *identities; /* shared with the children that fill it */
+  struct process maker, init, resident;
+  int resident_socket; /* our end; -1: it is the run's, or there is none */
+  struct made *made;   /* shared with the children that fill it */
   struct sandbox_template *template;
   struct sandbox *next_spare; /* in the pool */
   struct cgroup *cgroup;      /* of the run that is over, to be removed with us */
   struct run *run;            /* NULL: made ahead and not taken, or released */
   void (*changed)(struct run *);
   bool made_ahead;
-  bool said_ready;
+  bool is_complete;
   bool released;
-  bool init_ended;
 };
 
 static size_t alive;
 static void (*when_gone)(void);
 
-static size_t identities_size(const struct sandbox_description *description) {
-  return (description->mount_count + 1) * sizeof(struct source_identity);
+static size_t made_size(struct sandbox_template *template) {
+  return sizeof(struct made) +
+         sandbox_template_description(template)->mount_count * sizeof(struct source_identity);
 }
 
 static void forget_if_done(struct sandbox *sandbox) {
-  if (!sandbox->released || sandbox->maker.pid != 0 || sandbox->init.pid != 0) {
+  if (!sandbox->released || sandbox->maker.pid != 0 || sandbox->init.pid != 0 || sandbox->resident.pid != 0) {
     return;
   }
-  event_loop_close(&sandbox->ready);
-  setup_report_destroy(sandbox->report);
-  munmap(sandbox->identities, identities_size(sandbox_template_description(sandbox->template)));
+  if (sandbox->resident_socket >= 0) {
+    close(sandbox->resident_socket);
+  }
+  munmap(sandbox->made, made_size(sandbox->template));
   sandbox_template_unref(sandbox->template);
   cgroup_remove(sandbox->cgroup);
   free(sandbox);
@@ -68,30 +66,54 @@ static void tell(struct sandbox *sandbox) {
   }
 }
 
-static void on_init_end(struct process *process, const siginfo_t *info, const struct rusage *usage) {
-  (void)info;
-  (void)usage;
-  struct sandbox *sandbox = (struct sandbox *)((char *)process - offsetof(struct sandbox, init));
-  sandbox->init_ended = true;
+/* One of the two that a sandbox cannot do without has ended. */
+static void on_loss(struct sandbox *sandbox, const char *detail) {
   if (sandbox->released) {
     forget_if_done(sandbox);
     return;
   }
-  setup_report_failure(sandbox->report, SANDWIRE_STEP_INIT, 0, "the init process of the sandbox was killed");
+  setup_report_failure(&sandbox->made->report, SANDWIRE_STEP_INIT, 0, detail);
   tell(sandbox);
+}
+
+static void on_init_end(struct process *process, const siginfo_t *info, const struct rusage *usage) {
+  (void)info;
+  (void)usage;
+  on_loss((struct sandbox *)((char *)process - offsetof(struct sandbox, init)),
+          "the init process of the sandbox was killed");
+}
+
+/* Before any run took it. */
+static void on_resident_end(struct process *process, const siginfo_t *info, const struct rusage *usage) {
+  (void)info;
+  (void)usage;
+  struct sandbox *sandbox = (struct sandbox *)((char *)process - offsetof(struct sandbox, resident));
+  const struct setup_report *said = &sandbox->made->entrance;
+  if (said->step != 0) {
+    setup_report_failure(&sandbox->made->report, said->step, said->error, said->detail);
+  }
+  on_loss(sandbox, "the process that waited in the sandbox was killed");
+}
+
+static void watch_child(struct sandbox *sandbox, struct process *process, pid_t pid,
+                        void (*ended)(struct process *, const siginfo_t *, const struct rusage *)) {
+  if (pid > 0 && !process_watch(process, pid, ended)) {
+    setup_report_failure(&sandbox->made->report, SANDWIRE_STEP_MEMORY, errno, "pidfd");
+  }
 }
 
 static void on_maker_end(struct process *process, const siginfo_t *info, const struct rusage *usage) {
   (void)usage;
   struct sandbox *sandbox = (struct sandbox *)process; /* its first member */
-  /* Before anything else: init must be reaped even if the maker failed after forking it. */
-  if (sandbox->report->child_pid > 0 && !process_watch(&sandbox->init, sandbox->report->child_pid, on_init_end)) {
-    setup_report_failure(sandbox->report, SANDWIRE_STEP_MEMORY, errno, "pidfd");
-  }
+  /* Before anything else: they must be reaped even if the maker failed after forking them. */
+  watch_child(sandbox, &sandbox->init, sandbox->made->report.child_pid, on_init_end);
+  watch_child(sandbox, &sandbox->resident, sandbox->made->entrance.child_pid, on_resident_end);
   strays_launcher_ended(info);
   if (info->si_code != CLD_EXITED || info->si_status != 0) {
-    setup_report_failure(sandbox->report, SANDWIRE_STEP_FORK, 0, "the process that makes the sandbox was killed");
+    setup_report_failure(&sandbox->made->report, SANDWIRE_STEP_FORK, 0,
+                         "the process that makes the sandbox was killed");
   }
+  sandbox->is_complete = true;
   if (sandbox->released) {
     process_kill(&sandbox->init);
     forget_if_done(sandbox);
@@ -100,43 +122,28 @@ static void on_maker_end(struct process *process, const siginfo_t *info, const s
   tell(sandbox);
 }
 
-static void on_ready(struct watch *watch, uint32_t events) {
-  (void)events;
-  struct sandbox *sandbox = (struct sandbox *)((char *)watch - offsetof(struct sandbox, ready));
-  char byte;
-  if (read(watch->fd, &byte, 1) == 1) {
-    sandbox->said_ready = true;
-  } /* otherwise init has ended, and its end will be seen */
-  event_loop_close(watch);
-  if (!sandbox->released) {
-    tell(sandbox);
-  }
-}
-
 /* Forks the maker. A failure stands in the report. */
 static void begin(struct sandbox *sandbox) {
-  int ready[2];
-  if (pipe2(ready, O_CLOEXEC) != 0) {
-    setup_report_failure(sandbox->report, SANDWIRE_STEP_MEMORY, errno, "pipe");
+  int pair[2] = {-1, -1};
+  if (sandbox_template_has_residents(sandbox->template) &&
+      socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
+    setup_report_failure(&sandbox->made->report, SANDWIRE_STEP_MEMORY, errno, "socketpair");
     return;
   }
-  if (event_loop_add(&sandbox->ready, ready[0], EPOLLIN, on_ready) != 0) {
-    setup_report_failure(sandbox->report, SANDWIRE_STEP_MEMORY, errno, "epoll");
-    close(ready[0]);
-    close(ready[1]);
-    return;
-  }
+  sandbox->resident_socket = pair[0];
   pid_t self = getpid();
   pid_t pid = fork();
   if (pid == 0) {
-    maker_main(sandbox_template_description(sandbox->template), sandbox->identities, sandbox->report, ready[1], self);
+    maker_main(sandbox_template_description(sandbox->template), sandbox->made, pair[1], self);
   }
   int error = errno;
-  close(ready[1]);
+  if (pair[1] >= 0) {
+    close(pair[1]);
+  }
   if (pid < 0) {
-    setup_report_failure(sandbox->report, SANDWIRE_STEP_FORK, error, "maker");
+    setup_report_failure(&sandbox->made->report, SANDWIRE_STEP_FORK, error, "maker");
   } else if (!process_watch(&sandbox->maker, pid, on_maker_end)) {
-    setup_report_failure(sandbox->report, SANDWIRE_STEP_MEMORY, errno, "pidfd");
+    setup_report_failure(&sandbox->made->report, SANDWIRE_STEP_MEMORY, errno, "pidfd");
   } else {
     strays_launcher_forked();
   }
@@ -144,22 +151,19 @@ static void begin(struct sandbox *sandbox) {
 
 struct sandbox *sandbox_make(struct sandbox_template *template) {
   struct sandbox *sandbox = calloc(1, sizeof(*sandbox));
-  struct setup_report *report = setup_report_create();
-  void *identities = mmap(NULL, identities_size(sandbox_template_description(template)), PROT_READ | PROT_WRITE,
-                          MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (sandbox == NULL || report == NULL || identities == MAP_FAILED) {
-    if (identities != MAP_FAILED) {
-      munmap(identities, identities_size(sandbox_template_description(template)));
+  void *made = mmap(NULL, made_size(template), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (sandbox == NULL || made == MAP_FAILED) {
+    if (made != MAP_FAILED) {
+      munmap(made, made_size(template));
     }
-    setup_report_destroy(report);
     free(sandbox);
     return NULL;
   }
   process_init(&sandbox->maker);
   process_init(&sandbox->init);
-  sandbox->ready.fd = -1;
-  sandbox->report = report;
-  sandbox->identities = identities;
+  process_init(&sandbox->resident);
+  sandbox->resident_socket = -1;
+  sandbox->made = made;
   sandbox->template = template;
   sandbox->made_ahead = true;
   sandbox_template_ref(template);
@@ -168,13 +172,14 @@ struct sandbox *sandbox_make(struct sandbox_template *template) {
   return sandbox;
 }
 
-struct sandbox *sandbox_acquire(const uint8_t *description, size_t size, bool fresh, struct run *run,
-                                void (*changed)(struct run *), const char **reason) {
-  struct sandbox_template *template = sandbox_template_for(description, size, reason);
+struct sandbox *sandbox_acquire(const struct sandbox_wish *wish, struct run *run, void (*changed)(struct run *),
+                                const char **reason) {
+  struct sandbox_template *template =
+    sandbox_template_for(wish->description, wish->size, wish->resident, reason);
   if (template == NULL) {
     return NULL;
   }
-  struct sandbox *sandbox = fresh ? NULL : sandbox_pool_take(template);
+  struct sandbox *sandbox = wish->fresh ? NULL : sandbox_pool_take(template);
   if (sandbox == NULL) {
     sandbox = sandbox_make(template);
     if (sandbox != NULL) {
@@ -193,14 +198,33 @@ struct sandbox *sandbox_acquire(const uint8_t *description, size_t size, bool fr
 }
 
 enum sandbox_state sandbox_state(const struct sandbox *sandbox) {
-  if (sandbox->report->step != 0) {
+  if (sandbox->made->report.step != 0) {
     return SANDBOX_FAILED;
   }
-  return sandbox->said_ready && sandbox->init.pid > 0 ? SANDBOX_READY : SANDBOX_BEING_MADE;
+  return sandbox->is_complete ? SANDBOX_READY : SANDBOX_BEING_MADE;
 }
 
 const struct setup_report *sandbox_report(const struct sandbox *sandbox) {
-  return sandbox->report;
+  return &sandbox->made->report;
+}
+
+struct setup_report *sandbox_entrance_report(const struct sandbox *sandbox) {
+  return &sandbox->made->entrance;
+}
+
+bool sandbox_has_resident(const struct sandbox *sandbox) {
+  return sandbox->resident.pid > 0;
+}
+
+bool sandbox_hand_over_resident(struct sandbox *sandbox, struct process *process,
+                                void (*ended)(struct process *, const siginfo_t *, const struct rusage *),
+                                int *socket) {
+  if (!process_move(process, &sandbox->resident, ended)) {
+    return false;
+  }
+  *socket = sandbox->resident_socket;
+  sandbox->resident_socket = -1;
+  return true;
 }
 
 pid_t sandbox_init(const struct sandbox *sandbox) {
@@ -222,7 +246,7 @@ bool sandbox_was_made_ahead(const struct sandbox *sandbox) {
 bool sandbox_is_current(const struct sandbox *sandbox) {
   const struct sandbox_description *description = sandbox_describe(sandbox);
   return !sandbox->made_ahead || description->landlock_only ||
-         mounts_are_current(description, sandbox->identities);
+         mounts_are_current(description, sandbox->made->identities);
 }
 
 void sandbox_keep_cgroup(struct sandbox *sandbox, struct cgroup *cgroup) {

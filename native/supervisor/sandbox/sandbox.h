@@ -3,14 +3,17 @@
 #ifndef SUPERVISOR_SANDBOX_H
 #define SUPERVISOR_SANDBOX_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/resource.h>
 #include <sys/types.h>
 
 #include "control/sandbox_description.h"
 #include "entry/setup_report.h"
 
 struct cgroup;
+struct process;
 struct sandbox;
 struct run;
 
@@ -20,11 +23,18 @@ enum sandbox_state {
   SANDBOX_FAILED, /* sandbox_report() says why; or its init was killed */
 };
 
-/* Takes a sandbox of this description (a SandboxDescription message): one made ahead, if there is any, otherwise one
- * that begins to be made now. changed(run) is called whenever its state has changed, until it is released. fresh: not
- * one made ahead. NULL with *reason when the description is no good or there is no memory. */
-struct sandbox *sandbox_acquire(const uint8_t *description, size_t size, bool fresh, struct run *run,
-                                void (*changed)(struct run *), const char **reason);
+/* What is asked of a sandbox. */
+struct sandbox_wish {
+  const uint8_t *description; /* a SandboxDescription message */
+  size_t size;
+  bool resident; /* with a process in it that becomes the sandboxee (entry/resident.h) */
+  bool fresh;    /* not one made ahead */
+};
+
+/* Takes one: made ahead, if there is any, otherwise it begins to be made now. changed(run) is called whenever its state
+ * has changed, until it is released. NULL with *reason when the description is no good or there is no memory. */
+struct sandbox *sandbox_acquire(const struct sandbox_wish *wish, struct run *run, void (*changed)(struct run *),
+                                const char **reason);
 
 enum sandbox_state sandbox_state(const struct sandbox *sandbox);
 const struct setup_report *sandbox_report(const struct sandbox *sandbox);
@@ -36,8 +46,18 @@ bool sandbox_keeps_network(const struct sandbox *sandbox);
 
 bool sandbox_was_made_ahead(const struct sandbox *sandbox);
 
-/* In the child that is to enter: whether its mounts show what their paths name now. */
+/* Whether its mounts show what their paths name now, as far as that can be told at once. One that is made for the run
+ * does. */
 bool sandbox_is_current(const struct sandbox *sandbox);
+
+/* What the processes that enter it say of that; shared with them. */
+struct setup_report *sandbox_entrance_report(const struct sandbox *sandbox);
+
+/* In a sandbox that is ready. Its resident, watched by `process` from now on, and the supervisor's end of its socket.
+ * False with errno: nothing has changed. */
+bool sandbox_hand_over_resident(struct sandbox *sandbox, struct process *process,
+                                void (*ended)(struct process *, const siginfo_t *, const struct rusage *), int *socket);
+bool sandbox_has_resident(const struct sandbox *sandbox);
 
 /* It goes when all that was in the sandbox is gone. NULL is passed over. */
 void sandbox_keep_cgroup(struct sandbox *sandbox, struct cgroup *cgroup);

@@ -9,6 +9,7 @@
 
 #include "loop/deadlines.h"
 #include "loop/event_loop.h"
+#include "mounts.h"
 #include "sandbox.h"
 
 enum {
@@ -22,6 +23,7 @@ struct sandbox_template {
   struct deadline expiry; /* set while it has spares or is remembered */
   struct sandbox_template *next;
   struct sandbox_description *description;
+  bool residents;
   size_t references;
   size_t uses;
   size_t in_use, most_in_use;
@@ -75,9 +77,10 @@ static void watch_mount_table(void) {
   }
 }
 
-struct sandbox_template *sandbox_template_for(const uint8_t *bytes, size_t size, const char **reason) {
+struct sandbox_template *sandbox_template_for(const uint8_t *bytes, size_t size, bool residents, const char **reason) {
   for (struct sandbox_template *template = templates; template != NULL; template = template->next) {
-    if (template->description->size == size && memcmp(template->description->bytes, bytes, size) == 0) {
+    if (template->residents == residents && template->description->size == size &&
+        memcmp(template->description->bytes, bytes, size) == 0) {
       template->references++;
       return template;
     }
@@ -93,6 +96,7 @@ struct sandbox_template *sandbox_template_for(const uint8_t *bytes, size_t size,
     return NULL;
   }
   template->description = description;
+  template->residents = residents;
   template->references = 1;
   if (!closed && template_count < MAX_TEMPLATES &&
       deadline_set(&template->expiry, monotonic_now_ns() + spare_lifetime_ns, on_expiry) == 0) {
@@ -102,6 +106,10 @@ struct sandbox_template *sandbox_template_for(const uint8_t *bytes, size_t size,
     template_count++;
   }
   return template;
+}
+
+bool sandbox_template_has_residents(const struct sandbox_template *template) {
+  return template->residents;
 }
 
 void sandbox_template_ref(struct sandbox_template *template) {
@@ -203,7 +211,7 @@ void sandbox_pool_fill(struct sandbox_template *template, int number) {
   }
   if (template->wanted > 0) {
     watch_mount_table();
-    if (mount_table.fd < 0) { /* a change of mounts would go unnoticed */
+    if (mount_table.fd < 0 || !mounts_can_be_checked(template->description)) { /* a change would go unnoticed */
       template->wanted = 0;
     }
     sandbox_pool_go_on(template);

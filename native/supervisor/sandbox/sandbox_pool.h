@@ -3,6 +3,7 @@
 #ifndef SUPERVISOR_SANDBOX_POOL_H
 #define SUPERVISOR_SANDBOX_POOL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -11,14 +12,15 @@
 enum {
   MAX_SPARES = 64,         /* of one description, where a number is asked for */
   MAX_SPARES_BY_USE = 8,   /* where none is */
-  MAX_SPARES_IN_ALL = 256, /* each is an init of some 200 KiB */
+  MAX_SPARES_IN_ALL = 256, /* each is an init and a resident of some 300 KiB together */
 };
 
 struct sandbox;
 struct sandbox_template; /* a description and its spares; counted references */
 
-/* A reference to the template of these bytes, a new one if need be. NULL with *reason. */
-struct sandbox_template *sandbox_template_for(const uint8_t *bytes, size_t size, const char **reason);
+/* A reference to the template of these bytes, with residents or without, a new one if need be. NULL with *reason. */
+struct sandbox_template *sandbox_template_for(const uint8_t *bytes, size_t size, bool residents, const char **reason);
+bool sandbox_template_has_residents(const struct sandbox_template *template);
 void sandbox_template_ref(struct sandbox_template *template);
 void sandbox_template_unref(struct sandbox_template *template);
 struct sandbox_description *sandbox_template_description(struct sandbox_template *template);

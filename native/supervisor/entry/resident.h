@@ -1,0 +1,23 @@
+/* The resident of a sandbox: a process of ours that is in it before a run takes it, made with it, and becomes the run's
+ * sandboxee. What it needs for that reaches it by its socket, once, as one message. */
+#ifndef SUPERVISOR_RESIDENT_H
+#define SUPERVISOR_RESIDENT_H
+
+#include <stdbool.h>
+
+#include "control/sandbox_description.h"
+#include "control/start_request.h"
+#include "setup_report.h"
+
+/* Whether the request fits into one message. If not, its sandboxee enters a sandbox without a resident (launch.h). */
+bool resident_can_take(const struct start_request *request);
+
+/* In the supervisor. cgroup_fd: the entrance of the run's cgroup, or -1. 0, or -1 with errno: EPIPE when it is gone. */
+int resident_instruct(int socket, const struct start_request *request, int cgroup_fd);
+
+/* In the sandbox, with all capabilities there, a child of the supervisor: waits for its instructions and becomes the
+ * program. Never returns; the end of the socket ends it. The supervisor's end is the rendezvous socket of the launch
+ * later on. */
+_Noreturn void resident_main(const struct sandbox_description *description, struct setup_report *report, int socket);
+
+#endif
