@@ -1,7 +1,6 @@
 // Sandboxees that do all they can to stay, hosts that end in every way, and what is killed at any moment: each run has one
 // result, and nobody outlives anybody.
 import { once } from 'node:events';
-import { Worker } from 'node:worker_threads';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Executor, Sandbox2 } from '../../host/index.js';
@@ -121,46 +120,6 @@ test('a host whose parent ignores SIGCHLD', async () => {
   ];
   const finished = await run('sh', ['-c', 'trap "" CHLD; exec "$@"', 'sh', ...node]);
   assert.is(finished.stdout, 'OK - Exit code: 9\n', finished.stderr);
-});
-
-test('worker threads, each with its own supervisor', async () => {
-  interface Said {
-    readonly supervisor: number;
-    readonly waiting: number;
-    readonly results: readonly string[];
-  }
-  const workers = Array.from(
-    { length: 4 },
-    () =>
-      new Worker(new URL('./fixtures/worker.js', import.meta.url), {
-        stderr: true,
-        workerData: { runs: 10, exits: sandboxeePath('exit_with'), waits: sandboxeePath('wait_forever') },
-      }),
-  );
-  let complaints = '';
-  for (const worker of workers) worker.stderr.on('data', (text) => (complaints += String(text)));
-  const said = (await Promise.all(
-    workers.map(async (worker) => (await once(worker, 'message'))[0]),
-  )) as Said[];
-  assert.is(new Set(said.map(({ supervisor }) => supervisor)).size, 4);
-  for (const { results } of said) {
-    assert.equal(
-      results,
-      Array.from({ length: 10 }, (_, index) => `OK - Exit code: ${index}`),
-    );
-  }
-  workers[0]?.postMessage('exit'); // by itself; the others by force, in the middle of a run
-  await once(workers[0] as Worker, 'exit');
-  await Promise.all(workers.slice(1).map((worker) => worker.terminate()));
-  for (const { supervisor, waiting } of said) {
-    await eventually(
-      'supervisor and sandboxee are gone',
-      () => !isAlive(supervisor) && !isAlive(waiting),
-      10_000,
-    );
-  }
-  assert.is(complaints, '', 'each fd was closed by those who opened it');
-  assert.is((await runToEnd(sandboxee('exit_with', ['6']))).result.exitCode, 6);
 });
 
 test('whatever is killed at whatever moment: one result for each run, and nothing is left', async () => {
