@@ -4,7 +4,7 @@ import { unzeroed } from './memory.js';
 import { WireLimit } from './wire.generated.js';
 
 const segmentSize = 64 << 10;
-/** Payloads up to here are copied at once, whatever room there is; of larger ones only what fits. */
+/** Payloads up to here are copied at once, larger ones if there is room; of the largest only so much, to go with the header. */
 export const copiedSize = 4 << 10;
 
 interface Waiting {
@@ -70,9 +70,10 @@ export class Outbox {
       return;
     }
     // A header sent alone would wake the other end for nothing: the beginning of the payload goes with it.
-    tail.bytes.set(payload.subarray(0, room), tail.end);
-    tail.end += room;
-    const rest = payload.subarray(room);
+    const copied = Math.min(room, copiedSize);
+    tail.bytes.set(payload.subarray(0, copied), tail.end);
+    tail.end += copied;
+    const rest = payload.subarray(copied);
     this.#segments.push({
       bytes: rest,
       start: 0,

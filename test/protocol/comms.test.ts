@@ -229,6 +229,33 @@ test('many sends of one tick are one syscall, and many messages one receive', as
   assert.not(b.watches);
 });
 
+test('an answer that is there already spares the event loop, which still has its turns', async () => {
+  const transport = new FakeTransport('echo');
+  const send = transport.send.bind(transport);
+  transport.send = (...args) => {
+    const count = send(...args);
+    transport.push(transport.sent[transport.sent.length - 1]?.bytes ?? fromHex(''));
+    return count;
+  };
+  const comms = new Comms(transport);
+  let turns = 0;
+  let done = false;
+  const turn = () => {
+    turns += 1;
+    if (!done) setImmediate(turn);
+  };
+  setImmediate(turn);
+  const rounds = 340;
+  for (let i = 0; i < rounds; i++) {
+    void comms.sendUint32(i);
+    assert.is(await comms.recvUint32(), i);
+  }
+  done = true;
+  assert.ok(turns < rounds / 2, `${turns} turns of the event loop for ${rounds} answers`);
+  assert.ok(turns >= rounds / 17 - 1, `${turns} turns of the event loop for ${rounds} answers`);
+  comms.close();
+});
+
 test('backpressure: a send resolves when it is taken, and pending bytes are bounded', async () => {
   const [a, b] = makePair();
   const [left, right] = [new Comms(a), new Comms(b)];
