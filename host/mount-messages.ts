@@ -1,6 +1,7 @@
 // The policy's mounts as the supervisor's messages.
 import { type Mount, MountKind } from '../protocol/messages.generated.js';
 import type { MountEntry } from './policy/index.js';
+import { checkHoldsNoProc } from './policy/mount-paths.js';
 
 const kinds: Record<MountEntry['kind'], MountKind> = {
   file: MountKind.MOUNT_FILE,
@@ -9,9 +10,14 @@ const kinds: Record<MountEntry['kind'], MountKind> = {
   symlink: MountKind.MOUNT_SYMLINK,
   proc: MountKind.MOUNT_PROC,
   sysfs: MountKind.MOUNT_SYSFS,
+  emptyDirectory: MountKind.MOUNT_EMPTY_DIRECTORY,
 };
 
+/** Throws PolicyError for what may not be shown: a policy from a file has not been asked before. */
 export function encodeMounts(mounts: readonly MountEntry[]): Mount[] {
+  for (const mount of mounts) {
+    if (mount.kind === 'directory') checkHoldsNoProc('Sandbox2', mount.outside);
+  }
   const bytes = (text: string) => new TextEncoder().encode(text);
   return mounts.map((mount) => {
     const common = { kind: kinds[mount.kind], inside: bytes(mount.inside) };

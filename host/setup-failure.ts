@@ -114,9 +114,28 @@ function execHint(errno: string, context: SetupContext): string {
   return '';
 }
 
+function sourceHint(errno: string): string {
+  switch (errno) {
+    case 'ENOENT':
+      return 'it does not exist on the host';
+    case 'ELOOP':
+      return 'too many symlinks lead to it, or one into the directory of a process (/proc/self/cwd), which is another there';
+    case 'EPERM':
+      return (
+        'what the host’s /proc and /sys tell of processes, or could change, is not to be shown; ' +
+        'addDirectory("/proc") shows the sandbox’s own'
+      );
+    default:
+      return '';
+  }
+}
+
 function mountHint(errno: string, detail: string): string {
   if (errno === 'EROFS') {
-    return 'the place it is mounted on does not exist in the read-only directory that holds it; mount it elsewhere, or make it there first';
+    return 'the place it is mounted on does not exist in the directory of the host that holds it, and nothing is made there; mount it elsewhere, or make it first';
+  }
+  if (errno === 'EINVAL' || errno === 'ENOTDIR') {
+    return 'a file is mounted on a file, and a directory on a directory: look at what is at that place';
   }
   if (errno === 'EPERM' && (detail === '/proc' || detail === '/sys')) {
     return (
@@ -175,7 +194,7 @@ function hint(step: SetupStep, errno: string, detail: string, context: SetupCont
         ? 'the uid of sandboxees (65534, or the one named in the Executor’s options) must be mapped in the user namespace this process is in'
         : 'only root can choose another uid or gid for a sandboxee';
     case SetupStep.STEP_OPEN_MOUNT_SOURCE:
-      return errno === 'ENOENT' ? 'it does not exist on the host' : '';
+      return sourceHint(errno);
     case SetupStep.STEP_MOUNT:
       return mountHint(errno, detail);
     case SetupStep.STEP_LANDLOCK:

@@ -1,4 +1,5 @@
 // What the supervisor is asked to start: an executor and its policy as one message.
+import { realpathSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { encodeMessage } from '../protocol/index.js';
 import { type CgroupLimits, LaunchMode } from '../protocol/messages.generated.js';
@@ -83,11 +84,20 @@ function runPart(executor: Executor, policy: Policy, launch: Launch): Uint8Array
   });
 }
 
+/** Where the program really lies, as the kernel would tell it. */
+function originOf(path: string): string {
+  try {
+    return dirname(realpathSync.native(path));
+  } catch {
+    return dirname(resolve(path)); // it has gone since it was opened
+  }
+}
+
 function environment(executor: Executor, { placed, looksBesideItself }: Launch): Uint8Array[] {
   const envs = Object.entries(executor.envs).map(([name, value]) => bytes(`${name}=${value}`));
   if (looksBesideItself && executor.envs['LD_ORIGIN_PATH'] === undefined) {
     // Executed by fd and mostly without /proc, glibc's loader has nobody else to ask (sysdeps/unix/sysv/linux/dl-origin.c).
-    envs.push(bytes(`LD_ORIGIN_PATH=${dirname(resolve(executor.path))}`));
+    envs.push(bytes(`LD_ORIGIN_PATH=${originOf(executor.path)}`));
   }
   if (executor.sandboxBeforeExec) {
     // With sandboxMeHere the names travel in the handshake.

@@ -130,6 +130,7 @@ export const MountKind = {
   MOUNT_SYMLINK: 4,
   MOUNT_PROC: 5,
   MOUNT_SYSFS: 6,
+  MOUNT_EMPTY_DIRECTORY: 7,
 } as const;
 export type MountKind = (typeof MountKind)[keyof typeof MountKind];
 
@@ -761,7 +762,8 @@ export const messageDescriptors = {
                 "MOUNT_TMPFS": 3,
                 "MOUNT_SYMLINK": 4,
                 "MOUNT_PROC": 5,
-                "MOUNT_SYSFS": 6
+                "MOUNT_SYSFS": 6,
+                "MOUNT_EMPTY_DIRECTORY": 7
               }
             },
             "Limits": {

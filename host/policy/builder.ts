@@ -110,10 +110,20 @@ export class PolicyBuilder extends PresetBuilder {
    */
   addLibrariesForBinary(path: string, ldLibraryPath = ''): this {
     const method = 'addLibrariesForBinary';
-    checkSource(method, path, 'file');
+    checkSource(method, path, 'file', true);
     try {
       const { libraries, configuration } = findLibraries(path, ldLibraryPath);
-      for (const library of libraries) this.#mount(method, 'file', library.path, library.path, true);
+      for (const library of libraries) {
+        checkSource(method, realpathSync.native(library.path), 'file', true);
+        const { path } = library;
+        this.#mounts.addAsOnHost(method, {
+          kind: 'file',
+          inside: path,
+          outside: path,
+          writable: false,
+          executable: true,
+        });
+      }
       // Where the loader finds what lies in no default directory.
       if (configuration !== undefined) this.addFileIfExists(configuration);
     } catch (error) {
@@ -131,7 +141,7 @@ export class PolicyBuilder extends PresetBuilder {
    */
   addNodeRuntime(nodePath: string = process.execPath): this {
     const method = 'addNodeRuntime';
-    checkSource(method, nodePath, 'file');
+    checkSource(method, nodePath, 'file', true);
     const node = realpathSync(nodePath);
     this.addLibrariesForBinary(node).#mount(method, 'file', node, node, true);
     try {
@@ -223,7 +233,7 @@ export class PolicyBuilder extends PresetBuilder {
       // Under Landlock alone the host's own symlinks are there.
       mounts: this.#mounts
         .list(this.tokens.has('allowWriteExecutable'))
-        .filter(({ kind }) => kind !== 'symlink' || !this.#landlock),
+        .filter(({ kind }) => (kind !== 'symlink' && kind !== 'emptyDirectory') || !this.#landlock),
       hostname: this.#hostname,
       networking: this.#networking,
       rootWritable: this.#rootWritable,
@@ -261,10 +271,13 @@ export class PolicyBuilder extends PresetBuilder {
     inside: string,
     isReadOnly: boolean,
   ): this {
-    checkSource(method, outside, kind);
-    if (kind === 'directory' && (outside === '/proc' || outside === '/sys')) {
-      if (!isReadOnly) throw new PolicyError(method, `${outside} is the sandbox’s own, and always read-only`);
-      this.#mounts.add(method, { kind: outside === '/proc' ? 'proc' : 'sysfs', inside });
+    if (typeof isReadOnly !== 'boolean') {
+      throw new PolicyError(method, `isReadOnly is true or false, not ${String(isReadOnly)}`);
+    }
+    if (inside === '/') throw new PolicyError(method, 'the root itself cannot be mounted over');
+    const source = checkSource(method, outside, kind, isReadOnly);
+    if (source !== 'plain') {
+      this.#mounts.add(method, { kind: source, inside });
       return this;
     }
     const entry: BoundMount = {

@@ -26,6 +26,8 @@ function lineOf(mount: MountEntry): string {
     case 'proc':
     case 'sysfs':
       return `R ${mount.inside}/ of the sandbox (${mount.kind})`;
+    case 'emptyDirectory':
+      return `R ${mount.inside}/ with nothing in it but what is listed here`;
   }
 }
 

@@ -1,5 +1,5 @@
 // What a path in a policy must be, and what must be there.
-import { realpathSync, statSync } from 'node:fs';
+import { readFileSync, realpathSync, type Stats, statfsSync, statSync } from 'node:fs';
 import { PolicyError } from './errors.js';
 
 /** Throws PolicyError unless the path is absolute and canonical: no ".", "..", "//" or trailing "/". */
@@ -33,40 +33,110 @@ export function anchoredPath(method: string, relative: string, base: string): st
   return path;
 }
 
-/** /proc/self and the like, and what they lead to: the directory of this process. */
-function isOfOneProcess(path: string): boolean {
-  return new RegExp(`^/proc/(self|thread-self|${process.pid})(/|$)`).test(path);
+/** Of the directory of a process, /proc/self and the like included. */
+function isOfAProcess(path: string): boolean {
+  return /^\/proc\/(self|thread-self|\d+)(\/|$)/.test(path);
+}
+
+/** Throws PolicyError for the text of a symlink that cannot be one. */
+export function checkTarget(method: string, target: string): void {
+  if (target === '' || target.includes('\0')) throw new PolicyError(method, 'it is empty, or holds a NUL');
+  if (Buffer.byteLength(target) > 4095) throw new PolicyError(method, 'it is longer than a path can be');
 }
 
 /** Throws PolicyError for what cannot be shown, whatever is there. */
-export function checkSourcePath(method: string, path: string): void {
+export function checkSourcePath(method: string, path: string, isWritable: boolean): void {
   checkPath(method, path);
-  if (isOfOneProcess(path)) throw new PolicyError(method, `${path} would be that of another process`);
+  if (isWritable && /^\/(proc|sys)(\/|$)/.test(path)) {
+    throw new PolicyError(method, `${path} is always read-only in a sandbox`);
+  }
+  if (isOfAProcess(path)) throw new PolicyError(method, `${path} is a process’s own, and not to be shown`);
 }
 
-/** Throws PolicyError unless the source is there and of this kind. */
-export function checkSource(method: string, path: string, kind: 'file' | 'directory'): void {
-  checkSourcePath(method, path);
-  let isDirectory: boolean;
+// f_type in statfs(2); of both, the root directory has the inode 1.
+const fileSystems = { proc: 0x9fa0, sysfs: 0x62656572 } as const;
+const rootInode = 1;
+
+/** What is mounted where; empty where there is no /proc to tell. */
+function mountPoints(): readonly { readonly at: string; readonly type: string }[] {
+  let table: string;
   try {
-    isDirectory = statSync(path).isDirectory();
-    // "/dev/fd", "/etc/mtab"
-    const leadsTo = realpathSync(path);
-    if (isOfOneProcess(leadsTo)) {
-      throw new PolicyError(method, `${path} leads to ${leadsTo}, which would be that of another process`);
-    }
+    table = readFileSync('/proc/self/mountinfo', 'utf8');
+  } catch {
+    return [];
+  }
+  // proc_pid_mountinfo(5): "36 35 98:0 / /mnt rw shared:1 - ext4 …", with spaces and the like in octal.
+  return table.split('\n').flatMap((line) => {
+    const [before = '', after = ''] = line.split(' - ');
+    const at = before
+      .split(' ')[4]
+      ?.replaceAll(/\\(\d{3})/g, (_, octal) => String.fromCharCode(Number.parseInt(octal, 8)));
+    const type = after.split(' ')[0];
+    return at === undefined || type === undefined ? [] : [{ at, type }];
+  });
+}
+
+/** Throws PolicyError for a directory of the host in which its /proc or /sys lies. */
+export function checkHoldsNoProc(method: string, path: string): void {
+  let real: string;
+  try {
+    real = realpathSync(path);
+  } catch {
+    return; // it is not there any more, and the launch says so
+  }
+  const prefix = real === '/' ? '/' : `${real}/`;
+  const within = mountPoints().find(
+    ({ at, type }) => (type === 'proc' || type === 'sysfs') && at.startsWith(prefix),
+  );
+  if (within !== undefined) {
+    throw new PolicyError(
+      method,
+      `${path} holds the host’s ${within.at}, which tells of its processes and acts on them; show the directories in it ` +
+        'that are needed, and /proc as the sandbox’s own',
+    );
+  }
+}
+
+/**
+ * What a source is: the machine's whole /proc or /sys, for which a sandbox has its own, or a file or directory like
+ * others. Throws PolicyError unless it is there, of this kind, and may be shown.
+ */
+export function checkSource(
+  method: string,
+  path: string,
+  kind: 'file' | 'directory',
+  isReadOnly: boolean,
+): 'proc' | 'sysfs' | 'plain' {
+  checkSourcePath(method, path, !isReadOnly);
+  let status: Stats;
+  let real: string;
+  let type: number;
+  try {
+    status = statSync(path);
+    real = realpathSync(path);
+    ({ type } = statfsSync(path));
   } catch (error) {
-    if (error instanceof PolicyError) throw error;
     const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
     const hint = code === 'ENOENT' ? ' (there is none; the …IfExists methods pass over that)' : '';
     throw new PolicyError(method, `${path}: ${code}${hint}`);
   }
-  if (isDirectory !== (kind === 'directory')) {
-    const fact = isDirectory
+  if (status.isDirectory() !== (kind === 'directory')) {
+    const fact = status.isDirectory()
       ? 'is a directory; addDirectory() shows one'
       : 'is no directory; addFile() shows a file';
     throw new PolicyError(method, `${path} ${fact}`);
   }
+  // "/dev/fd", "/etc/mtab"
+  if (isOfAProcess(real)) {
+    throw new PolicyError(method, `${path} leads to ${real}, which is a process’s own, and not to be shown`);
+  }
+  const isSpecial = type === fileSystems.proc || type === fileSystems.sysfs;
+  if (isSpecial && !isReadOnly) {
+    throw new PolicyError(method, `${path} is of ${real}, which is always read-only in a sandbox`);
+  }
+  if (isSpecial && status.ino === rootInode) return type === fileSystems.proc ? 'proc' : 'sysfs';
+  if (kind === 'directory') checkHoldsNoProc(method, path);
+  return 'plain';
 }
 
 /** Whether it is there and of this kind: for the …IfExists methods. */

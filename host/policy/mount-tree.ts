@@ -23,8 +23,8 @@ export type MountEntry =
       readonly executable: boolean;
     }
   | { readonly kind: 'symlink'; readonly inside: string; readonly target: string }
-  /** The sandbox's own, read-only. */
-  | { readonly kind: 'proc' | 'sysfs'; readonly inside: string };
+  /** The sandbox's own, read-only: /proc, /sys, and a directory that is only on the way to another. */
+  | { readonly kind: 'proc' | 'sysfs' | 'emptyDirectory'; readonly inside: string };
 
 function sameThing(a: string, b: string): boolean {
   if (a === b) return true;
@@ -38,6 +38,15 @@ function sameThing(a: string, b: string): boolean {
 
 /** As many as the kernel follows (path_resolution(7)). */
 const maxLinks = 40;
+const maxEntries = 10_000;
+
+/** Names of a path that are still to be gone through, the next one last. */
+function pending(target: string): string[] {
+  return target
+    .split('/')
+    .filter((name) => name !== '' && name !== '.')
+    .reverse();
+}
 
 /** A symlink of the host. */
 function linkTarget(place: string): string | undefined {
@@ -50,6 +59,8 @@ function linkTarget(place: string): string | undefined {
 
 export class MountTree {
   readonly #entries = new Map<string, MountEntry>();
+  /** Of each directory in which something lies, one such thing. */
+  readonly #below = new Map<string, string>();
 
   /** Adds it, or upgrades a read-only mount of the same thing to a writable one. Throws PolicyError on conflict. */
   add(method: string, entry: MountEntry): void {
@@ -60,31 +71,45 @@ export class MountTree {
   }
 
   /**
-   * Adds what is to be seen at the same place as on the host, with the symlinks that lead there: "/lib/libc.so.6" also
-   * brings the link "/lib" where the host has one, and the file itself at the link's target.
+   * Adds what is to be seen at the same place as on the host, with what leads there: "/lib/libc.so.6" also brings the
+   * link "/lib" where the host has one, and the file itself at the link's target; "/app/bin/../lib/x.so" the directory
+   * "/app/bin", without which there is no way through it. The path is absolute, and need not be canonical.
    */
   addAsOnHost(method: string, entry: BoundMount): void {
-    checkPath(method, entry.inside);
-    let rest = entry.inside.slice(1).split('/');
-    let at = '';
+    const rest = pending(entry.inside);
+    let at = '/';
     let links = 0;
-    while (rest.length > 0) {
-      const [part = '', ...after] = rest;
-      const next = path.posix.join('/', at, part);
+    for (let part = rest.pop(); part !== undefined; part = rest.pop()) {
+      if (part === '..') {
+        this.#makePassable(method, at);
+        at = path.posix.dirname(at);
+        continue;
+      }
+      const next = path.posix.join(at, part);
+      checkPath(method, next);
       const target = this.#linkOf(next);
       if (target === 'in the way') {
-        at = path.posix.join(next, ...after);
+        at = path.posix.join(next, ...rest.reverse());
         break;
       }
-      if (target === undefined) [at, rest] = [next, after];
+      if (target === undefined) at = next;
       else {
         if (++links > maxLinks) throw new PolicyError(method, `${entry.inside}: too many symlinks`);
         if (!this.#isShown(next)) this.add(method, { kind: 'symlink', inside: next, target });
         if (target.startsWith('/')) at = '/';
-        rest = [...target.split('/').filter((name) => name !== '' && name !== '.'), ...after];
+        rest.push(...pending(target));
       }
     }
     this.add(method, { ...entry, inside: at, outside: at });
+  }
+
+  /** Sees to it that there is a directory at the place. */
+  #makePassable(method: string, place: string): void {
+    if (place === '/' || this.#entries.has(place) || this.#below.has(place)) return;
+    const above = this.#above(place);
+    if (above === undefined || above.kind === 'tmpfs' || above.kind === 'emptyDirectory') {
+      this.#place(method, { kind: 'emptyDirectory', inside: place });
+    }
   }
 
   /** Where the symlink leads that is, or can be, at this place; undefined where the host has none. */
@@ -93,10 +118,14 @@ export class MountTree {
     if (present?.kind === 'symlink') return present.target;
     const target = linkTarget(place);
     if (target === undefined) return undefined;
-    if (present !== undefined || this.#below(place) !== undefined) return 'in the way';
+    if (present !== undefined || this.#below.has(place)) return 'in the way';
     const above = this.#above(place);
     // In a directory of another origin the links are others.
-    const isOther = above !== undefined && above.kind !== 'tmpfs' && !this.#isShown(place);
+    const isOther =
+      above !== undefined &&
+      above.kind !== 'tmpfs' &&
+      above.kind !== 'emptyDirectory' &&
+      !this.#isShown(place);
     return isOther ? 'in the way' : target;
   }
 
@@ -115,25 +144,22 @@ export class MountTree {
     return undefined;
   }
 
-  #below(place: string): string | undefined {
-    return [...this.#entries.keys()].find((inside) => inside.startsWith(`${place}/`));
-  }
-
   /** Follows the tree's own symlinks; keepLast: but not one at the very place. */
   #resolve(method: string, place: string, keepLast: boolean): string {
-    let rest = place.slice(1).split('/');
+    const rest = pending(place);
     let at = '/';
     let links = 0;
-    while (rest.length > 0) {
-      const [part = '', ...after] = rest;
+    for (let part = rest.pop(); part !== undefined; part = rest.pop()) {
       const next = path.posix.join(at, part);
-      const entry = keepLast && after.length === 0 ? undefined : this.#entries.get(next);
-      if (entry?.kind !== 'symlink') [at, rest] = [next, after];
+      const entry = keepLast && rest.length === 0 ? undefined : this.#entries.get(next);
+      if (entry?.kind !== 'symlink') at = next;
       else {
         if (++links > maxLinks) throw new PolicyError(method, `${place}: too many symlinks`);
         if (entry.target.startsWith('/')) at = '/';
-        rest = [...entry.target.split('/').filter((name) => name !== '' && name !== '.'), ...after];
+        rest.push(...pending(entry.target));
       }
+      if (at.length > 4095)
+        throw new PolicyError(method, `${place}: symlinks lead to a path that is too long`);
     }
     return at;
   }
@@ -147,11 +173,16 @@ export class MountTree {
       return;
     }
     if (entry.kind === 'file' || entry.kind === 'symlink') {
-      const below = this.#below(entry.inside);
+      const below = this.#below.get(entry.inside);
       if (below !== undefined)
         throw new PolicyError(method, `${entry.inside} cannot be a ${entry.kind}: ${below} lies below it`);
     }
+    if (this.#entries.size >= maxEntries) throw new PolicyError(method, `more than ${maxEntries} mounts`);
     this.#entries.set(entry.inside, entry);
+    for (let at = path.posix.dirname(entry.inside); at !== '/'; at = path.posix.dirname(at)) {
+      if (this.#below.has(at)) break;
+      this.#below.set(at, entry.inside);
+    }
   }
 
   #checkAncestors(method: string, entry: MountEntry): void {
@@ -176,6 +207,9 @@ export class MountTree {
       return { ...present, writable: present.writable || entry.writable };
     }
     if (JSON.stringify(present) === JSON.stringify(entry)) return present;
+    const isDirectory = ({ kind }: MountEntry) => kind !== 'file' && kind !== 'symlink';
+    if (present.kind === 'emptyDirectory' && isDirectory(entry)) return entry;
+    if (entry.kind === 'emptyDirectory' && isDirectory(present)) return present;
     const describe = (mount: MountEntry) =>
       'outside' in mount ? `${mount.kind} ${mount.outside}` : mount.kind;
     throw new PolicyError(
@@ -189,9 +223,10 @@ export class MountTree {
     // Settled here, when the last word is said: what was added read-only may have become writable since, and the token
     // may have come later.
     // A link that a directory added later shows anyway is not made again.
-    const needed = [...this.#entries.values()].filter(
-      ({ kind, inside }) => kind !== 'symlink' || !this.#isShown(inside),
-    );
+    const needed = [...this.#entries.values()].filter(({ kind, inside }) => {
+      if (kind === 'emptyDirectory') return !this.#below.has(inside); // else it is made for what lies in it
+      return kind !== 'symlink' || !this.#isShown(inside);
+    });
     const settled = needed.map((entry) => {
       if (entry.kind === 'tmpfs') return { ...entry, executable: writeExecutable };
       return 'outside' in entry ? { ...entry, executable: !entry.writable || writeExecutable } : entry;

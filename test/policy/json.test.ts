@@ -211,13 +211,20 @@ test('mounts that cannot be are refused', () => {
   const cases: [unknown, RegExp][] = [
     [{ file: 'etc' }, /mounts\[0\]\.file: .*an absolute path/],
     [{ file: '/etc/../x' }, /canonical/],
-    [{ file: '/proc/self/environ' }, /that of another process/],
+    [{ file: '/proc/self/environ' }, /is a process’s own/],
     [{ file: '/etc/hosts', at: '/' }, /root itself/],
     [{ file: '/etc/hosts', writable: 'yes' }, /writable: true or false/],
     [{ file: '/etc/hosts', executable: true }, /there is no field "executable"/],
     [{ tmpfs: '/tmp', sizeBytes: 0 }, /sizeBytes: a whole number from 1/],
     [{ symlink: '/a', target: '' }, /target: it is empty/],
     [{ device: '/dev/null' }, /one of file, directory/],
+    [{ directory: '/proc', writable: true }, /always read-only/],
+    [{ directory: '/sys', at: '/s', writable: true }, /always read-only/],
+    [{ directory: '/proc' }, /a sandbox has its own: \{"proc": "\/proc"\}/],
+    [{ directory: '/sys', at: '/s' }, /a sandbox has its own/],
+    [{ directory: '/proc/1' }, /is a process’s own/],
+    [{ directory: '/proc/sys', writable: true }, /always read-only/],
+    [{ symlink: '/a', target: 'x/'.repeat(2200) }, /longer than a path can be/],
   ];
   for (const [mount, pattern] of cases) {
     assert.throws(() => Policy.fromJSON(changed(['mounts'], [mount])), pattern);
@@ -227,6 +234,21 @@ test('mounts that cannot be are refused', () => {
     { tmpfs: '/a', sizeBytes: 1 },
   ];
   assert.throws(() => Policy.fromJSON(changed(['mounts'], twice)), /mounts\[1\]: .*\/a is taken/);
+  // The longest way that symlinks can make is gone in no time.
+  const far = Array.from({ length: 39 }, (_, index) => ({
+    symlink: `/l${index}`,
+    target: `l${index + 1}/`.repeat(800),
+  }));
+  const started = performance.now();
+  assert.throws(
+    () => Policy.fromJSON(changed(['mounts'], [...far, { tmpfs: '/l0/x', sizeBytes: 1 }])),
+    /too many symlinks|too long/,
+  );
+  const many = Array.from({ length: 9000 }, (_, index) => ({ tmpfs: `/d/${index}/x`, sizeBytes: 1 }));
+  assert.is(Policy.fromJSON(changed(['mounts'], many)).mounts.length, 9000);
+  assert.ok(performance.now() - started < 5000);
+  const tooMany = Array.from({ length: 10_001 }, (_, index) => ({ tmpfs: `/e/${index}`, sizeBytes: 1 }));
+  assert.throws(() => Policy.fromJSON(changed(['mounts'], tooMany)), /more than 10000 mounts/);
   const loop = [
     { symlink: '/a', target: '/b' },
     { symlink: '/b', target: '/a' },

@@ -1,11 +1,20 @@
 // The tree of mounts: which paths it takes, what contradicts, what becomes of symlinks, and how it is shown.
-import { chmodSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type MountEntry, PolicyBuilder, PolicyError } from '../../host/index.js';
-import { lenientPolicy, runToEnd, sandboxee } from '../support/sandbox.js';
+import { Executor, type MountEntry, Policy, PolicyBuilder, PolicyError } from '../../host/index.js';
+import { lenientPolicy, runToEnd, sandboxee, sandboxeePath } from '../support/sandbox.js';
 
 const test = suite('mounts');
 const folder = realpathSync(mkdtempSync(path.join(tmpdir(), 'sandwire-mounts-')));
@@ -141,18 +150,114 @@ test('what is not there, or of another kind', () => {
 
 test('what belongs to one process', () => {
   for (const name of ['/proc/self/environ', `/proc/${process.pid}/maps`, '/proc/thread-self/status']) {
-    refused((b) => b.addFile(name), /would be that of another process/);
+    refused((b) => b.addFile(name), /is a process’s own/);
   }
-  refused((b) => b.addDirectory('/proc/self'), /would be that of another process/);
-  refused((b) => b.addDirectoryAt('/proc/self/fd', '/fds'), /would be that of another process/);
+  refused((b) => b.addDirectory('/proc/self'), /is a process’s own/);
+  refused((b) => b.addDirectoryAt('/proc/self/fd', '/fds'), /is a process’s own/);
   symlinkSync('/proc/self/environ', at('mine'));
-  refused(
-    (b) => b.addFile(at('mine')),
-    /leads to \/proc\/\d+\/environ, which would be that of another process/,
-  );
-  refused((b) => b.addFileAt(at('mine'), '/mine'), /would be that of another process/);
+  refused((b) => b.addFile(at('mine')), /leads to \/proc\/\d+\/environ, which is a process’s own/);
+  refused((b) => b.addFileAt(at('mine'), '/mine'), /is a process’s own/);
   symlinkSync('/proc/self/fd', at('fds'));
-  refused((b) => b.addDirectory(at('fds')), /would be that of another process/);
+  refused((b) => b.addDirectory(at('fds')), /is a process’s own/);
+});
+
+test('the host’s /proc and /sys, by whatever name', () => {
+  const other = String(process.ppid);
+  symlinkSync('/proc', at('p'));
+  symlinkSync('/sys', at('s'));
+  symlinkSync(`/proc/${other}`, at('other'));
+  symlinkSync('/proc/sys', at('ps'));
+  assert.equal(
+    shown((b) => b.addDirectory(at('p')).addDirectoryAt(at('s'), at('z'))),
+    ['proc p', 'sysfs z'],
+  );
+  refused((b) => b.addDirectory(at('p'), false), /always read-only/);
+  refused((b) => b.addDirectoryAt(at('p'), '/p', false), /always read-only/);
+  refused((b) => b.addDirectoryAt('/proc/sys', '/s', false), /always read-only/);
+  refused((b) => b.addDirectoryAt(at('ps'), '/s', false), /always read-only/);
+  refused((b) => b.addFile('/proc/sys/vm/overcommit_memory', false), /always read-only/);
+  refused((b) => b.addDirectoryAt('/sys/devices', '/d', false), /always read-only/);
+  refused((b) => b.addDirectory(`/proc/${other}`), /is a process’s own/);
+  refused((b) => b.addFile(`/proc/${other}/status`), /is a process’s own/);
+  refused((b) => b.addDirectoryAt(at('other'), '/o'), /leads to .* a process’s own/);
+  refused((b) => b.addDirectoryAt('/', '/host'), /holds the host’s \/(proc|sys)/);
+  refused((b) => b.addDirectoryAt('/', '/host', false), /holds the host’s/);
+  // What tells of the machine alone can be shown.
+  assert.is(mountsOf((b) => b.addFile('/proc/cpuinfo').addDirectory('/proc/sys/kernel')).length, 2);
+});
+
+test('true or false is a boolean', () => {
+  for (const not of [null, 0, 1, 'true', {}]) {
+    refused((b) => b.addFile('/etc/hosts', not as never), /isReadOnly is true or false/);
+    refused((b) => b.addDirectoryAt('/usr', '/u', not as never), /isReadOnly is true or false/);
+  }
+});
+
+/** A policy as it may stand in a file, or as it was before something on the host changed. */
+function policyShowing(mounts: readonly object[]): Policy {
+  return Policy.fromJSON({ ...JSON.parse(JSON.stringify(lenientPolicy())), mounts });
+}
+
+test('in a sandbox: no part of the host’s /proc, whatever led there after the policy was made', async () => {
+  const program = sandboxeePath('exit_with');
+  const start = { file: program };
+  const libraries = JSON.parse(
+    JSON.stringify(new PolicyBuilder().addLibrariesForBinary(program).build()),
+  ).mounts;
+  const place = at('turned');
+  for (const [target, message] of [
+    ['/proc', /\/turned.*EPERM.*sandbox’s own/],
+    ['/sys', /\/turned.*EPERM/],
+    [`/proc/${process.ppid}`, /\/turned.*EPERM/],
+    ['/proc/self/cwd', /\/turned.*ELOOP.*directory of a process/],
+    ['/', /holds the host’s/],
+  ] as const) {
+    symlinkSync(target, place);
+    for (const mount of [
+      { directory: place, at: '/x' },
+      { directory: place, at: '/x', writable: true },
+    ]) {
+      const policy = policyShowing([start, ...libraries, mount]);
+      const { result } = await runToEnd(new Executor(program, [program, '0']), policy);
+      assert.is(result.finalStatus, 'SETUP_ERROR', `${target}: ${result}`);
+      assert.match(String(result), message);
+    }
+    rmSync(place);
+  }
+  symlinkSync('/proc/sys/vm', place);
+  const writable = policyShowing([start, ...libraries, { directory: place, at: '/x', writable: true }]);
+  const { result } = await runToEnd(new Executor(program, [program, '0']), writable);
+  assert.match(String(result), /SETUP_ERROR.*EPERM/);
+  rmSync(place);
+});
+
+test('in a sandbox: nothing is made in a directory of the host', async () => {
+  const host = at('host');
+  mkdirSync(host);
+  chmodSync(host, 0o777);
+  for (const build of [
+    (b: PolicyBuilder) => b.addFileAt('/etc/hosts', '/x/file'),
+    (b: PolicyBuilder) => b.addDirectoryAt('/usr', '/x/deep/er'),
+    (b: PolicyBuilder) => b.addTmpfs('/x/tmp', 4096),
+  ]) {
+    for (const isReadOnly of [true, false]) {
+      const policy = lenientPolicy((b) =>
+        build(b.addDirectoryAt(host, '/x', isReadOnly)).addLibrariesForBinary(sandboxeePath('exit_with')),
+      );
+      const { result } = await runToEnd(sandboxee('exit_with', ['0']), policy);
+      assert.match(String(result), /SETUP_ERROR.*EROFS.*nothing is made there/);
+      assert.equal(readdirSync(host), []);
+    }
+  }
+  // In what is the sandbox's own, everything is.
+  const policy = lenientPolicy((b) =>
+    b
+      .addTmpfs('/x', 1 << 20)
+      .addFileAt('/etc/hosts', '/x/y/file')
+      .addLibrariesForBinary(sandboxeePath('exit_with')),
+  );
+  const { result } = await runToEnd(sandboxee('exit_with', ['0']), policy);
+  assert.ok(result.isOk, String(result));
 });
 
 test('the sandbox’s own /proc and /sys', () => {

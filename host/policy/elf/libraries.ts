@@ -1,6 +1,6 @@
 // Finds the libraries of a program as the dynamic loader would: ld.so(8), and ldso/dynlink.c of musl. The program may be
 // hostile, and what is found is shown to it: only libraries are.
-import { existsSync } from 'node:fs';
+import { existsSync, realpathSync } from 'node:fs';
 import path from 'node:path';
 import {
   expandTokens,
@@ -10,12 +10,14 @@ import {
   loaderKind,
   type Machine,
   machines,
+  tidy,
 } from './loaders.js';
 import { type DynamicInfo, OtherMachineError, parseElf } from './parser.js';
 import { withFile } from './source.js';
 
 /** A library, or the loader, and who asked for it. */
 export interface FoundLibrary {
+  /** Absolute, and not always canonical: "/app/bin/../lib/libx.so". */
   readonly path: string;
   readonly neededBy: string;
 }
@@ -118,17 +120,25 @@ class Search {
   #exists(file: string, by: Loaded): boolean {
     if (++this.#lookups > maxLookups)
       throw new LibraryError(`looking for the libraries of ${by.file}: more than ${maxLookups} places`);
-    return path.isAbsolute(file) && existsSync(file);
+    // What lies in /proc is another for each process.
+    return path.isAbsolute(file) && !/^\/proc(\/|$)/.test(file) && existsSync(file);
   }
 
   /** The library, or undefined where the file is one of another machine, which the loader passes over. */
   #load(file: string, by: Loaded): Loaded | undefined {
     try {
-      return { file: path.normalize(file), info: read(file, by.file, by.info.machine), by };
+      const info = read(file, by.file, by.info.machine);
+      if (info.isProgram)
+        throw new LibraryError(`${file} (needed by ${by.file}) is a program and no library`);
+      return { file, info, by };
     } catch (error) {
       if (error instanceof OtherMachineError) return undefined;
       throw error;
     }
+  }
+
+  #find(file: string, by: Loaded): Loaded | undefined {
+    return this.#exists(file, by) ? this.#load(file, by) : undefined;
   }
 
   /**
@@ -147,18 +157,14 @@ class Search {
     const directories = this.#directories(by);
     const capabilities = this.#kind === 'glibc' ? this.#machine.capabilities : [];
     for (const directory of directories) {
-      const special = path.join(directory, 'glibc-hwcaps');
+      const special = `${directory}/glibc-hwcaps`;
       const below = capabilities.length > 0 && this.#exists(special, by) ? capabilities : [];
-      for (const file of [
-        ...below.map((level) => path.join(special, level, name)),
-        path.join(directory, name),
-      ]) {
-        const loaded = this.#exists(file, by) ? this.#load(file, by) : undefined;
-        if (loaded === undefined) continue;
-        if (path.dirname(file) === path.normalize(directory).replace(/(.)\/$/, '$1'))
-          return [...preferred, loaded];
-        preferred.push(loaded);
+      for (const level of below) {
+        const loaded = this.#find(`${special}/${level}/${name}`, by);
+        if (loaded !== undefined) preferred.push(loaded);
       }
+      const loaded = this.#find(`${directory}/${name}`, by);
+      if (loaded !== undefined) return [...preferred, loaded];
     }
     if (preferred.length > 0) return preferred;
     throw new LibraryError(`${name}, needed by ${by.file}, is in none of ${directories.join(', ')}`);
@@ -171,6 +177,8 @@ class Search {
  */
 export function findLibraries(program: string, ldLibraryPath = ''): FoundLibraries {
   const info = readMatching(program, 'the policy');
+  // The kernel tells the loader where the program really lies, whatever link led to it.
+  const file = realpathSync.native(program);
   const { interpreter } = info;
   if (interpreter === undefined) return { libraries: [], configuration: undefined };
   const machine = machines.get(info.machine);
@@ -188,11 +196,14 @@ export function findLibraries(program: string, ldLibraryPath = ''): FoundLibrari
   }
   readMatching(interpreter, program, info.machine);
   const { directories, configuration } = loaderFiles(kind, interpreter, machine);
-  const given = ldLibraryPath.split(/[:;]/).filter((directory) => directory !== '');
+  const given = ldLibraryPath
+    .split(/[:;]/)
+    .filter((directory) => directory !== '')
+    .map(tidy);
   const search = new Search(kind, machine, given, directories);
   const names = new Set([path.basename(interpreter)]);
   const found = new Map<string, FoundLibrary>([[interpreter, { path: interpreter, neededBy: program }]]);
-  const queue: Loaded[] = [{ file: program, info, by: undefined }];
+  const queue: Loaded[] = [{ file, info, by: undefined }];
   for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
     for (const name of next.info.needed) {
       if (names.has(name) || (kind === 'musl' && isPartOfMusl(name))) continue;

@@ -97,5 +97,14 @@ export function expandTokens(text: string, origin: string, { cpu }: Machine): re
     within.replaceAll(`\${${name}}`, () => by).replaceAll(new RegExp(`\\$${name}(?!\\w)`, 'g'), () => by);
   const whole = replace('PLATFORM', cpu, replace('ORIGIN', origin, text));
   const libraries = [`lib/${cpu}-linux-gnu`, 'lib64', 'lib'];
-  return [...new Set(libraries.map((library) => path.normalize(replace('LIB', library, whole))))];
+  return [...new Set(libraries.map((library) => tidy(replace('LIB', library, whole))))];
+}
+
+/**
+ * Without needless slashes and ".". A ".." stays: behind a symlink it leads elsewhere than one would think, and the loader
+ * goes through the directory before it.
+ */
+export function tidy(file: string): string {
+  const parts = file.split('/').filter((part) => part !== '' && part !== '.');
+  return (file.startsWith('/') ? '/' : '') + parts.join('/');
 }

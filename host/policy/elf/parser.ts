@@ -11,6 +11,8 @@ export interface DynamicInfo {
   readonly needed: readonly string[];
   readonly rpath: readonly string[];
   readonly runpath: readonly string[];
+  /** Says of itself that it is a program: the loader takes it for no library. */
+  readonly isProgram: boolean;
 }
 
 /** It is one for another kind of machine, and the dynamic loader passes over it. */
@@ -26,9 +28,12 @@ const DT_STRTAB = 5n;
 const DT_STRSZ = 10n;
 const DT_RPATH = 15n;
 const DT_RUNPATH = 29n;
+const DT_FLAGS_1 = 0x6ffffffbn;
+const DF_1_PIE = 0x08000000n;
 const maxHeaders = 500;
 const maxDynamic = 10_000;
 const maxNames = 1000;
+const maxDirectories = 500;
 const maxText = 4096;
 
 interface Segment {
@@ -84,6 +89,8 @@ function offsetOf(address: bigint, segments: readonly Segment[]): number {
   throw new ElfError('the string table is not loaded');
 }
 
+const nothing = { needed: [], rpath: [], runpath: [], isProgram: false };
+
 function readDynamic(source: ByteSource, dynamic: Segment, segments: readonly Segment[]) {
   const table = source.read(dynamic.offset, Math.min(dynamic.size, maxDynamic * 16));
   const entries: [bigint, bigint][] = [];
@@ -94,24 +101,37 @@ function readDynamic(source: ByteSource, dynamic: Segment, segments: readonly Se
     else entries.push([tag, table.readBigUInt64LE(at + 8)]);
   }
   if (!ended && table.length < dynamic.size) throw new ElfError(`more than ${maxDynamic} dynamic entries`);
-  const value = (tag: bigint) => entries.find(([entry]) => entry === tag)?.[1];
+  // Where there are several the loader has the last (elf_get_dynamic_info() of glibc, decode_vec() of musl).
+  const value = (tag: bigint) => entries.findLast(([entry]) => entry === tag)?.[1];
   const tableAddress = value(DT_STRTAB);
-  if (tableAddress === undefined) return { needed: [], rpath: [], runpath: [] };
+  if (tableAddress === undefined) return nothing;
   const start = offsetOf(tableAddress, segments);
   const [, size] = range(source, BigInt(start), value(DT_STRSZ) ?? 0n, 'the string table');
-  const texts = (tag: bigint) => {
-    const offsets = entries.filter(([entry]) => entry === tag).map(([, offset]) => offset);
-    if (offsets.length > maxNames) throw new ElfError(`${offsets.length} names of one kind`);
-    return offsets.map((offset) => {
-      if (offset >= BigInt(size)) throw new ElfError('a name lies outside the string table');
-      return textAt(source, start + Number(offset), start + size, 'a name');
-    });
+  const text = (offset: bigint) => {
+    if (offset >= BigInt(size)) throw new ElfError('a name lies outside the string table');
+    return textAt(source, start + Number(offset), start + size, 'a name');
   };
-  const paths = (tag: bigint) =>
-    texts(tag)
-      .flatMap((list) => list.split(':'))
-      .filter((path) => path !== '');
-  return { needed: texts(DT_NEEDED), rpath: paths(DT_RPATH), runpath: paths(DT_RUNPATH) };
+  const needed = entries.filter(([tag]) => tag === DT_NEEDED).map(([, offset]) => offset);
+  if (needed.length > maxNames) throw new ElfError(`it needs ${needed.length} libraries`);
+  const paths = (tag: bigint) => {
+    const offset = value(tag);
+    const directories =
+      offset === undefined
+        ? []
+        : text(offset)
+            .split(':')
+            .filter((path) => path !== '');
+    if (directories.length > maxDirectories)
+      throw new ElfError(`a search path of ${directories.length} directories`);
+    return directories;
+  };
+  const flags = value(DT_FLAGS_1) ?? 0n;
+  return {
+    needed: needed.map(text),
+    rpath: paths(DT_RPATH),
+    runpath: paths(DT_RUNPATH),
+    isProgram: (flags & DF_1_PIE) !== 0n,
+  };
 }
 
 /**
@@ -138,7 +158,6 @@ export function parseElf(source: ByteSource, machine?: number): DynamicInfo {
       ? undefined
       : textAt(source, named.offset, named.offset + named.size, 'the interpreter');
   const dynamic = segments.find((segment) => segment.type === PT_DYNAMIC);
-  const nothing = { needed: [], rpath: [], runpath: [] };
   const rest = dynamic === undefined ? nothing : readDynamic(source, dynamic, segments);
-  return { machine: found, interpreter, ...rest };
+  return { machine: found, interpreter, ...rest, isProgram: type === ET_EXEC || rest.isProgram };
 }

@@ -5,7 +5,7 @@ import { type Instruction, instruction, maxInstructions } from '../bpf/instructi
 import { always, type Condition, maxComparisons, sizeOf } from '../conditions.js';
 import { PolicyError } from '../errors.js';
 import type { Filter } from '../filter.js';
-import { checkSourcePath } from '../mount-paths.js';
+import { checkSourcePath, checkTarget } from '../mount-paths.js';
 import { type MountEntry, MountTree } from '../mount-tree.js';
 import type { PolicyFields } from '../policy-fields.js';
 import { families, prepare } from '../presets/index.js';
@@ -151,7 +151,7 @@ function readRules(place: Place, arch: Arch, tokens: ReadonlySet<DangerousToken>
 }
 
 function readMount(place: Place): MountEntry {
-  const kinds = ['file', 'directory', 'tmpfs', 'symlink', 'proc', 'sysfs'] as const;
+  const kinds = ['file', 'directory', 'tmpfs', 'symlink', 'emptyDirectory', 'proc', 'sysfs'] as const;
   const kind = kinds.find((one) => place.has(one));
   if (kind === undefined) place.fail(`one of ${kinds.join(', ')} is needed`);
   switch (kind) {
@@ -159,8 +159,13 @@ function readMount(place: Place): MountEntry {
     case 'directory': {
       const { [kind]: source, at, writable } = place.fields([kind], ['at', 'writable']);
       const outside = (source as Place).text();
-      (source as Place).attempt(() => checkSourcePath(method, outside));
       const isWritable = writable?.boolean() ?? false;
+      (source as Place).attempt(() => checkSourcePath(method, outside, isWritable));
+      if (outside === '/proc' || outside === '/sys') {
+        (source as Place).fail(
+          `a sandbox has its own: {"${outside === '/proc' ? 'proc' : 'sysfs'}": "${outside}"}`,
+        );
+      }
       return { kind, inside: at?.text() ?? outside, outside, writable: isWritable, executable: !isWritable };
     }
     case 'tmpfs': {
@@ -171,9 +176,10 @@ function readMount(place: Place): MountEntry {
     case 'symlink': {
       const { symlink, target } = place.fields(['symlink', 'target']);
       const leadsTo = (target as Place).text();
-      if (leadsTo === '' || leadsTo.includes('\0')) (target as Place).fail('it is empty, or holds a NUL');
+      (target as Place).attempt(() => checkTarget(method, leadsTo));
       return { kind, inside: (symlink as Place).text(), target: leadsTo };
     }
+    case 'emptyDirectory':
     case 'proc':
     case 'sysfs':
       return { kind, inside: (place.fields([kind])[kind] as Place).text() };

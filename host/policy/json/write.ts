@@ -57,6 +57,7 @@ export type MountData =
   | { readonly directory: string; readonly at?: string; readonly writable?: true }
   | { readonly tmpfs: string; readonly sizeBytes: number }
   | { readonly symlink: string; readonly target: string }
+  | { readonly emptyDirectory: string }
   | { readonly proc: string }
   | { readonly sysfs: string };
 
@@ -164,6 +165,8 @@ function mountData(mount: MountEntry): MountData {
       return { tmpfs: mount.inside, sizeBytes: mount.sizeBytes };
     case 'symlink':
       return { symlink: mount.inside, target: mount.target };
+    case 'emptyDirectory':
+      return { emptyDirectory: mount.inside };
     case 'proc':
       return { proc: mount.inside };
     case 'sysfs':

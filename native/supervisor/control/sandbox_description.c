@@ -41,7 +41,7 @@ static const char *parse_mount(struct sandbox_description *description,
       return "a mount path that is too long or holds a NUL";
     }
   }
-  if (reader.malformed || mount->kind <= SANDWIRE_MOUNT_KIND_UNSPECIFIED || mount->kind > SANDWIRE_MOUNT_SYSFS ||
+  if (reader.malformed || mount->kind <= SANDWIRE_MOUNT_KIND_UNSPECIFIED || mount->kind > SANDWIRE_MOUNT_EMPTY_DIRECTORY ||
       mount->inside[0] != '/' || mount->inside[1] == '\0') {
     return "a malformed mount";
   }

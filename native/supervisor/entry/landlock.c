@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "sandbox/mount_source.h"
 #include "sandwire/wire.generated.h"
 
 /* From linux/landlock.h and the syscall table, the same on all architectures; many systems' headers are older than
@@ -68,8 +69,8 @@ static int allow(int rules, int fd, unsigned rights, unsigned known) {
   return syscall(SYSCALL_ADD_RULE, rules, RULE_PATH_BENEATH, &rule, 0) == 0 || errno == EBADFD ? 0 : -1;
 }
 
-static int allow_path(int rules, const char *path, unsigned rights, unsigned known) {
-  int fd = open(path, O_PATH | O_CLOEXEC);
+/* Takes the fd over. */
+static int allow_opened(int rules, int fd, unsigned rights, unsigned known) {
   if (fd < 0) {
     return -1;
   }
@@ -78,6 +79,10 @@ static int allow_path(int rules, const char *path, unsigned rights, unsigned kno
   close(fd);
   errno = error;
   return result;
+}
+
+static int allow_path(int rules, const char *path, unsigned rights, unsigned known) {
+  return allow_opened(rules, open(path, O_PATH | O_CLOEXEC), rights, known);
 }
 
 static unsigned rights_of(const struct mount_request *mount) {
@@ -107,8 +112,11 @@ static int allow_mounts(int rules, const struct sandbox_description *description
       errno = EXDEV;
       return -1;
     }
-    if (mount->kind != SANDWIRE_MOUNT_SYMLINK &&
-        allow_path(rules, mount->inside, rights_of(mount), known) != 0) {
+    if (mount->kind == SANDWIRE_MOUNT_SYMLINK || mount->kind == SANDWIRE_MOUNT_EMPTY_DIRECTORY) {
+      continue;
+    }
+    int place = description->landlock_only ? mount_source_open(mount) : open(mount->inside, O_PATH | O_CLOEXEC);
+    if (allow_opened(rules, place, rights_of(mount), known) != 0) {
       return -1;
     }
   }

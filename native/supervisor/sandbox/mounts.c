@@ -11,14 +11,17 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "mount_source.h"
 #include "sandwire/wire.generated.h"
 
 /* The mount calls by file descriptor (Linux 5.2, mount_setattr 5.12) rather than mount(2): a tree gets its
  * attributes, on all its submounts, before it is reachable; and no directory of the host, not even /tmp, has to
  * be there for us to build in. Called by number, as glibc 2.31 (Debian 11) has no names for them. */
 
-static int open_tree_call(const char *path, unsigned flags) {
-  return (int)syscall(SYS_open_tree, AT_FDCWD, path, flags);
+/* The tree at a place as a mount of its own, not attached anywhere. */
+static int clone_tree(int place, bool with_submounts) {
+  unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | (with_submounts ? AT_RECURSIVE : 0);
+  return (int)syscall(SYS_open_tree, place, "", flags);
 }
 
 static int set_attributes(int fd, const char *path, unsigned flags, uint64_t attributes) {
@@ -64,15 +67,13 @@ void mounts_open_sources(struct sandbox_description *description, struct source_
     }
     /* A directory must bring its submounts: in a user namespace of one's own the kernel refuses to uncover what
      * lies under them (EINVAL). */
-    unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC;
-    if (mount->kind == SANDWIRE_MOUNT_DIRECTORY) {
-      flags |= AT_RECURSIVE;
-    }
     struct stat status;
-    mount->source = open_tree_call(mount->outside, flags);
+    int place = mount_source_open(mount);
+    mount->source = place < 0 ? -1 : clone_tree(place, mount->kind == SANDWIRE_MOUNT_DIRECTORY);
     if (mount->source < 0 || fstat(mount->source, &status) != 0) {
       setup_fail(report, SANDWIRE_STEP_OPEN_MOUNT_SOURCE, mount->outside);
     }
+    close(place);
     identities[i] = (struct source_identity){.device = status.st_dev, .inode = status.st_ino};
   }
 }
@@ -127,9 +128,25 @@ static int open_beneath(int root, const char *path, uint64_t flags) {
   return (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
 }
 
-/* Opens the parent directory of an absolute path inside root, making the directories that are missing, and points
- * *name at the last component. -1 with errno. */
-static int open_parent(int root, const char *inside, const char **name) {
+/* Whether what is missing at a place can be made there: not in a directory of the host, which would keep it when the
+ * sandbox is gone. */
+static bool is_ours(const struct sandbox_description *description, const char *inside) {
+  const struct mount_request *nearest = NULL;
+  size_t nearest_length = 0;
+  for (size_t i = 0; i < description->mount_count; i++) {
+    const struct mount_request *mount = &description->mounts[i];
+    size_t length = strlen(mount->inside);
+    if (length >= nearest_length && strncmp(inside, mount->inside, length) == 0 && inside[length] == '/') {
+      nearest = mount;
+      nearest_length = length;
+    }
+  }
+  return nearest == NULL || nearest->kind == SANDWIRE_MOUNT_TMPFS || nearest->kind == SANDWIRE_MOUNT_EMPTY_DIRECTORY;
+}
+
+/* Opens the parent directory of an absolute path inside root, making the directories that are missing if they may be
+ * made, and points *name at the last component. -1 with errno. */
+static int open_parent(int root, const char *inside, bool make, const char **name) {
   const char *at = inside + 1; /* begins with '/' */
   const char *last = strrchr(inside, '/') + 1;
   *name = last;
@@ -145,7 +162,9 @@ static int open_parent(int root, const char *inside, const char **name) {
     memcpy(component, at, length);
     component[length] = '\0';
     int next = open_beneath(directory, component, O_PATH | O_DIRECTORY);
-    if (next < 0 && errno == ENOENT && (mkdirat(directory, component, 0755) == 0 || errno == EEXIST)) {
+    if (next < 0 && errno == ENOENT && !make) {
+      errno = EROFS;
+    } else if (next < 0 && errno == ENOENT && (mkdirat(directory, component, 0755) == 0 || errno == EEXIST)) {
       next = open_beneath(directory, component, O_PATH | O_DIRECTORY);
     }
     int error = errno;
@@ -157,15 +176,18 @@ static int open_parent(int root, const char *inside, const char **name) {
   return directory;
 }
 
-/* Opens the place something is mounted on, making it (a directory, or an empty file) where it is missing. */
-static int open_target(int root, const char *inside, bool is_directory) {
+/* Opens the place something is mounted on, making it (a directory, or an empty file) where it is missing and may be
+ * made. -1 with errno, EROFS where it may not. */
+static int open_target(int root, const char *inside, bool is_directory, bool make) {
   const char *name;
-  int parent = open_parent(root, inside, &name);
+  int parent = open_parent(root, inside, make, &name);
   if (parent < 0) {
     return -1;
   }
   int target = open_beneath(parent, name, O_PATH);
-  if (target < 0 && errno == ENOENT) {
+  if (target < 0 && errno == ENOENT && !make) {
+    errno = EROFS;
+  } else if (target < 0 && errno == ENOENT) {
     bool made;
     if (is_directory) {
       made = mkdirat(parent, name, 0755) == 0;
@@ -186,9 +208,13 @@ static int open_target(int root, const char *inside, bool is_directory) {
   return target;
 }
 
-static int make_symlink(int root, const struct mount_request *mount) {
+static int make_symlink(int root, const struct mount_request *mount, bool make) {
+  if (!make) {
+    errno = EROFS;
+    return -1;
+  }
   const char *name;
-  int parent = open_parent(root, mount->inside, &name);
+  int parent = open_parent(root, mount->inside, make, &name);
   if (parent < 0) {
     return -1;
   }
@@ -238,15 +264,25 @@ static int prepare_mount(const struct mount_request *mount) {
   return set_attributes(mount->source, "", flags, attributes) == 0 ? mount->source : -1;
 }
 
-static void make_one(int root, const struct mount_request *mount, struct setup_report *report) {
+static void make_one(int root, const struct sandbox_description *description, const struct mount_request *mount,
+                     struct setup_report *report) {
+  const bool make = is_ours(description, mount->inside);
   if (mount->kind == SANDWIRE_MOUNT_SYMLINK) {
-    if (make_symlink(root, mount) != 0) {
+    if (make_symlink(root, mount, make) != 0) {
       setup_fail(report, SANDWIRE_STEP_MOUNT, mount->inside);
     }
     return;
   }
+  if (mount->kind == SANDWIRE_MOUNT_EMPTY_DIRECTORY) {
+    int made = open_target(root, mount->inside, true, make);
+    if (made < 0) {
+      setup_fail(report, SANDWIRE_STEP_MOUNT, mount->inside);
+    }
+    close(made);
+    return;
+  }
   int prepared = prepare_mount(mount);
-  int target = prepared < 0 ? -1 : open_target(root, mount->inside, mount->kind != SANDWIRE_MOUNT_FILE);
+  int target = prepared < 0 ? -1 : open_target(root, mount->inside, mount->kind != SANDWIRE_MOUNT_FILE, make);
   if (target < 0 || attach(prepared, target) != 0) {
     int error = errno;
     char detail[SETUP_DETAIL_SIZE];
@@ -272,7 +308,7 @@ void mounts_make_root(const struct sandbox_description *description, struct setu
     setup_fail(report, SANDWIRE_STEP_ROOT, "/");
   }
   for (size_t i = 0; i < description->mount_count; i++) {
-    make_one(root, &description->mounts[i], report);
+    make_one(root, description, &description->mounts[i], report);
   }
   /* pivot_root(2): "." twice stacks the old root on the new one, and it can then be let go by the same name. */
   if (fchdir(root) != 0 || syscall(SYS_pivot_root, ".", ".") != 0 || umount2(".", MNT_DETACH) != 0 ||
