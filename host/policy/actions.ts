@@ -1,6 +1,7 @@
 // What a rule does with a syscall, as data and as the value a seccomp program returns for it.
 import { constants } from 'node:os';
 import { NotificationReason, ReturnAction } from './bpf/instructions.js';
+import { shown } from './quoting.js';
 
 export type Action =
   | { readonly kind: 'allow' }
@@ -27,12 +28,18 @@ export function errnoName(number: number): string | undefined {
 }
 
 /** An errno by number or name. Throws RangeError. The kernel takes 0 to 4095 (MAX_ERRNO). */
-export function errnoNumber(errno: number | string): number {
+export function errnoNumber(errno: unknown): number {
   const number = typeof errno === 'number' ? errno : errnoNumbers.get(errno);
   if (number === undefined || !Number.isInteger(number) || number < 0 || number > 4095) {
-    throw new RangeError(`${JSON.stringify(errno)} is no errno`);
+    throw new RangeError(`${shown(errno)} is no errno`);
   }
   return number;
+}
+
+/** The number that a trap carries. Throws RangeError. */
+export function trapNumber(data: unknown): number {
+  if (typeof data === 'number' && Number.isInteger(data) && data >= 0 && data <= 0xffff) return data;
+  throw new RangeError(`a trap carries a number from 0 to 65535, not ${shown(data)}`);
 }
 
 export function returnValue(action: Action): number {

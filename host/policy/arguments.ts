@@ -1,5 +1,6 @@
 // Conditions as expressions: (arg) => arg(0).in(AF_UNIX, AF_INET).
 import type { Comparison, Condition } from './conditions.js';
+import { shown } from './quoting.js';
 import { type ArgumentKind, argumentKinds } from './tables/arguments.js';
 
 /** A value an argument is compared with. Negative ones are what they are in two's complement: -1 is all bits. */
@@ -33,6 +34,11 @@ export class Argument {
 
   /** The lower 32 bits, whatever the tables say. */
   get u32(): Argument {
+    if (this.#mask !== undefined && this.#mask >= 1n << 32n) {
+      throw new RangeError(
+        `the mask 0x${this.#mask.toString(16)} does not fit into 32 bits: say u32 before it`,
+      );
+    }
     return new Argument(this.#syscall, this.#index, 32, this.#mask);
   }
 
@@ -43,7 +49,7 @@ export class Argument {
 
   /** Only these bits of the argument: arg(1).mask(0x7f).eq(0). */
   mask(bits: ArgumentValue): Argument {
-    return new Argument(this.#syscall, this.#index, this.#bits, this.#value(bits));
+    return new Argument(this.#syscall, this.#index, this.#bits, this.#masked(this.#value(bits)));
   }
 
   eq(value: ArgumentValue): Condition {
@@ -89,8 +95,11 @@ export class Argument {
 
   /** At least one of these bits is set. */
   hasAny(bits: ArgumentValue): Condition {
-    const value = this.#value(bits) & (this.#mask ?? -1n);
-    return { kind: 'anyBit', arg: this.#index, bits: this.#width(), value };
+    const value = this.#value(bits);
+    if (this.#masked(value) !== value) {
+      throw new RangeError(`not all bits of 0x${value.toString(16)} are among those of the mask`);
+    }
+    return this.#anyBit(value);
   }
 
   /** None of these bits is set. */
@@ -100,12 +109,20 @@ export class Argument {
 
   /** All of these bits are set, whatever the others are. */
   hasAll(bits: ArgumentValue): Condition {
-    return this.mask(this.#value(bits) & (this.#mask ?? -1n)).eq(bits);
+    return this.mask(bits).eq(bits);
   }
 
   /** No bit but these is set. */
   hasOnly(bits: ArgumentValue): Condition {
-    return this.hasNone(BigInt.asUintN(this.#width(), ~this.#value(bits)));
+    return { kind: 'not', of: this.#anyBit(BigInt.asUintN(this.#width(), ~this.#value(bits))) };
+  }
+
+  #masked(value: bigint): bigint {
+    return this.#mask === undefined ? value : value & this.#mask;
+  }
+
+  #anyBit(value: bigint): Condition {
+    return { kind: 'anyBit', arg: this.#index, bits: this.#width(), value: this.#masked(value) };
   }
 
   #width(): 32 | 64 {
@@ -121,7 +138,7 @@ export class Argument {
   #value(value: ArgumentValue): bigint {
     const bits = this.#width();
     if (typeof value !== 'bigint' && !Number.isSafeInteger(value)) {
-      throw new RangeError(`${String(value)} is no whole number; take a bigint for one above 2**53`);
+      throw new RangeError(`${shown(value)} is no whole number; take a bigint for one above 2**53`);
     }
     const whole = BigInt(value);
     if (whole < -(1n << BigInt(bits - 1)) || whole >= 1n << BigInt(bits)) {
@@ -148,19 +165,21 @@ export type ArgumentOf = (index: number) => Argument;
 export function argumentsOf(syscall: string): ArgumentOf {
   return (index) => {
     if (!Number.isInteger(index) || index < 0 || index > 5) {
-      throw new RangeError(`a syscall has the arguments 0 to 5, and no argument ${index}`);
+      throw new RangeError(`a syscall has the arguments 0 to 5, and no argument ${shown(index)}`);
     }
     return new Argument(syscall, index, argumentBits(syscall, index));
   };
 }
 
-/** All of them hold. */
+/** All of them hold. Throws RangeError without any. */
 export function allOf(...conditions: Condition[]): Condition {
+  if (conditions.length === 0) throw new RangeError('allOf() needs at least one condition');
   return { kind: 'all', of: conditions };
 }
 
-/** At least one of them holds. */
+/** At least one of them holds. Throws RangeError without any. */
 export function anyOf(...conditions: Condition[]): Condition {
+  if (conditions.length === 0) throw new RangeError('anyOf() needs at least one condition');
   return { kind: 'any', of: conditions };
 }
 

@@ -170,9 +170,10 @@ export class PolicyBuilder extends PresetBuilder {
   }
 
   override allow(...tokens: DangerousToken[]): this {
+    const isNetworking = tokens.includes('allowUnrestrictedNetworking');
+    if (isNetworking) this.#checkNetwork('allow', 'unrestricted');
     super.allow(...tokens);
-    if (tokens.includes('allowUnrestrictedNetworking')) this.#network('allow', 'unrestricted');
-    return this;
+    return isNetworking ? this.#network('allow', 'unrestricted') : this;
   }
 
   /** The same as allow("allowUnrestrictedNetworking"). */
@@ -250,10 +251,14 @@ export class PolicyBuilder extends PresetBuilder {
     return sourceExists(cpus, 'directory') ? this.#mount(method, 'directory', cpus, cpus, true) : this;
   }
 
-  #network(method: string, networking: Networking): this {
+  #checkNetwork(method: string, networking: Networking): void {
     if (this.#networking !== 'private' && this.#networking !== networking) {
       throw new PolicyError(method, 'unrestricted networking and a shared network exclude each other');
     }
+  }
+
+  #network(method: string, networking: Networking): this {
+    this.#checkNetwork(method, networking);
     this.#networking = networking;
     return this;
   }

@@ -137,33 +137,97 @@ export function conditionKey(condition: Condition): string {
   return key;
 }
 
-const comparisons: ReadonlySet<unknown> = new Set(['==', '!=', '<', '<=', '>', '>=']);
+const comparisons: ReadonlySet<unknown> = new Set<Comparison>(['==', '!=', '<', '<=', '>', '>=']);
+
+function isComparison(value: unknown): value is Comparison {
+  return comparisons.has(value);
+}
 
 function isValue(value: unknown, bits: 32 | 64): value is bigint {
   return typeof value === 'bigint' && value >= 0n && value < 1n << BigInt(bits);
 }
 
-/** Whether something from outside is a condition, at most maxDepth deep. */
-export function isCondition(something: unknown, maxDepth = 50): something is Condition {
-  if (typeof something !== 'object' || something === null || maxDepth === 0) return false;
+/** Deeper nesting is a slip. */
+export const maxNesting = 50;
+
+/**
+ * A copy of a condition that somebody else has made, so that what is checked is what is built; undefined where it is
+ * none. Throws RangeError where it is nested too deeply.
+ */
+export function copyCondition(something: unknown, depth = 1): Condition | undefined {
+  if (typeof something !== 'object' || something === null) return undefined;
+  if (depth > maxNesting) throw new RangeError(`conditions are nested at most ${maxNesting} deep`);
   const { kind, of, arg, bits, mask, value, values, op } = something as Record<string, unknown>;
   switch (kind) {
-    case 'always':
-      return true;
     case 'all':
-    case 'any':
-      return Array.isArray(of) && of.every((part) => isCondition(part, maxDepth - 1));
-    case 'not':
-      return isCondition(of, maxDepth - 1);
+    case 'any': {
+      if (!Array.isArray(of)) return undefined;
+      const parts = of.map((part) => copyCondition(part, depth + 1));
+      return parts.every((part) => part !== undefined) ? { kind, of: parts } : undefined;
+    }
+    case 'not': {
+      const part = copyCondition(of, depth + 1);
+      return part === undefined ? undefined : { kind, of: part };
+    }
     case 'compare':
     case 'in':
-    case 'anyBit':
-      if (typeof arg !== 'number' || !Number.isInteger(arg) || arg < 0 || arg > 5) return false;
-      if (bits !== 32 && bits !== 64) return false;
-      if (mask !== undefined && (kind === 'anyBit' || !isValue(mask, bits))) return false;
-      if (kind === 'in') return Array.isArray(values) && values.every((one) => isValue(one, bits));
-      return isValue(value, bits) && (kind === 'anyBit' || comparisons.has(op));
+    case 'anyBit': {
+      if (typeof arg !== 'number' || !Number.isInteger(arg) || arg < 0 || arg > 5) return undefined;
+      if (bits !== 32 && bits !== 64) return undefined;
+      if (kind === 'anyBit') {
+        return mask === undefined && isValue(value, bits) ? { kind, arg, bits, value } : undefined;
+      }
+      if (mask !== undefined && !isValue(mask, bits)) return undefined;
+      const subject = { arg, bits, ...(mask === undefined ? {} : { mask }) } as const;
+      if (kind === 'compare') {
+        return isValue(value, bits) && isComparison(op) ? { kind, ...subject, op, value } : undefined;
+      }
+      if (!Array.isArray(values)) return undefined;
+      const list: unknown[] = [...values];
+      return list.every((one) => isValue(one, bits)) ? { kind, ...subject, values: list } : undefined;
+    }
     default:
-      return false;
+      return undefined;
   }
+}
+
+/**
+ * What a rule may not ask, whoever makes it: nothing at all, too much, what can never be. Throws RangeError.
+ */
+export function checkCondition(condition: Condition): void {
+  checkSense(condition, 1);
+  const size = sizeOf(condition);
+  if (size > maxComparisons) {
+    throw new RangeError(`${size} comparisons in one rule; at most ${maxComparisons} are taken`);
+  }
+}
+
+function checkSense(condition: Condition, depth: number): void {
+  if (depth > maxNesting) throw new RangeError(`conditions are nested at most ${maxNesting} deep`);
+  switch (condition.kind) {
+    case 'always':
+      throw new RangeError('a condition that always holds: leave it out');
+    case 'all':
+    case 'any':
+      if (condition.of.length === 0) throw new RangeError('a list of conditions needs at least one');
+      for (const part of condition.of) checkSense(part, depth + 1);
+      return;
+    case 'not':
+      checkSense(condition.of, depth + 1);
+      return;
+    case 'in':
+      if (condition.values.length === 0) throw new RangeError('at least one value is needed');
+      for (const value of condition.values) checkReach(condition, value);
+      return;
+    case 'compare':
+      if (condition.op === '==' || condition.op === '!=') checkReach(condition, condition.value);
+      return;
+    case 'anyBit':
+  }
+}
+
+/** A value that the mask lets nothing be is a slip. */
+function checkReach({ arg, mask }: { readonly arg: number; readonly mask?: bigint }, value: bigint): void {
+  if (mask === undefined || (value & ~mask) === 0n) return;
+  throw new RangeError(`arg(${arg}) & ${numberText(mask)} is never ${numberText(value)}`);
 }

@@ -1,5 +1,6 @@
 // A syscall in words: name, decoded arguments.
 import { constants } from 'node:os';
+import { escaped } from './quoting.js';
 import { socketAddressText } from './socket-address.js';
 import { type Arch, foreignFrom, syscallName } from './syscalls.js';
 import { type ArgumentKind, argumentKinds } from './tables/arguments.js';
@@ -68,12 +69,7 @@ function hexadecimal(value: bigint): string {
 /** In quotes, with nothing in it that a terminal or a log would take for more than text. */
 export function quoted(bytes: Uint8Array, limit: number, isWhole: boolean): string {
   const text = new TextDecoder('latin1').decode(bytes);
-  const printable = text.replaceAll(
-    /[^\x20-\x7e]|["\\]/g,
-    (c) =>
-      ({ '\n': '\\n', '\t': '\\t', '\r': '\\r', '"': '\\"', '\\': '\\\\' })[c] ??
-      `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`,
-  );
+  const printable = escaped(text);
   return `"${printable.slice(0, limit)}"${!isWhole || printable.length > limit ? '…' : ''}`;
 }
 

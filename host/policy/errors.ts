@@ -1,3 +1,5 @@
+import { printable } from './quoting.js';
+
 /** A policy that cannot be: which method (of PolicyBuilder, where no class is named), which argument, why. */
 export class PolicyError extends Error {
   override readonly name = 'PolicyError';
@@ -6,8 +8,9 @@ export class PolicyError extends Error {
   readonly reason: string;
 
   constructor(method: string, why: string) {
-    super(`${method.includes('.') ? '' : 'PolicyBuilder.'}${method}: ${why}`);
+    const reason = printable(why);
+    super(`${method.includes('.') ? '' : 'PolicyBuilder.'}${method}: ${reason}`);
     this.method = method;
-    this.reason = why;
+    this.reason = reason;
   }
 }

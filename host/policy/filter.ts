@@ -3,19 +3,19 @@
 import { type Action, normalReturn, returnValue } from './actions.js';
 import { Graph, type Node } from './bpf/graph.js';
 import { DataOffset, type Instruction, maxInstructions, Opcode, readsX } from './bpf/instructions.js';
-import { run } from './bpf/interpreter.js';
+import { checkProgram, run } from './bpf/interpreter.js';
 import { layOut, reachable } from './bpf/layout.js';
 import { compileCondition } from './compile-condition.js';
 import { always, holds } from './conditions.js';
 import { PolicyError } from './errors.js';
 import { answeredWithEnosys, magicRules, magicSyscall, preamble } from './preamble.js';
-import type { Rule, Rules } from './rules.js';
+import type { Rule, RuleTable } from './rules.js';
 import { type Arch, auditArch, foreignNumbers, isForeign, syscallName, syscallNumber } from './syscalls.js';
 import { type DangerousToken, guardedSyscalls, guardOf } from './tokens.js';
 
 export interface Filter {
   readonly arch: Arch;
-  readonly rules: Rules;
+  readonly rules: RuleTable;
   readonly tokens: ReadonlySet<DangerousToken>;
   /** For what no rule decides. */
   readonly defaultAction: Action & { readonly kind: 'allow' | 'violation' | 'notify' };
@@ -153,15 +153,19 @@ function searchTree(graph: Graph, intervals: readonly Interval[], first: number,
 }
 
 function tooLong(filter: Filter, length: number, blocks: ReadonlyMap<number, Node>): PolicyError {
-  const sizes = [...blocks].map(([number, node]) => ({ number, size: reachable(node).length }));
+  const sizes = [...filter.rules.numbers].map((number) => ({
+    number,
+    size: reachable(blocks.get(number) as Node).length,
+  }));
   sizes.sort((a, b) => b.size - a.size);
   const largest = sizes.slice(0, 5).map(({ number, size }) => {
-    const methods = new Set(filter.rules.of(number).map((rule) => rule.by));
-    return `${syscallName(number, filter.arch) ?? number} ${size} (${[...methods].join(', ') || 'preamble'})`;
+    const rules = [...filter.rules.of(number), ...filter.rules.overridableOf(number)];
+    const methods = [...new Set(rules.map((rule) => rule.by))];
+    return `${syscallName(number, filter.arch) ?? number} ${size} (${methods.join(', ')})`;
   });
   return new PolicyError(
     'build',
-    `the policy takes ${length} instructions and the kernel takes ${maxInstructions}; it speaks of ${blocks.size} ` +
+    `the policy takes ${length} instructions and the kernel takes ${maxInstructions}; it speaks of ${filter.rules.numbers.size} ` +
       `syscalls, and the rules of these take the most: ${largest.join(', ')}`,
   );
 }
@@ -183,5 +187,6 @@ export function compile(filter: Filter): readonly Instruction[] {
   );
   const program = layOut(graph.withoutNeedlessLoads(root));
   if (program.length > maxInstructions) throw tooLong(filter, program.length, blocks);
+  checkProgram(program);
   return program;
 }

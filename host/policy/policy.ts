@@ -6,11 +6,13 @@ import { dataWords, run } from './bpf/interpreter.js';
 import { notesOf } from './bpf/notes.js';
 import { explain } from './explain.js';
 import { compile, decide, foreignRule, numbersOf, rulesFor } from './filter.js';
+import { checkGuards } from './guard.js';
 import { readPolicy } from './json/read.js';
 import { type PolicyData, writePolicy } from './json/write.js';
 import { resolvePath } from './mount-list.js';
 import type { MountEntry } from './mount-tree.js';
 import type { PolicyFields } from './policy-fields.js';
+import { shown } from './quoting.js';
 import { describeRule, possibleActions, type Rule } from './rules.js';
 import type { Networking, StackTraces } from './surroundings.js';
 import { type Arch, auditArch, isArch, syscallName, syscallNumber } from './syscalls.js';
@@ -88,6 +90,7 @@ export class Policy {
   /** Throws PolicyError where the program is longer than the kernel takes. */
   constructor(fields: PolicyFields) {
     this.#fields = fields;
+    checkGuards(fields.filter.rules, fields.filter.tokens, fields.filter.arch);
     this.instructions = compile(fields.filter);
     this.program = encodeProgram(this.instructions);
     this.mounts = fields.mounts;
@@ -120,13 +123,12 @@ export class Policy {
   evaluate(call: EvaluatedCall): Evaluation {
     const named = call.arch ?? this.arch;
     if (typeof named !== 'number' && !isArch(named)) {
-      throw new RangeError(`there is no architecture ${JSON.stringify(named)}`);
+      throw new RangeError(`there is no architecture ${shown(named)}`);
     }
     const arch = typeof named === 'number' ? named : auditArch[named];
     const number =
       typeof call.syscall === 'number' ? call.syscall >>> 0 : syscallNumber(call.syscall, this.arch);
-    if (number === undefined)
-      throw new RangeError(`${this.arch} has no syscall ${JSON.stringify(call.syscall)}`);
+    if (number === undefined) throw new RangeError(`${this.arch} has no syscall ${shown(call.syscall)}`);
     const args = Array.from({ length: 6 }, (_, index) => BigInt.asUintN(64, BigInt(call.args?.[index] ?? 0)));
     const pointer = call.instructionPointer ?? 0n;
     const words = dataWords({ nr: number, arch, args, instructionPointer: pointer });

@@ -2,6 +2,7 @@
 import { PolicyError } from './errors.js';
 import { families, programs } from './presets/index.js';
 import { node } from './presets/node.js';
+import { shown } from './quoting.js';
 import { RuleBuilder } from './rule-builder.js';
 
 /** Given where memory may become executable: a program can then run what it has written. */
@@ -107,8 +108,8 @@ export class PresetBuilder extends RuleBuilder {
   allowPrctlSetVma = () => this.preset('allowPrctlSetVma', families.prctlSetVma);
   /** futex with this operation (FUTEX_WAIT is 0, FUTEX_WAKE 1 …), private or not */
   allowFutexOp = (operation: number) => {
-    if (!Number.isInteger(operation) || operation < 0)
-      throw new PolicyError('allowFutexOp', `${operation} is no futex operation`);
+    if (!Number.isInteger(operation) || operation < 0 || operation > 0x1ff)
+      throw new PolicyError('allowFutexOp', `${shown(operation)} is no futex operation`);
     return this.preset('allowFutexOp', families.futexOp(operation));
   };
 

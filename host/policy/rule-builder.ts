@@ -1,13 +1,15 @@
 // What is said about syscalls one by one: in the guide's words, and as expressions.
-import { errnoNumber, type Action as RuleAction } from './actions.js';
+import { errnoNumber, type Action as RuleAction, trapNumber } from './actions.js';
 import { type ArgumentOf, argumentsOf } from './arguments.js';
 import { assemble } from './bpf/assembler.js';
 import type { Bpf } from './bpf/macros.js';
-import { always, type Condition, isCondition, maxComparisons, sizeOf } from './conditions.js';
+import { always, type Condition, checkCondition, copyCondition } from './conditions.js';
 import { PolicyError } from './errors.js';
 import type { Filter } from './filter.js';
+import { checkGuard } from './guard.js';
 import { type Preset, prepare } from './presets/index.js';
-import { type AddOptions, allowAll, checkGuard, checkPiece, type Rule, Rules } from './rules.js';
+import { shown } from './quoting.js';
+import { type AddOptions, allowAll, checkPiece, type Entry, type Rule, Rules } from './rules.js';
 import {
   type Arch,
   isArch,
@@ -47,6 +49,24 @@ function attempt<T>(method: string, work: () => T): T {
   }
 }
 
+/** A copy of an object of options; a misspelled one is none. */
+function optionsOf(method: string, options: unknown, ...known: readonly string[]): Record<string, unknown> {
+  if (options === undefined) return {};
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw new PolicyError(method, `options such as { ${known[0]}: … } are needed, not ${shown(options)}`);
+  }
+  const copy: Record<string, unknown> = { ...options };
+  const unknown = Object.keys(copy).find((name) => !known.includes(name));
+  if (unknown !== undefined) throw new PolicyError(method, `there is no option ${shown(unknown)}`);
+  return copy;
+}
+
+function addOptionsOf(method: string, options: unknown): AddOptions {
+  const { override = false } = optionsOf(method, options, 'override');
+  if (typeof override === 'boolean') return { override };
+  throw new PolicyError(method, `override is true or false, not ${shown(override)}`);
+}
+
 export interface RuleBuilderOptions {
   /** Default: the architecture of this process. A policy of another one can be looked at, and not be run. */
   readonly arch?: Arch;
@@ -59,10 +79,9 @@ export class RuleBuilder {
   #defaultAction: Filter['defaultAction'] = { kind: 'violation' };
 
   constructor(options: RuleBuilderOptions = {}) {
-    this.arch = options.arch ?? nativeArch;
-    if (!isArch(this.arch)) {
-      throw new PolicyError('constructor', `there is no architecture ${JSON.stringify(this.arch)}`);
-    }
+    const { arch = nativeArch } = optionsOf('constructor', options, 'arch');
+    if (!isArch(arch)) throw new PolicyError('constructor', `there is no architecture ${shown(arch)}`);
+    this.arch = arch;
   }
 
   /** Allows all calls of a syscall. */
@@ -119,36 +138,32 @@ export class RuleBuilder {
 
   /**
    * A rule as an expression: syscall('socket', (arg) => arg(0).in(AF_UNIX, AF_INET)) allows these sockets. Without a
-   * condition it is for all calls; without an action it allows. Calls it does not apply to go on to later rules.
+   * condition it is for all calls; without an action it allows. Calls it does not apply to go on to later rules. What is
+   * left out is left out: undefined is neither a condition nor an action.
    */
+  syscall(syscall: Syscall | readonly Syscall[]): this;
   syscall(syscall: Syscall | readonly Syscall[], action: Action, options?: AddOptions): this;
+  syscall(syscall: Syscall | readonly Syscall[], condition: Expression): this;
   syscall(
     syscall: Syscall | readonly Syscall[],
-    condition?: Expression,
-    action?: Action,
+    condition: Expression,
+    action: Action,
     options?: AddOptions,
   ): this;
-  syscall(
-    syscall: Syscall | readonly Syscall[],
-    second?: Expression | Action,
-    third?: Action | AddOptions,
-    fourth?: AddOptions,
-  ): this {
+  syscall(syscall: Syscall | readonly Syscall[], ...said: readonly unknown[]): this {
     const method = 'syscall';
-    const hasCondition = typeof second === 'function' || second === undefined;
-    const expression = typeof second === 'function' ? second : undefined;
-    const given = (hasCondition ? third : second) as Action | undefined;
-    const options = (hasCondition ? fourth : (third as AddOptions | undefined)) ?? {};
-    const action = attempt(method, () => ruleAction(given ?? 'allow'));
+    const [first] = said;
+    const expression = typeof first === 'function' ? (first as Expression) : undefined;
+    const rest = expression === undefined ? said : said.slice(1);
+    if (rest.length > 2) throw new PolicyError(method, 'what stands after the options is nothing');
+    const action = attempt(method, () => ruleAction(rest.length === 0 ? 'allow' : rest[0]));
+    const options = addOptionsOf(method, rest[1]);
     const syscalls = Array.isArray(syscall) ? (syscall as readonly Syscall[]) : [syscall as Syscall];
-    this.#checkList(method, syscalls);
-    for (const one of syscalls) {
-      const number = this.#numberOf(method, one);
-      if (number === undefined) continue;
-      const name = syscallName(number, this.arch) ?? String(number);
+    const entries = this.#entries(method, syscalls, (name) => {
       const condition = attempt(method, () => conditionOf(name, expression));
-      this.#add(number, { by: method, body: { kind: 'when', condition, action } }, options);
-    }
+      return { by: method, body: { kind: 'when', condition, action } };
+    });
+    this.#rules.add(entries, options);
     return this;
   }
 
@@ -180,10 +195,9 @@ export class RuleBuilder {
   /** Weakens the sandbox in ways that have names (docs/policy.md). Must stand before the rules that need it. */
   allow(...tokens: DangerousToken[]): this {
     for (const token of tokens) {
-      if (!isDangerousToken(token))
-        throw new PolicyError('allow', `there is no token ${JSON.stringify(token)}`);
-      this.#tokens.add(token);
+      if (!isDangerousToken(token)) throw new PolicyError('allow', `there is no token ${shown(token)}`);
     }
+    for (const token of tokens) this.#tokens.add(token);
     return this;
   }
 
@@ -196,7 +210,7 @@ export class RuleBuilder {
   protected filter(): Filter {
     return {
       arch: this.arch,
-      rules: this.#rules.copy(),
+      rules: this.#rules.snapshot(),
       tokens: new Set(this.#tokens),
       defaultAction: this.#defaultAction,
     };
@@ -205,74 +219,65 @@ export class RuleBuilder {
   protected preset(method: string, preset: Preset): this {
     const { allow, when, otherwise } = prepare(preset);
     const all = allowAll(method);
-    for (const name of allow) {
-      const number = this.#numberOf(method, name);
-      if (number !== undefined) this.#add(number, all, {});
-    }
-    for (const [name, condition] of when) {
-      const number = this.#numberOf(method, name);
-      if (number === undefined) continue;
-      // Presets have been thought through; allowSafeBpf() is one that needs no token.
-      const rule: Rule = { by: method, body: { kind: 'when', condition, action: { kind: 'allow' } } };
-      this.#rules.add(number, name, rule);
-    }
-    for (const [name, errno] of otherwise) {
-      const action: RuleAction = { kind: 'errno', errno: errnoNumber(errno) };
-      this.#addOverridable([name], { by: method, body: { kind: 'when', condition: always, action } });
-    }
+    const entryOf = (name: string, condition: Condition, action: RuleAction) =>
+      this.#entry(method, name, { by: method, body: { kind: 'when', condition, action } });
+    const allowed = [
+      ...allow.map((name) => this.#entry(method, name, all)),
+      ...when.map(([name, condition]) => entryOf(name, condition, { kind: 'allow' })),
+    ];
+    const answered = otherwise.map(([name, errno]) =>
+      entryOf(name, always, { kind: 'errno', errno: errnoNumber(errno) }),
+    );
+    this.#rules.add(allowed.filter(isThere), { isPreset: true });
+    this.#rules.addOverridable(answered.filter(isThere));
     return this;
   }
 
   // --- inside ------------------------------------------------------------------------------------------------
 
   /** The number of a syscall; undefined for one that only other architectures have. */
-  #numberOf(method: string, syscall: Syscall): number | undefined {
+  #numberOf(method: string, syscall: unknown): number | undefined {
     if (typeof syscall === 'number') {
-      if (
-        !Number.isInteger(syscall) ||
-        syscall < 0 ||
-        syscall >= 0x40000000 ||
-        isForeign(syscall, this.arch)
-      ) {
-        throw new PolicyError(method, `${syscall} is no syscall number`);
-      }
-      return syscall;
+      const isNumber = Number.isInteger(syscall) && syscall >= 0 && syscall < 0x40000000;
+      if (isNumber && !isForeign(syscall, this.arch)) return syscall;
+      throw new PolicyError(method, `${syscall} is no syscall number`);
+    }
+    if (typeof syscall !== 'string') {
+      throw new PolicyError(method, `a syscall’s name or number is needed, not ${shown(syscall)}`);
     }
     const number = syscallNumber(syscall, this.arch);
     if (number === undefined && !isSyscallName(syscall)) {
-      throw new PolicyError(method, `there is no syscall ${JSON.stringify(syscall)}`);
+      throw new PolicyError(method, `there is no syscall ${shown(syscall)}`);
     }
     return number;
   }
 
-  #checkList(method: string, syscalls: readonly Syscall[]): void {
-    if (!Array.isArray(syscalls) || syscalls.length === 0)
-      throw new PolicyError(method, 'the list of syscalls is empty');
+  /** undefined for a syscall that only other architectures have. Throws PolicyError where a token is wanting. */
+  #entry(method: string, syscall: unknown, rule: Rule | ((name: string) => Rule)): Entry | undefined {
+    const number = this.#numberOf(method, syscall);
+    if (number === undefined) return undefined;
+    const name = syscallName(number, this.arch) ?? String(number);
+    const made = typeof rule === 'function' ? rule(name) : rule;
+    checkGuard(name, made, this.#tokens);
+    return { number, name, rule: made };
   }
 
-  #add(number: number, rule: Rule, options: AddOptions): void {
-    const name = syscallName(number, this.arch) ?? String(number);
-    checkGuard(name, rule, this.#tokens);
-    this.#rules.add(number, name, rule, options);
+  #entries(method: string, syscalls: unknown, rule: Rule | ((name: string) => Rule)): readonly Entry[] {
+    if (!Array.isArray(syscalls)) {
+      throw new PolicyError(method, `a list of syscalls is needed, not ${shown(syscalls)}`);
+    }
+    if (syscalls.length === 0) throw new PolicyError(method, 'the list of syscalls is empty');
+    return Array.from(syscalls, (syscall: unknown) => this.#entry(method, syscall, rule)).filter(isThere);
   }
 
   #addAll(method: string, syscalls: readonly Syscall[], rule: Rule, options: AddOptions): this {
-    this.#checkList(method, syscalls);
-    for (const syscall of syscalls) {
-      const number = this.#numberOf(method, syscall);
-      if (number !== undefined) this.#add(number, rule, options);
-    }
+    const entries = this.#entries(method, syscalls, rule);
+    this.#rules.add(entries, addOptionsOf(method, options));
     return this;
   }
 
   #addOverridable(syscalls: readonly Syscall[], rule: Rule): this {
-    this.#checkList(rule.by, syscalls);
-    for (const syscall of syscalls) {
-      const number = this.#numberOf(rule.by, syscall);
-      if (number === undefined) continue;
-      checkGuard(syscallName(number, this.arch) ?? '', rule, this.#tokens);
-      this.#rules.addOverridable(number, rule);
-    }
+    this.#rules.addOverridable(this.#entries(rule.by, syscalls, rule));
     return this;
   }
 
@@ -295,32 +300,29 @@ export class RuleBuilder {
   }
 }
 
-function ruleAction(action: Action): RuleAction {
+const isThere = (entry: Entry | undefined): entry is Entry => entry !== undefined;
+
+function ruleAction(action: unknown): RuleAction {
   if (action === 'allow' || action === 'notify') return { kind: action };
   if (action === 'kill') return { kind: 'violation' };
-  if (typeof action === 'object' && 'errno' in action) {
-    return { kind: 'errno', errno: errnoNumber(action.errno) };
+  if (typeof action === 'object' && action !== null) {
+    const { errno, trap, ...others }: { errno?: unknown; trap?: unknown } = { ...action };
+    if (Object.keys(others).length === 0 && (errno === undefined) !== (trap === undefined)) {
+      return errno === undefined
+        ? { kind: 'trap', data: trapNumber(trap) }
+        : { kind: 'errno', errno: errnoNumber(errno) };
+    }
   }
-  if (typeof action === 'object' && 'trap' in action) {
-    const data = action.trap;
-    if (!Number.isInteger(data) || data < 0 || data > 0xffff)
-      throw new RangeError(`a trap carries a number from 0 to 65535, not ${data}`);
-    return { kind: 'trap', data };
-  }
-  throw new RangeError(
-    `an action is "allow", "kill", "notify", { errno } or { trap }, not ${JSON.stringify(action)}`,
-  );
+  throw new RangeError(`an action is "allow", "kill", "notify", { errno } or { trap }, not ${shown(action)}`);
 }
 
 function conditionOf(syscall: string, expression: Expression | undefined): Condition {
   if (expression === undefined) return always;
-  const said = expression(argumentsOf(syscall));
-  const condition = Array.isArray(said) ? { kind: 'all', of: said } : said;
-  if (!isCondition(condition)) {
+  const said: unknown = expression(argumentsOf(syscall));
+  const condition = copyCondition(Array.isArray(said) ? { kind: 'all', of: said } : said);
+  if (condition === undefined) {
     throw new RangeError('the expression must return a condition, such as arg(0).eq(1), or an array of them');
   }
-  const size = sizeOf(condition);
-  if (size > maxComparisons)
-    throw new RangeError(`${size} comparisons in one rule; at most ${maxComparisons} are taken`);
+  checkCondition(condition);
   return condition;
 }

@@ -1,10 +1,9 @@
 // What is said about each syscall, in the order it was said.
 import { type Action, actionOf, describeAction, normalReturn } from './actions.js';
-import { type Instruction, Opcode } from './bpf/instructions.js';
+import { type Instruction, maxInstructions, Opcode } from './bpf/instructions.js';
 import { checkProgram } from './bpf/interpreter.js';
 import { always, type Condition, conditionKey, describeCondition, type ValueNaming } from './conditions.js';
 import { PolicyError } from './errors.js';
-import { type DangerousToken, guardOf } from './tokens.js';
 
 /** Decides some or all calls of a syscall; the others go on to the next rule. */
 export interface Rule {
@@ -45,19 +44,6 @@ export function possibleActions(rule: Rule): readonly Action[] {
     .map(({ k }) => actionOf(normalReturn(k)));
 }
 
-/** Throws PolicyError where the rule may let a call through for which a token is needed that was not given. */
-export function checkGuard(name: string, rule: Rule, tokens: ReadonlySet<DangerousToken>): void {
-  const token = guardOf(name);
-  if (token === undefined || tokens.has(token)) return;
-  const refusals: readonly Action['kind'][] = ['errno', 'violation', 'trap'];
-  if (possibleActions(rule).every(({ kind }) => refusals.includes(kind))) return;
-  throw new PolicyError(
-    rule.by,
-    `${name} can only be allowed after allow(${JSON.stringify(token)}); ` +
-      `blockSyscallWithErrno(${JSON.stringify(name)}, …) can refuse it without ending the sandbox`,
-  );
-}
-
 /** "allow", "errno EACCES when arg 0 is 1", "by 12 instructions of BPF". */
 export function describeRule(rule: Rule, nameOf?: ValueNaming): string {
   const { body } = rule;
@@ -75,11 +61,9 @@ function sameAction(one: Action, other: Action): boolean {
   return describeAction(one) === describeAction(other);
 }
 
-/** Whether two rules say the same, whoever made them. */
-export function sameRule({ body: one }: Rule, { body: other }: Rule): boolean {
-  if (one.kind !== 'when' || other.kind !== 'when') return false;
-  if (!sameAction(one.action, other.action)) return false;
-  return one.condition === other.condition || conditionKey(one.condition) === conditionKey(other.condition);
+/** The same text for rules that say the same, whoever made them; undefined for a piece of BPF. */
+export function ruleKey({ body }: Rule): string | undefined {
+  return body.kind === 'when' ? `${describeAction(body.action)} ${conditionKey(body.condition)}` : undefined;
 }
 
 export interface AddOptions {
@@ -87,74 +71,137 @@ export interface AddOptions {
   readonly override?: boolean;
 }
 
+/** A rule and the syscall it is for; name is for messages. */
+export interface Entry {
+  readonly number: number;
+  readonly name: string;
+  readonly rule: Rule;
+}
+
+/** How rules come in. */
+export interface Adding extends AddOptions {
+  /** A preset allows under conditions what a block before it refuses: the block counts. */
+  readonly isPreset?: boolean;
+}
+
+/** The rules of each syscall, to be looked at. */
+export interface RuleTable {
+  /** Of syscalls that something is said about. */
+  readonly numbers: ReadonlySet<number>;
+  of(number: number): readonly Rule[];
+  /** Those that count only where nothing else decides. */
+  overridableOf(number: number): readonly Rule[];
+}
+
+/** More for one syscall would not fit into a filter: the kernel takes no more instructions. */
+export const maxRules = maxInstructions;
+
 /** The compiler sorts by the numbers: one that is none would put others into the wrong place too. */
 function checkNumber(number: number): void {
   if (Number.isInteger(number) && number >= 0 && number <= 0xffffffff) return;
   throw new Error(`${String(number)} is no syscall number: this is a fault of sandwire’s policy builder`);
 }
 
+/** What is said of one syscall, in order. */
+class RuleList {
+  readonly rules: Rule[] = [];
+  /** The first that decides everything. */
+  deciding: Rule | undefined;
+  readonly #keys = new Set<string>();
+
+  /** Nothing for what was said before, or what nobody would look at. */
+  add(rule: Rule): void {
+    if (this.deciding !== undefined) return;
+    const key = ruleKey(rule);
+    if (key !== undefined) {
+      if (this.#keys.has(key)) return;
+      this.#keys.add(key);
+    }
+    this.rules.push(rule);
+    if (unconditional(rule) !== undefined) this.deciding = rule;
+  }
+
+  /** Whether there is anything left to be said. Throws PolicyError where there is not and the rule says it all the same. */
+  takes(name: string, rule: Rule, isPreset: boolean): boolean {
+    const { deciding } = this;
+    if (deciding === undefined) {
+      if (this.rules.length < maxRules) return true;
+      throw new PolicyError(rule.by, `${name}: more than ${maxRules} rules for one syscall`);
+    }
+    const decided = unconditional(deciding) as Action;
+    const action = unconditional(rule);
+    if (action !== undefined && !sameAction(action, decided)) {
+      const advice = isPreset
+        ? `if the earlier is to count, say it after ${rule.by}(), with { override: true }`
+        : 'if the later is to count, say { override: true }';
+      throw new PolicyError(
+        rule.by,
+        `${name}: ${describeAction(action)} contradicts ${deciding.by}, which has said ${describeAction(decided)}; ` +
+          advice,
+      );
+    }
+    const allows = possibleActions(rule).every(({ kind }) => kind === 'allow');
+    const saysNothingNew = action !== undefined || (allows && (decided.kind === 'allow' || isPreset));
+    if (!saysNothingNew) {
+      throw new PolicyError(
+        rule.by,
+        `${name}: this rule would never be looked at, since ${deciding.by} has said ${describeAction(decided)} for all ` +
+          'its calls; say it first, or with { override: true }',
+      );
+    }
+    return false;
+  }
+}
+
 export class Rules {
-  readonly #bySyscall = new Map<number, readonly Rule[]>();
-  readonly #overridable = new Map<number, readonly Rule[]>();
+  readonly #bySyscall = new Map<number, RuleList>();
+  readonly #overridable = new Map<number, RuleList>();
 
-  copy(): Rules {
-    const copy = new Rules();
-    for (const [number, rules] of this.#bySyscall) copy.#bySyscall.set(number, rules);
-    for (const [number, rules] of this.#overridable) copy.#overridable.set(number, rules);
-    return copy;
-  }
-
-  get numbers(): ReadonlySet<number> {
-    return new Set([...this.#bySyscall.keys(), ...this.#overridable.keys()]);
-  }
-
-  of(number: number): readonly Rule[] {
-    return this.#bySyscall.get(number) ?? [];
-  }
-
-  overridableOf(number: number): readonly Rule[] {
-    return this.#overridable.get(number) ?? [];
+  /** As it stands. */
+  snapshot(): RuleTable {
+    const rules = new Map([...this.#bySyscall].map(([number, list]) => [number, [...list.rules]]));
+    const overridable = new Map([...this.#overridable].map(([number, list]) => [number, [...list.rules]]));
+    return {
+      numbers: new Set([...rules.keys(), ...overridable.keys()]),
+      of: (number) => rules.get(number) ?? [],
+      overridableOf: (number) => overridable.get(number) ?? [],
+    };
   }
 
   /**
-   * name is for messages. Throws PolicyError where two calls say opposite things of all calls of a syscall, and where
-   * a restriction would never be looked at because a rule before it decides everything.
+   * All or none of what one call of the builder says. Throws PolicyError where two calls say opposite things of all
+   * calls of a syscall, and where a rule would never be looked at because one before it decides everything.
    */
-  add(number: number, name: string, rule: Rule, options: AddOptions = {}): void {
-    checkNumber(number);
-    const rules = options.override === true ? [] : (this.#bySyscall.get(number) ?? []);
-    const deciding = rules.find((other) => unconditional(other) !== undefined);
-    const decided = deciding === undefined ? undefined : unconditional(deciding);
-    if (deciding !== undefined && decided !== undefined) {
-      const says = `${deciding.by} has said ${describeAction(decided)} for all its calls`;
-      const action = unconditional(rule);
-      if (action !== undefined && !sameAction(action, decided)) {
-        throw new PolicyError(
-          rule.by,
-          `${name}: ${describeAction(action)} contradicts ${deciding.by}, which has said ${describeAction(decided)}; ` +
-            'if the later is to count, say { override: true }',
-        );
+  add(entries: readonly Entry[], { override = false, isPreset = false }: Adding = {}): void {
+    const listOf = (number: number) => (override ? undefined : this.#bySyscall.get(number));
+    const taken = entries.filter(({ number, name, rule }) => {
+      checkNumber(number);
+      return listOf(number)?.takes(name, rule, isPreset) ?? true;
+    });
+    if (override) {
+      for (const { number } of taken) {
+        this.#bySyscall.delete(number);
+        this.#overridable.delete(number);
       }
-      const isAddition = possibleActions(rule).every(({ kind }) => kind === 'allow');
-      if (action === undefined && !isAddition) {
-        throw new PolicyError(
-          rule.by,
-          `${name}: this rule would never be looked at, since ${says}; say it first, or with { override: true }`,
-        );
-      }
-      return; // nothing new
     }
-    if (rules.some((other) => sameRule(other, rule))) return;
-    this.#bySyscall.set(number, [...rules, rule]);
+    for (const { number, rule } of taken) listed(this.#bySyscall, number).add(rule);
   }
 
-  /** Counts only where nothing else decides. */
-  addOverridable(number: number, rule: Rule): void {
-    checkNumber(number);
-    const rules = this.#overridable.get(number) ?? [];
-    if (rules.some((other) => unconditional(other) !== undefined || sameRule(other, rule))) return;
-    this.#overridable.set(number, [...rules, rule]);
+  /** Count only where nothing else decides. Throws PolicyError. */
+  addOverridable(entries: readonly Entry[]): void {
+    const taken = entries.filter(({ number, name, rule }) => {
+      checkNumber(number);
+      const list = this.#overridable.get(number);
+      return list === undefined || (list.deciding === undefined && list.takes(name, rule, true));
+    });
+    for (const { number, rule } of taken) listed(this.#overridable, number).add(rule);
   }
+}
+
+function listed(lists: Map<number, RuleList>, number: number): RuleList {
+  const list = lists.get(number) ?? new RuleList();
+  lists.set(number, list);
+  return list;
 }
 
 export function allowAll(by: string): Rule {

@@ -1,5 +1,6 @@
 // What a policy says of a sandbox beside syscalls and files.
 import { PolicyError } from './errors.js';
+import { shown } from './quoting.js';
 
 /** When stack traces are collected; the names are those of the builder's collectStacktracesOn… */
 export interface StackTraces {
@@ -30,7 +31,7 @@ export function checkHostname(method: string, hostname: unknown): asserts hostna
   if (typeof hostname !== 'string' || !hostnameForm.test(hostname)) {
     throw new PolicyError(
       method,
-      `${JSON.stringify(hostname)} is no host name of 1 to 64 letters, digits, "-" and "."`,
+      `${shown(hostname)} is no host name of 1 to 64 letters, digits, "-" and "."`,
     );
   }
 }

@@ -6,11 +6,13 @@ import * as assert from 'uvu/assert';
 import {
   type Action,
   ALLOW,
+  ARG_32,
   type Arch,
   allOf,
   anyOf,
   type Condition,
   type DangerousToken,
+  JEQ32,
   KILL,
   not,
   type Policy,
@@ -163,6 +165,44 @@ test('what is longer than the kernel takes is refused, with what takes the room'
   }
 });
 
+test('more rules than fit are told as such, however many, and soon', () => {
+  const isTooLong = (error: unknown) =>
+    error instanceof PolicyError && /takes \d+ instructions and the kernel takes 4096/.test(error.message);
+  const chain = (rules: number, from = 0) => {
+    const builder = new PolicyBuilder({ arch: 'x86-64' });
+    for (let index = from; index < from + rules; index++) {
+      builder.syscall('ioctl', (arg) => arg(1).eq(index * 3), index % 2 === 0 ? 'allow' : { errno: 1 });
+    }
+    return builder;
+  };
+  const fits = chain(3000).build();
+  checkProgram(fits.instructions);
+  assert.is(fits.evaluate({ syscall: 'ioctl', args: [0, 2999 * 3] }).action, 'errno');
+  assert.is(fits.evaluate({ syscall: 'ioctl', args: [0, 3000 * 3] }).action, 'violation');
+  assert.throws(() => chain(4096).build(), isTooLong);
+  assert.throws(() => chain(20_000), /ioctl: more than 4096 rules for one syscall/);
+  const spread = new PolicyBuilder({ arch: 'x86-64' });
+  for (let index = 0; index < 30_000; index++) {
+    spread.syscall(index % 300, (arg) => arg(0).u32.eq(index), { errno: 1 });
+  }
+  assert.throws(() => spread.build(), isTooLong);
+  // Pieces of BPF, one behind the other.
+  const pieces = new PolicyBuilder({ arch: 'x86-64' });
+  for (let piece = 0; piece < 4; piece++) {
+    pieces.addPolicyOnSyscall('ioctl', [
+      ARG_32(0),
+      ...Array.from({ length: 1900 }, (_, index) => JEQ32(index * 7 + piece, index % 2 ? ALLOW : KILL)),
+    ]);
+  }
+  assert.throws(() => pieces.build(), isTooLong);
+  // Only what the policy itself speaks of is named.
+  try {
+    chain(4096).build();
+  } catch (error) {
+    assert.match(String(error), /it speaks of 1 syscalls, .* the most: ioctl \d+ \(syscall\)$/);
+  }
+});
+
 test('a piece of BPF begins with X empty, whatever the one before has left in it', () => {
   const policy = new PolicyBuilder({ arch: 'x86-64' })
     .addPolicyOnSyscall('getpid', [instruction(Opcode.TAX, 0)])
@@ -229,7 +269,9 @@ const comparison: fc.Arbitrary<Say> = fc
     const fit = (value: bigint) => BigInt.asUintN(wide ? 64 : 32, value);
     const subject = wide ? arg(index).u64 : arg(index).u32;
     const masked = mask === undefined ? subject : subject.mask(fit(mask));
-    const fitting = values.map(fit);
+    // A value outside of the mask would be a slip.
+    const reach = mask === undefined || op === 'hasAll' || op === 'hasOnly' ? -1n : fit(mask);
+    const fitting = values.map((value) => fit(value) & reach);
     if (op === 'in' || op === 'notIn') return masked[op](...fitting);
     return masked[op](fitting[0] as bigint);
   });

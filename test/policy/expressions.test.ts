@@ -1,7 +1,18 @@
 // Rules as expressions, and what evaluate() says of them.
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { ALLOW, allOf, anyOf, type Condition, KILL, NOTIFY, not, PolicyBuilder } from '../../host/index.js';
+import {
+  ALLOW,
+  ARG_32,
+  allOf,
+  anyOf,
+  type Condition,
+  JEQ32,
+  KILL,
+  NOTIFY,
+  not,
+  PolicyBuilder,
+} from '../../host/index.js';
 import type { Expression } from '../../host/policy/rule-builder.js';
 
 const test = suite('expressions');
@@ -44,6 +55,12 @@ test('every comparison, at the edges', () => {
       check('has all', (arg) => arg(1).hasAll(value), (given & value) === value);
       check('has only', (arg) => arg(1).hasOnly(value), (given & ~value & (2n ** 64n - 1n)) === 0n);
       check('masked', (arg) => arg(1).mask(0xff000000ffn).le(value), (given & 0xff000000ffn) <= value);
+      const twice = (arg: Parameters<Expression>[0]) =>
+        arg(1)
+          .mask(0xff000000ffn)
+          .mask(0x0f0n)
+          .eq(value & 0xf0n);
+      check('masked twice', twice, (given & 0xf0n) === (value & 0xf0n));
     }
   }
 });
@@ -167,6 +184,50 @@ test('what counts only where nothing else decides', () => {
   assert.is(errno('getppid'), 'allow');
 });
 
+test('an allow under conditions after a refusal of everything is no silence, but a preset’s yields', () => {
+  const builder = () => new PolicyBuilder({ arch: 'x86-64' }).blockSyscallWithErrno('mremap', 'EPERM');
+  assert.throws(
+    () => builder().syscall('mremap', (arg) => arg(3).eq(1)),
+    /syscall: mremap: this rule would never be looked at, since blockSyscallWithErrno has said errno EPERM/,
+  );
+  assert.throws(
+    () => builder().addPolicyOnSyscall('mremap', [ARG_32(3), JEQ32(1, ALLOW)]),
+    /never be looked at/,
+  );
+  builder().allowSystemMalloc().build();
+  // After an allow it says nothing new.
+  new PolicyBuilder().allowSyscall('mremap').syscall('mremap', (arg) => arg(3).eq(1));
+});
+
+test('a call that is refused leaves nothing behind, and says what would help', () => {
+  const builder = new PolicyBuilder({ arch: 'x86-64' }).blockSyscallWithErrno('futex', 'EPERM');
+  const before = JSON.stringify(builder.build());
+  assert.throws(
+    () => builder.allowNode(),
+    /allowNode: futex: allow contradicts .*; if the earlier is to count, say it after allowNode\(\), with \{ override: true \}/,
+  );
+  assert.throws(() => builder.allowSyscalls(['read', 'nosuch']), /no syscall "nosuch"/);
+  assert.throws(() => builder.allowSyscalls(['read', 'ptrace']), /ptrace can only be allowed/);
+  assert.throws(() => builder.allow('allowBpf', 'allowNothing' as never), /no token "allowNothing"/);
+  builder.useForkServerSharedNetNs();
+  assert.throws(() => builder.allow('allowBpf', 'allowUnrestrictedNetworking'), /exclude each other/);
+  assert.is(JSON.stringify(builder.build()), before.replace('"private"', '"forkServerShared"'));
+  const policy = new PolicyBuilder()
+    .allowNode()
+    .blockSyscallWithErrno('futex', 'EPERM', { override: true })
+    .build();
+  assert.is(policy.evaluate({ syscall: 'futex' }).action, 'errno');
+});
+
+test('override forgets what was said overridable, too', () => {
+  const policy = new PolicyBuilder({ arch: 'x86-64' })
+    .allowStaticStartup()
+    .syscall('readlink', (arg) => arg(2).eq(1), 'kill', { override: true })
+    .build();
+  assert.is(policy.evaluate({ syscall: 'readlink' }).rule.by, 'defaultAction');
+  assert.is(policy.evaluate({ syscall: 'readlinkat' }).action, 'errno');
+});
+
 test('slips', () => {
   const slip = (build: (builder: PolicyBuilder) => unknown, pattern: RegExp) =>
     assert.throws(() => build(new PolicyBuilder({ arch: 'x86-64' })), pattern);
@@ -184,6 +245,28 @@ test('slips', () => {
   slip((b) => b.syscall('read', 'deny' as never), /an action is/);
   slip((b) => b.syscall('read', { errno: 'ENOTHING' }), /"ENOTHING" is no errno/);
   slip((b) => b.syscall('read', { trap: 70000 }), /0 to 65535/);
+  // Nothing at all would hold for every call.
+  slip((b) => b.syscall('read', () => []), /a list of conditions needs at least one/);
+  slip((b) => b.syscall('read', () => allOf()), /allOf\(\) needs at least one/);
+  slip((b) => b.syscall('read', () => not(anyOf())), /anyOf\(\) needs at least one/);
+  const nothing: Condition = { kind: 'all', of: [] };
+  const always: Condition = { kind: 'always' };
+  slip((b) => b.syscall('read', () => nothing), /a list of conditions needs/);
+  slip((b) => b.syscall('read', () => always), /must return a condition/);
+  slip((b) => b.syscall('read', () => not(always)), /must return a condition/);
+  assert.throws(() => allOf(), RangeError);
+  assert.throws(() => anyOf(), RangeError);
+  // What no call can be.
+  slip((b) => b.syscall('openat', (arg) => arg(2).mask(3).eq(4)), /arg\(2\) & 3 is never 4/);
+  slip((b) => b.syscall('openat', (arg) => arg(2).mask(3).ne(4)), /is never/);
+  slip((b) => b.syscall('openat', (arg) => arg(2).mask(3).in(1, 4)), /is never/);
+  slip((b) => b.syscall('openat', (arg) => not(arg(2).mask(3).notIn(1, 4))), /is never/);
+  slip((b) => b.syscall('openat', (arg) => arg(2).mask(3).hasAny(5)), /not all bits of 0x5/);
+  slip((b) => b.syscall('openat', (arg) => arg(2).mask(3).hasAll(5)), /is never/);
+  slip(
+    (b) => b.syscall('prctl', (arg) => arg(1).u64.mask(0xffffffff00000000n).u32.eq(1)),
+    /the mask 0xffffffff00000000 does not fit into 32 bits/,
+  );
   slip((b) => b.allowSyscall(-1), /no syscall number/);
   slip((b) => b.allowSyscall(0x40000000), /no syscall number/);
   slip((b) => b.addPolicyOnSyscall('read', []), /there is no instruction/);

@@ -137,15 +137,21 @@ test('a rule never gets a number that is none, and the compiler would notice', (
   ];
   for (const slip of slips) {
     const rules = new Rules();
-    assert.throws(() => rules.add(slip as number, 'x', allowAll('x')), /fault of sandwire/);
-    assert.throws(() => rules.addOverridable(slip as number, allowAll('x')), /fault of sandwire/);
+    assert.throws(
+      () => rules.add([{ number: slip as number, name: 'x', rule: allowAll('x') }]),
+      /fault of sandwire/,
+    );
+    assert.throws(
+      () => rules.addOverridable([{ number: slip as number, name: 'x', rule: allowAll('x') }]),
+      /fault of sandwire/,
+    );
     const filter: Filter = {
       arch: 'x86-64',
       rules: {
         numbers: new Set([slip as number, 3]),
         of: () => [allowAll('x')],
         overridableOf: () => [],
-      } as unknown as Rules,
+      },
       tokens: new Set(),
       defaultAction: { kind: 'violation' },
     };

@@ -6,11 +6,14 @@ import {
   ALLOW,
   ARG,
   ARG_32,
+  allOf,
+  anyOf,
   ERRNO,
   JEQ,
   JUMP,
   KILL,
   LABEL,
+  not,
   Policy,
   PolicyBuilder,
   PolicyError,
@@ -184,7 +187,7 @@ test('rules that lie, contradict or open what is guarded are refused', () => {
     [withRule({ by, do: 'allow', when: { ...when, in: ['0x1'] } }), /one of "op" with "value"/],
     [withRule({ by, do: 'allow', when: { arg: 0, bits: 32, in: [] } }), /at least one value/],
     [withRule({ by, do: 'allow', when: { arg: 0, bits: 32, mask: '0x1', anyBit: '0x1' } }), /without "mask"/],
-    [withRule({ by, do: 'allow', when: deep }), /nested too deeply/],
+    [withRule({ by, do: 'allow', when: deep }), /nested at most 50 deep/],
     [withRule({ by, bpf: [] }), /bpf: there is no instruction/],
     [
       withRule({ by, bpf: ['6 0 0 7fff0000: KILL'] }),
@@ -205,6 +208,72 @@ test('rules that lie, contradict or open what is guarded are refused', () => {
       String(pattern),
     );
   }
+});
+
+test('what the builder takes the reader takes, up to the same limits', () => {
+  const nested = (depth: number) =>
+    new PolicyBuilder({ arch: 'x86-64' }).syscall('openat', (arg) => {
+      let made = arg(0).eq(1);
+      for (let level = 1; level < depth; level++) {
+        made = level % 3 === 0 ? not(made) : level % 3 === 1 ? allOf(made, arg(1).eq(level)) : anyOf(made);
+      }
+      return made;
+    });
+  const wide = (rules: number, comparisons: number) => {
+    const builder = new PolicyBuilder({ arch: 'x86-64' });
+    for (let index = 0; index < rules; index++) {
+      builder.syscall('ioctl', (arg) =>
+        arg(1).in(...Array.from({ length: comparisons }, (_, at) => index + at * 7)),
+      );
+    }
+    return builder;
+  };
+  const long = (length: number, jt = 0) =>
+    new PolicyBuilder({ arch: 'x86-64' }).addPolicyOnSyscall('umask', [
+      { code: 0x15, jt, jf: 0, k: 1 },
+      ...Array.from({ length: length - 1 }, () => KILL),
+    ]);
+  const taken = [
+    nested(1),
+    nested(28),
+    nested(50),
+    wide(1001, 1),
+    wide(3900, 1),
+    wide(1, 2000),
+    long(4096, 255),
+  ];
+  for (const builder of taken) {
+    const policy = builder.build();
+    assert.equal(copyOf(policy).toJSON(), policy.toJSON());
+  }
+  for (const refused of [
+    () => nested(51),
+    () => wide(4097, 1),
+    () => wide(1, 2001),
+    () => long(4097),
+    () => long(300, 256),
+  ]) {
+    assert.throws(refused, (error: unknown) => error instanceof PolicyError);
+  }
+  // The same by hand.
+  const when = { arg: 0, bits: 32, op: '==', value: '0x1' };
+  let deep: unknown = when;
+  for (let level = 1; level < 51; level++) deep = { all: [deep] };
+  const rule = { by: 'syscall', do: 'allow', when };
+  const cases: [unknown, RegExp][] = [
+    [{ ...rule, when: deep }, /nested at most 50 deep/],
+    [{ ...rule, when: { all: [] } }, /when: a list of conditions needs at least one/],
+    [{ ...rule, when: { not: { any: [] } } }, /when: a list of conditions needs at least one/],
+    [{ ...rule, when: { ...when, mask: '0x2' } }, /when: arg\(0\) & 2 is never 1/],
+    [
+      Array.from({ length: 4097 }, (_, at) => ({
+        ...rule,
+        when: { ...when, value: `0x${at.toString(16)}` },
+      })),
+      /a list of 4097 is too long/,
+    ],
+  ];
+  for (const [hand, pattern] of cases) assert.throws(() => Policy.fromJSON(withRule(hand)), pattern);
 });
 
 test('mounts that cannot be are refused', () => {

@@ -124,12 +124,49 @@ export class Graph {
 
   /** The same with loads left out of what A, M[0] or M[1] hold anyway. */
   withoutNeedlessLoads(root: Node): Node {
-    return new Forwarding(this).from(root, unknown, unknown, unknown);
+    return new Forwarding(this).from(root);
   }
 }
 
 /** What a register holds: a word of struct seccomp_data by its offset, or this. */
 const unknown = -1;
+
+/** A node and what A, M[0] and M[1] hold on the way in. */
+interface Visit {
+  readonly key: string;
+  readonly node: Node;
+  readonly a: number;
+  readonly m0: number;
+  readonly m1: number;
+}
+
+function visit(node: Node, a: number, m0: number, m1: number): Visit {
+  // What is not read does not make two ways different.
+  const [first, second] = [node.readsMemory & 1 ? m0 : unknown, node.readsMemory & 2 ? m1 : unknown];
+  return { key: `${node.id} ${a} ${first} ${second}`, node, a, m0: first, m1: second };
+}
+
+/** The word that a load brings, as far as it is known. */
+function wordLoaded({ code, k }: StepNode, { m0, m1 }: Visit): number {
+  if (code === Opcode.LOAD) return k;
+  if (code !== Opcode.LOAD_MEMORY || k > 1) return unknown;
+  return k === 0 ? m0 : m1;
+}
+
+/** What is known behind a step. */
+function behind(step: StepNode, here: Visit): Visit {
+  const { code, k, next } = step;
+  const { a, m0, m1 } = here;
+  const isStore = code === Opcode.STORE || code === Opcode.STORE_X;
+  if (isStore && k <= 1) {
+    const stored = code === Opcode.STORE ? a : unknown;
+    return k === 0 ? visit(next, a, stored, m1) : visit(next, a, m0, stored);
+  }
+  const word = wordLoaded(step, here);
+  if (word !== unknown) return visit(next, word, m0, m1);
+  const keepsA = isStore || code === Opcode.TAX || ignoresA.has(code);
+  return visit(next, keepsA ? a : unknown, m0, m1);
+}
 
 class Forwarding {
   readonly #graph: Graph;
@@ -139,45 +176,38 @@ class Forwarding {
     this.#graph = graph;
   }
 
-  from(node: Node, a: number, m0: number, m1: number): Node {
-    if (node.kind === 'return') return node;
-    // What is not read does not make two ways different.
-    const [first, second] = [node.readsMemory & 1 ? m0 : unknown, node.readsMemory & 2 ? m1 : unknown];
-    const key = `${node.id} ${a} ${first} ${second}`;
-    const present = this.#done.get(key);
-    if (present !== undefined) return present;
-    const made =
-      node.kind === 'test'
-        ? this.#graph.test(
-            node.code,
-            node.k,
-            this.from(node.yes, a, first, second),
-            this.from(node.no, a, first, second),
-          )
-        : this.#step(node, a, first, second);
-    this.#done.set(key, made);
-    return made;
+  /** Without recursion: a chain of rules may be longer than the call stack. */
+  from(root: Node): Node {
+    const start = visit(root, unknown, unknown, unknown);
+    const waiting: { readonly here: Visit; readonly next: readonly Visit[] }[] = [];
+    const enter = (here: Visit) => waiting.push({ here, next: this.#next(here) });
+    enter(start);
+    for (let top = waiting.at(-1); top !== undefined; top = waiting.at(-1)) {
+      const missing = top.next.find(({ key }) => !this.#done.has(key));
+      if (missing !== undefined) {
+        enter(missing);
+        continue;
+      }
+      waiting.pop();
+      this.#done.set(top.here.key, this.#made(top.here, top.next));
+    }
+    return this.#done.get(start.key) as Node;
   }
 
-  #step({ code, k, next }: StepNode, a: number, m0: number, m1: number): Node {
-    if (code === Opcode.STORE && k <= 1) {
-      return this.#graph.step(code, k, k === 0 ? this.from(next, a, a, m1) : this.from(next, a, m0, a));
-    }
-    if (code === Opcode.STORE_X && k <= 1) {
-      return this.#graph.step(
-        code,
-        k,
-        k === 0 ? this.from(next, a, unknown, m1) : this.from(next, a, m0, unknown),
-      );
-    }
-    const word =
-      code === Opcode.LOAD ? k : code === Opcode.LOAD_MEMORY && k <= 1 ? (k === 0 ? m0 : m1) : unknown;
-    if (word !== unknown) {
-      const then = this.from(next, word, m0, m1);
-      return word === a ? then : this.#graph.step(Opcode.LOAD, word, then);
-    }
-    const keepsA =
-      code === Opcode.STORE || code === Opcode.STORE_X || code === Opcode.TAX || ignoresA.has(code);
-    return this.#graph.step(code, k, this.from(next, keepsA ? a : unknown, m0, m1));
+  #next(here: Visit): readonly Visit[] {
+    const { node, a, m0, m1 } = here;
+    if (node.kind === 'return') return [];
+    if (node.kind === 'step') return [behind(node, here)];
+    return [visit(node.yes, a, m0, m1), visit(node.no, a, m0, m1)];
+  }
+
+  #made(here: Visit, next: readonly Visit[]): Node {
+    const { node, a } = here;
+    const [first, second] = next.map(({ key }) => this.#done.get(key) as Node) as [Node, Node];
+    if (node.kind === 'return') return node;
+    if (node.kind === 'test') return this.#graph.test(node.code, node.k, first, second);
+    const word = wordLoaded(node, here);
+    if (word === unknown) return this.#graph.step(node.code, node.k, first);
+    return word === a ? first : this.#graph.step(Opcode.LOAD, word, first);
   }
 }

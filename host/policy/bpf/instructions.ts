@@ -93,8 +93,9 @@ export { NotificationReason } from '../../../protocol/wire.generated.js';
 /** BPF_MAXINSNS. */
 export const maxInstructions = 4096;
 
+/** Frozen, for ALLOW and its like are everybody's. */
 export function instruction(code: number, k: number, jt = 0, jf = 0): Instruction {
-  return { code, jt, jf, k: k >>> 0 };
+  return Object.freeze({ code, jt, jf, k: k >>> 0 });
 }
 
 /** A jump of any kind: class BPF_JMP. */

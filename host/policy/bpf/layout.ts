@@ -57,22 +57,27 @@ class Layout {
     return instruction(Opcode.JUMP, this.#distance(this.#places.get(node) as number));
   }
 
-  #emit(node: Node): void {
-    if (this.#places.has(node)) return;
-    switch (node.kind) {
-      case 'return':
-        this.#place(node, instruction(node.code, node.k));
-        return;
-      case 'step':
-        this.#emit(node.next);
-        this.#next(node.next);
-        this.#place(node, instruction(node.code, node.k));
-        return;
-      case 'test':
-        this.#emit(node.yes);
-        this.#emit(node.no);
-        this.#placeTest(node);
+  /** The nodes a node leads to come first. Without recursion: a chain of rules may be longer than the call stack. */
+  #emit(root: Node): void {
+    const waiting: Node[] = [root];
+    for (let node = waiting.at(-1); node !== undefined; node = waiting.at(-1)) {
+      const missing = leadsTo(node).find((next) => !this.#places.has(next));
+      if (missing !== undefined) {
+        waiting.push(missing);
+        continue;
+      }
+      waiting.pop();
+      if (!this.#places.has(node)) this.#write(node);
     }
+  }
+
+  #write(node: Node): void {
+    if (node.kind === 'test') {
+      this.#placeTest(node);
+      return;
+    }
+    if (node.kind === 'step') this.#next(node.next);
+    this.#place(node, instruction(node.code, node.k));
   }
 
   #placeTest(node: TestNode): void {
@@ -89,13 +94,15 @@ class Layout {
   }
 }
 
-/** All nodes that a node leads to, itself included. */
+function leadsTo(node: Node): readonly Node[] {
+  if (node.kind === 'return') return [];
+  return node.kind === 'step' ? [node.next] : [node.yes, node.no];
+}
+
+/** All nodes that can be reached from a node, itself included. */
 export function reachable(root: Node): readonly Node[] {
   const found = new Set<Node>([root]);
-  for (const node of found) {
-    if (node.kind === 'step') found.add(node.next);
-    if (node.kind === 'test') found.add(node.yes).add(node.no);
-  }
+  for (const node of found) for (const next of leadsTo(node)) found.add(next);
   return [...found];
 }
 

@@ -1,5 +1,6 @@
 // The guide's names for pieces of BPF: ARG, JEQ, ALLOW, …
-import { errnoNumber } from '../actions.js';
+import { errnoNumber, trapNumber } from '../actions.js';
+import { shown } from '../quoting.js';
 import {
   DataOffset,
   type Instruction,
@@ -39,16 +40,16 @@ export const TRACE = (_data: number): Instruction => NOTIFY;
 /** The syscall fails with this errno, by number or name. */
 export const ERRNO = (errno: number | string): Instruction =>
   instruction(Opcode.RETURN, ReturnAction.ERRNO | errnoNumber(errno));
-/** SIGSYS with this in si_errno. */
+/** SIGSYS with this, 0 to 65535, in si_errno. */
 export const TRAP = (data: number): Instruction =>
-  instruction(Opcode.RETURN, ReturnAction.TRAP | (data & 0xffff));
+  instruction(Opcode.RETURN, ReturnAction.TRAP | trapNumber(data));
 
 export const LOAD_SYSCALL_NR: Instruction = instruction(Opcode.LOAD, DataOffset.nr);
 export const LOAD_ARCH: Instruction = instruction(Opcode.LOAD, DataOffset.arch);
 
 function checkArgument(index: number): void {
   if (!Number.isInteger(index) || index < 0 || index > 5)
-    throw new RangeError(`a syscall has no argument ${index}`);
+    throw new RangeError(`a syscall has no argument ${shown(index)}`);
 }
 
 /** Takes the low 32 bits of an argument: for the …32 conditions. */
@@ -72,7 +73,7 @@ export const ARG_64 = ARG;
 
 function word(value: number): number {
   if (!Number.isInteger(value) || value < -0x80000000 || value > 0xffffffff) {
-    throw new RangeError(`${value} is no 32-bit number; take ARG() and a condition without 32`);
+    throw new RangeError(`${shown(value)} is no 32-bit number; take ARG() and a condition without 32`);
   }
   return value >>> 0;
 }
@@ -100,9 +101,18 @@ export const JA32 = (value: number, action: BpfAction): Bpf =>
 /** If the syscall's number, just loaded, is this one. */
 export const SYSCALL = (number: number, action: BpfAction): Bpf => JEQ32(number, action);
 
-const high = (value: number | bigint): number =>
-  Number((BigInt.asUintN(64, BigInt(value)) >> 32n) & 0xffffffffn);
-const low = (value: number | bigint): number => Number(BigInt.asUintN(32, BigInt(value)));
+/** Two's complement for a negative one. */
+function doubleWord(value: number | bigint): bigint {
+  if (typeof value !== 'bigint' && !Number.isSafeInteger(value)) {
+    throw new RangeError(`${shown(value)} is no whole number; take a bigint for one above 2**53`);
+  }
+  const whole = BigInt(value);
+  if (whole < -(1n << 63n) || whole >= 1n << 64n) throw new RangeError(`${whole} does not fit into 64 bits`);
+  return BigInt.asUintN(64, whole);
+}
+
+const high = (value: number | bigint): number => Number(doubleWord(value) >> 32n);
+const low = (value: number | bigint): number => Number(BigInt.asUintN(32, doubleWord(value)));
 const loadLow = instruction(Opcode.LOAD_MEMORY, 0);
 const loadHigh = instruction(Opcode.LOAD_MEMORY, 1);
 

@@ -2,14 +2,15 @@
 // not have taken, and nothing in it may say other than it does.
 import { type Action, errnoNumber } from '../actions.js';
 import { type Instruction, instruction, maxInstructions } from '../bpf/instructions.js';
-import { always, type Condition, maxComparisons, sizeOf } from '../conditions.js';
+import { always, type Condition, checkCondition, maxComparisons } from '../conditions.js';
 import { PolicyError } from '../errors.js';
 import type { Filter } from '../filter.js';
+import { checkGuard } from '../guard.js';
 import { checkSourcePath, checkTarget } from '../mount-paths.js';
 import { type MountEntry, MountTree } from '../mount-tree.js';
 import type { PolicyFields } from '../policy-fields.js';
-import { families, prepare } from '../presets/index.js';
-import { checkGuard, checkPiece, type Rule, Rules, sameRule } from '../rules.js';
+import { shown } from '../quoting.js';
+import { checkPiece, type Entry, maxRules, type Rule, Rules } from '../rules.js';
 import { checkHostname, type StackTraces } from '../surroundings.js';
 import { type Arch, isForeign, syscallName, syscallNumber } from '../syscalls.js';
 import { constantName } from '../tables/constants.js';
@@ -18,7 +19,6 @@ import { method, Place } from './reader.js';
 import { formatVersion, instructionData, type Of } from './write.js';
 
 const maxText = 32 << 20;
-const maxRules = 1000;
 const maxMounts = 100_000;
 
 interface Argument extends Of {
@@ -61,7 +61,6 @@ function readCondition(place: Place, of: Of): Condition {
   const masked = { ...common, ...(mask === undefined ? {} : { mask: number(mask, true) }) };
   if (given === '--x-') {
     const list = (values as Place).list(maxComparisons).map((one) => number(one));
-    if (list.length === 0) (values as Place).fail('at least one value is needed');
     return { kind: 'in', ...masked, values: list };
   }
   if (given !== 'xx--') place.fail('one of "op" with "value", "in", or "anyBit" without "mask" is needed');
@@ -89,7 +88,7 @@ function readInstruction(place: Place, at: number): Instruction {
   }
   const entry = instruction(code, k, jt, jf);
   const meant = instructionData(entry, at);
-  if (meant !== text) place.fail(`the instruction and its text differ: it is ${JSON.stringify(meant)}`);
+  if (meant !== text) place.fail(`the instruction and its text differ: it is ${shown(meant)}`);
   return entry;
 }
 
@@ -104,7 +103,7 @@ function readRule(place: Place, of: Of): Rule {
   const maker = (by as Place).text();
   // What decides in the end is shown under these names.
   if (!/^[A-Za-z]\w{0,99}$/.test(maker) || maker === 'preamble' || maker === 'defaultAction') {
-    (by as Place).fail(`${JSON.stringify(maker.slice(0, 100))} is no method that makes rules`);
+    (by as Place).fail(`${shown(maker)} is no method that makes rules`);
   }
   if (isProgram) {
     const program = (bpf as Place).list(maxInstructions).map(readInstruction);
@@ -112,21 +111,11 @@ function readRule(place: Place, of: Of): Rule {
     return { by: maker, body: { kind: 'program', program } };
   }
   const condition = when === undefined ? always : readCondition(when, of);
-  if (sizeOf(condition) > maxComparisons) place.fail(`more than ${maxComparisons} comparisons in one rule`);
+  if (when !== undefined) when.attempt(() => checkCondition(condition));
   return { by: maker, body: { kind: 'when', condition, action: readAction(action as Place) } };
 }
 
-/** allowSafeBpf() allows some of a guarded syscall without its token; it is the only one. */
-const harmless = prepare(families.safeBpf).when.map(([syscall, condition]) => ({
-  syscall,
-  rule: { by: 'allowSafeBpf', body: { kind: 'when', condition, action: { kind: 'allow' } } } as const,
-}));
-
-function isHarmless(syscall: string, rule: Rule): boolean {
-  return harmless.some((one) => one.syscall === syscall && sameRule(one.rule, rule));
-}
-
-type Add = (number: number, name: string, rule: Rule) => void;
+type Add = (entry: Entry) => void;
 
 function readRules(place: Place, arch: Arch, tokens: ReadonlySet<DangerousToken>, add: Add): void {
   for (const [name, list] of place.entries()) {
@@ -143,8 +132,8 @@ function readRules(place: Place, arch: Arch, tokens: ReadonlySet<DangerousToken>
     for (const entry of list.list(maxRules)) {
       const rule = readRule(entry, { arch, syscall: name });
       entry.attempt(() => {
-        if (!isHarmless(name, rule)) checkGuard(name, rule, tokens);
-        add(number, name, rule);
+        checkGuard(name, rule, tokens);
+        add({ number, name, rule });
       });
     }
   }
@@ -228,9 +217,7 @@ export function readPolicy(json: unknown): PolicyFields {
   ];
   const version = new Place((whole.value as Record<string, unknown>)['sandwirePolicy'], 'sandwirePolicy');
   if (version.value !== formatVersion) {
-    version.fail(
-      `version ${JSON.stringify(version.value)} is not known; this sandwire reads ${formatVersion}`,
-    );
+    version.fail(`version ${shown(version.value)} is not known; this sandwire reads ${formatVersion}`);
   }
   const found = whole.fields(names);
   const field = (name: string) => found[name] as Place;
@@ -240,12 +227,12 @@ export function readPolicy(json: unknown): PolicyFields {
       .list(1000)
       .map((place) => {
         const token = place.text();
-        return isDangerousToken(token) ? token : place.fail(`there is no token ${JSON.stringify(token)}`);
+        return isDangerousToken(token) ? token : place.fail(`there is no token ${shown(token)}`);
       }),
   );
   const rules = new Rules();
-  readRules(field('syscalls'), arch, tokens, (number, name, rule) => rules.add(number, name, rule));
-  readRules(field('overridable'), arch, tokens, (number, _name, rule) => rules.addOverridable(number, rule));
+  readRules(field('syscalls'), arch, tokens, (entry) => rules.add([entry]));
+  readRules(field('overridable'), arch, tokens, (entry) => rules.addOverridable([entry]));
   const networking = field('networking').oneOf('private', 'unrestricted', 'forkServerShared');
   if ((networking === 'unrestricted') !== tokens.has('allowUnrestrictedNetworking')) {
     field('networking').fail('"unrestricted" and the token "allowUnrestrictedNetworking" go together');
@@ -254,7 +241,7 @@ export function readPolicy(json: unknown): PolicyFields {
   field('hostname').attempt(() => checkHostname(method, hostname));
   const filter: Filter = {
     arch,
-    rules,
+    rules: rules.snapshot(),
     tokens,
     defaultAction: {
       kind: defaultActions[field('defaultAction').oneOf('violation', 'allowAllSyscalls', 'traceAllSyscalls')],

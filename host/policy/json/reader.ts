@@ -1,13 +1,15 @@
 // Reading plain data of unknown origin: each value is asked for as what it must be, and a complaint names its place.
+import { maxNesting } from '../conditions.js';
 import { PolicyError } from '../errors.js';
+import { shown } from '../quoting.js';
 
 export const method = 'Policy.fromJSON';
 
 /** One that names its place already. */
 class PlacedError extends PolicyError {}
 
-/** Deeper nesting is no policy. */
-const maxDepth = 60;
+/** Deeper nesting is no policy: a condition takes two levels for each of its own, and has some above it. */
+const maxDepth = 2 * maxNesting + 10;
 
 /** A value and where it was found: "syscalls.read[0].do". */
 export class Place {
@@ -35,12 +37,12 @@ export class Place {
     const found: Record<string, Place> = Object.create(null);
     for (const [name, place] of this.entries()) {
       if (!required.includes(name) && !optional.includes(name)) {
-        this.fail(`there is no field ${JSON.stringify(name.slice(0, 100))}`);
+        this.fail(`there is no field ${shown(name)}`);
       }
       found[name] = place;
     }
     const missing = required.filter((name) => found[name] === undefined);
-    if (missing.length > 0) this.fail(`${missing.map((name) => JSON.stringify(name)).join(', ')} is missing`);
+    if (missing.length > 0) this.fail(`${missing.map((name) => shown(name)).join(', ')} is missing`);
     return found;
   }
 

@@ -102,7 +102,7 @@ function conditionData(of: Of, condition: Condition): ConditionData {
   const inner = (part: Condition) => conditionData(of, part);
   switch (condition.kind) {
     case 'always':
-      return { all: [] };
+      throw new Error('what always holds is no part of a condition');
     case 'all':
       return { all: condition.of.map(inner) };
     case 'any':
