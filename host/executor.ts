@@ -1,5 +1,6 @@
 // What is to be run: a program, its arguments and surroundings.
 import { fasterNodeFlags, forkableNodeFlags } from '../native/addon.js';
+import { checkOptions } from '../protocol/options.js';
 import { ForkServer, type ForkServerOptions } from './fork-server.js';
 import { IPC } from './ipc.js';
 import { Limits } from './limits.js';
@@ -45,7 +46,7 @@ function checkId(what: string, id: number | undefined): void {
   }
 }
 
-const knownOptions = new Set(['envs', 'cwd', 'uid', 'gid', 'stdio', 'sparesAhead']);
+const knownOptions = ['envs', 'cwd', 'uid', 'gid', 'stdio', 'sparesAhead'];
 
 /**
  * Says what to run and how it starts; a Sandbox2 then runs it, once.
@@ -71,6 +72,7 @@ export class Executor {
   #cwd: string;
   #sandboxBeforeExec = true;
   #used = false;
+  #sealed = false;
 
   /**
    * @param path the program, on the host; it need not be in the sandbox's file system
@@ -84,6 +86,9 @@ export class Executor {
     argsOrOptions?: readonly string[] | ExecutorOptions,
     programOptions: ExecutorOptions = {},
   ) {
+    if (origin instanceof Promise) {
+      throw new TypeError('Executor: this is the promise of a fork server: await startForkServer()');
+    }
     const isForked = origin instanceof ForkServer;
     const path = isForked ? origin.path : origin;
     const args = isForked ? [path] : (argsOrOptions ?? [path]);
@@ -104,12 +109,7 @@ export class Executor {
       throw new TypeError('Executor: args is argv with argv[0], the program’s own name, in front');
     }
     for (const arg of args) checkText('an argument', arg);
-    for (const name of Object.keys(options)) {
-      if (!knownOptions.has(name))
-        throw new TypeError(
-          `Executor: there is no option ${JSON.stringify(name)}, only ${[...knownOptions].join(', ')}`,
-        );
-    }
+    checkOptions('Executor', options, knownOptions);
     const envs = options.envs ?? {};
     for (const [name, value] of Object.entries(envs)) {
       checkText('an environment variable', name);
@@ -146,6 +146,7 @@ export class Executor {
    * @param args what the script finds from process.argv[2] on
    */
   static node(script: string, args: readonly string[] = [], options: NodeExecutorOptions = {}): Executor {
+    checkOptions('Executor.node', options, [...knownOptions, 'execArgv']);
     const { execArgv = [], ...rest } = options;
     checkText('the script', script);
     if (!script.startsWith('/')) {
@@ -176,6 +177,7 @@ export class Executor {
 
   /** Whether the policy is in force before exec (the default) or from sandboxMeHere() on. */
   setEnableSandboxBeforeExec(enable: boolean): this {
+    this.#checkOpen('setEnableSandboxBeforeExec');
     if (typeof enable !== 'boolean')
       throw new TypeError('Executor.setEnableSandboxBeforeExec: true or false');
     if (enable && this.forkServer !== undefined)
@@ -186,6 +188,7 @@ export class Executor {
 
   /** Working directory inside the sandbox; it is an error of the set-up if it is not there. */
   setCwd(cwd: string): this {
+    this.#checkOpen('setCwd');
     checkText('cwd', cwd);
     if (!cwd.startsWith('/'))
       throw new TypeError(`Executor.setCwd: an absolute path is needed, not ${JSON.stringify(cwd)}`);
@@ -210,12 +213,31 @@ export class Executor {
   async startForkServer(options: ForkServerOptions = {}): Promise<ForkServer> {
     if (this.forkServer !== undefined) throw new Error('Executor.startForkServer: it has one already');
     this.claim();
+    this.seal();
     return ForkServer.start(this, options);
   }
 
-  /** Called by the Sandbox2 that takes it: an executor starts one sandboxee. */
+  /**
+   * Called by the Sandbox2 that takes it: an executor starts one sandboxee.
+   *
+   * @internal
+   */
   claim(): void {
     if (this.#used) throw new Error('Executor: it has been used already; make a new one for each run');
     this.#used = true;
+  }
+
+  /**
+   * Called at the start: what is set from now on would change nothing, so it is an error.
+   *
+   * @internal
+   */
+  seal(): void {
+    this.#sealed = true;
+    this.limits.seal();
+  }
+
+  #checkOpen(method: string): void {
+    if (this.#sealed) throw new Error(`Executor.${method}: the program has been started already`);
   }
 }

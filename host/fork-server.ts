@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import { addon } from '../native/addon.js';
 import { CommsError, encodeMessage } from '../protocol/index.js';
 import { ForkMode, ForkMonitor, ForkNetwork, LaunchMode } from '../protocol/messages.generated.js';
+import { checkOptions } from '../protocol/options.js';
 import { Tag, WireFd, WireName } from '../protocol/wire.generated.js';
 import { deferred } from './deferred.js';
 import { resultOfEnd } from './ending.js';
@@ -79,8 +80,13 @@ export class ForkServer {
     this.#replyTimeoutMs = replyTimeoutMs;
   }
 
-  /** Called by Executor.startForkServer(). */
+  /**
+   * Called by Executor.startForkServer().
+   *
+   * @internal
+   */
   static async start(executor: Executor, options: ForkServerOptions): Promise<ForkServer> {
+    checkOptions('Executor.startForkServer', options, ['replyTimeoutMs']);
     const { replyTimeoutMs = 60_000 } = options;
     checkWalltime('Executor.startForkServer: replyTimeoutMs', replyTimeoutMs);
     const server = new ForkServer(executor, replyTimeoutMs);
@@ -124,6 +130,7 @@ export class ForkServer {
    *
    * @param limitMs after that the answer is "expired"; 0: no limit
    * @param killed when it resolves the answer is "killed"
+   * @internal
    */
   async requestChild(limitMs: number, killed: Promise<void>): Promise<ForkAnswer> {
     if (this.#broken !== undefined || this.#final !== undefined) return this.#failure();

@@ -3,7 +3,17 @@ export { NativeUnavailableError } from '../native/addon.js';
 export { Buffer, BufferError, type BufferOptions } from '../native/buffer.js';
 export { Comms } from '../native/comms.js';
 export { connect, connectSync, Listener, listen } from '../native/listener.js';
-export { CommsError, type CommsErrorCode, type Credentials, type Message } from '../protocol/index.js';
+export {
+  CommsError,
+  type CommsErrorCode,
+  type Credentials,
+  type Message,
+  type ProtobufDecoder,
+  type ProtobufEncoder,
+  type ReceiveOptions,
+  type Status,
+  type SyncReceiveOptions,
+} from '../protocol/index.js';
 export type { CapabilityName } from './capabilities.js';
 export { Executor, type ExecutorOptions, type NodeExecutorOptions } from './executor.js';
 export { ForkServer, type ForkServerOptions } from './fork-server.js';

@@ -111,7 +111,11 @@ export class IPC {
     this.#mappings.push({ fd: take(localFd), remoteFd, name: label, isOurs: method !== 'mapFd' });
   }
 
-  /** For the launch: the sandboxee's end of comms and the mappings. Both are the caller's from here on. */
+  /**
+   * For the launch: the sandboxee's end of comms and the mappings. Both are the caller's from here on.
+   *
+   * @internal
+   */
   handOver(): { readonly commsFd: number; readonly mappings: readonly FdMapping[] } {
     this.#connect();
     this.#handedOver = true;

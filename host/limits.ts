@@ -27,19 +27,23 @@ type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
 const maxWalltimeMs = 1000 * 60 * 60 * 24 * 365;
 
+/** The operators of bits have 32 of them. */
+const shiftHint = (unit: string) =>
+  unit === 'bytes' ? ' (4 << 30 is 0 in JavaScript: write 4 * 2 ** 30)' : '';
+
 function toLimit(method: string, value: number | bigint, unit: string): bigint {
-  if (typeof value === 'number' && !Number.isSafeInteger(value)) {
+  if (typeof value !== 'bigint' && !Number.isSafeInteger(value)) {
     throw new RangeError(`Limits.${method}: a whole number of ${unit} is needed, not ${value}`);
   }
-  if (value < 0) throw new RangeError(`Limits.${method}: ${value} ${unit} is negative`);
+  if (value < 0) throw new RangeError(`Limits.${method}: ${value} ${unit} is negative${shiftHint(unit)}`);
   return BigInt(value);
 }
 
-/** What is 0 in the message is no limit, and nothing runs with none of it. */
+/** For what no program runs with none of; among the cgroup's limits, 0 in the request is no limit. */
 function toPositive(method: string, value: number | bigint, unit: string): bigint {
   const limit = toLimit(method, value, unit);
-  if (limit === 0n) throw new RangeError(`Limits.${method}: 0 ${unit} are too few for any program`);
-  return limit;
+  if (limit > 0n) return limit;
+  throw new RangeError(`Limits.${method}: 0 ${unit} are too few for any program${shiftHint(unit)}`);
 }
 
 /**
@@ -56,60 +60,74 @@ export class Limits {
     coreBytes: 0n,
   };
   readonly #cgroup: Writable<CgroupValues> = {};
+  #sealed = false;
   #walltimeMs = 120_000;
+
+  /**
+   * From now on to set one is an error, for it would change nothing any more.
+   *
+   * @internal
+   */
+  seal(): void {
+    this.#sealed = true;
+  }
+
+  #checkOpen(method: string): void {
+    if (!this.#sealed) return;
+    const hint =
+      method === 'setWalltimeLimitMs' ? '; sandbox.setWalltimeLimitMs() sets it anew, from now on' : '';
+    throw new Error(`Limits.${method}: the program has been started already${hint}`);
+  }
+
+  #setRlimit(method: string, name: keyof LimitValues, limit: bigint): this {
+    this.#checkOpen(method);
+    this.#values[name] = limit;
+    return this;
+  }
 
   /** Address space in bytes (RLIMIT_AS): beyond it mmap and brk fail with ENOMEM, and a growing stack is SIGSEGV. */
   setRlimitAs(bytes: number | bigint): this {
-    this.#values.addressSpaceBytes = toLimit('setRlimitAs', bytes, 'bytes');
-    return this;
+    return this.#setRlimit('setRlimitAs', 'addressSpaceBytes', toPositive('setRlimitAs', bytes, 'bytes'));
   }
 
   /** CPU time in seconds (RLIMIT_CPU): beyond it the sandboxee is killed. */
   setRlimitCpu(seconds: number | bigint): this {
-    this.#values.cpuSeconds = toLimit('setRlimitCpu', seconds, 'seconds');
-    return this;
+    return this.#setRlimit('setRlimitCpu', 'cpuSeconds', toLimit('setRlimitCpu', seconds, 'seconds'));
   }
 
   /** Size of a file it may write, in bytes (RLIMIT_FSIZE): beyond it SIGXFSZ. */
   setRlimitFsize(bytes: number | bigint): this {
-    this.#values.fileSizeBytes = toLimit('setRlimitFsize', bytes, 'bytes');
-    return this;
+    return this.#setRlimit('setRlimitFsize', 'fileSizeBytes', toLimit('setRlimitFsize', bytes, 'bytes'));
   }
 
   /** One more than the highest fd number (RLIMIT_NOFILE): beyond it EMFILE. */
   setRlimitNofile(count: number | bigint): this {
-    this.#values.openFiles = toLimit('setRlimitNofile', count, 'files');
-    return this;
+    return this.#setRlimit('setRlimitNofile', 'openFiles', toLimit('setRlimitNofile', count, 'files'));
   }
 
   /** Size of a core file in bytes (RLIMIT_CORE). */
   setRlimitCore(bytes: number | bigint): this {
-    this.#values.coreBytes = toLimit('setRlimitCore', bytes, 'bytes');
-    return this;
+    return this.#setRlimit('setRlimitCore', 'coreBytes', toLimit('setRlimitCore', bytes, 'bytes'));
   }
 
   /** Processes and threads of the sandboxee's kernel uid in its user namespace (RLIMIT_NPROC): beyond it EAGAIN. */
   setRlimitNproc(count: number | bigint): this {
-    this.#values.processes = toLimit('setRlimitNproc', count, 'processes');
-    return this;
+    return this.#setRlimit('setRlimitNproc', 'processes', toLimit('setRlimitNproc', count, 'processes'));
   }
 
   /** Stack of the main thread in bytes (RLIMIT_STACK). */
   setRlimitStack(bytes: number | bigint): this {
-    this.#values.stackBytes = toLimit('setRlimitStack', bytes, 'bytes');
-    return this;
+    return this.#setRlimit('setRlimitStack', 'stackBytes', toPositive('setRlimitStack', bytes, 'bytes'));
   }
 
   /** Data segment and private writable mappings in bytes (RLIMIT_DATA). */
   setRlimitData(bytes: number | bigint): this {
-    this.#values.dataBytes = toLimit('setRlimitData', bytes, 'bytes');
-    return this;
+    return this.#setRlimit('setRlimitData', 'dataBytes', toPositive('setRlimitData', bytes, 'bytes'));
   }
 
   /** Locked memory in bytes (RLIMIT_MEMLOCK). */
   setRlimitMemlock(bytes: number | bigint): this {
-    this.#values.memlockBytes = toLimit('setRlimitMemlock', bytes, 'bytes');
-    return this;
+    return this.#setRlimit('setRlimitMemlock', 'memlockBytes', toLimit('setRlimitMemlock', bytes, 'bytes'));
   }
 
   /**
@@ -117,6 +135,7 @@ export class Limits {
    * Beyond it the whole sandbox is killed and the result is TIMEOUT.
    */
   setWalltimeLimitMs(milliseconds: number): this {
+    this.#checkOpen('setWalltimeLimitMs');
     checkWalltime('Limits.setWalltimeLimitMs', milliseconds);
     this.#walltimeMs = milliseconds;
     return this;
@@ -128,12 +147,14 @@ export class Limits {
    * cgroup v2 that it may divide, the run is a SETUP_ERROR that says why and what to do; so with the next two.
    */
   setCgroupMemory(bytes: number | bigint): this {
+    this.#checkOpen('setCgroupMemory');
     this.#cgroup.memoryBytes = toPositive('setCgroupMemory', bytes, 'bytes');
     return this;
   }
 
   /** Processes and threads of the sandboxee at once (pids.max of cgroup v2): beyond it EAGAIN. */
   setCgroupPids(count: number | bigint): this {
+    this.#checkOpen('setCgroupPids');
     this.#cgroup.processes = toPositive('setCgroupPids', count, 'processes');
     return this;
   }
@@ -143,6 +164,7 @@ export class Limits {
    * cgroup v2, in every 100 ms). It ends nothing: the sandboxee stands still until its next 100 ms.
    */
   setCgroupCpu(cpus: number): this {
+    this.#checkOpen('setCgroupCpu');
     if (typeof cpus !== 'number' || !(cpus >= 0.01 && cpus <= 10_000)) {
       throw new RangeError(
         `Limits.setCgroupCpu: a share of one CPU from 0.01 to 10000 is needed, not ${cpus}`,
@@ -157,6 +179,7 @@ export class Limits {
    * process itself. Default: the nearest that lets us, from this process's own cgroup upwards.
    */
   setCgroupParent(directory: string): this {
+    this.#checkOpen('setCgroupParent');
     if (typeof directory !== 'string' || !directory.startsWith('/') || directory.includes('\0')) {
       throw new TypeError(
         `Limits.setCgroupParent: an absolute path is needed, not ${JSON.stringify(directory)}`,

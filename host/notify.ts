@@ -1,6 +1,7 @@
 // What a host hears of a run, and the calls it judges.
 import type { Comms } from '../protocol/index.js';
 import { AnswerKind, type AnswerRequest, type Asked } from '../protocol/messages.generated.js';
+import { checkOptions } from '../protocol/options.js';
 import { errnoNumber } from './policy/actions.js';
 import type { Policy } from './policy/index.js';
 import type { Result, Violation } from './result.js';
@@ -99,20 +100,16 @@ export interface Notify {
   readonly onFinished?: (result: Result) => void;
 }
 
-const knownHandlers = new Set(['onStarted', 'onSyscall', 'onViolation', 'onFinished']);
+const handlers = ['onStarted', 'onSyscall', 'onViolation', 'onFinished'];
 const defaultSyscallTimeoutMs = 5000;
 /** setTimeout(3) of Node takes no more; and a thread that stands still for a day is a fault. */
 const maxSyscallTimeoutMs = 86_400_000;
 
 /** Throws TypeError or RangeError. */
 export function checkNotify(notify: Notify, policy: Policy): void {
+  checkOptions('Sandbox2: notify', notify, [...handlers, 'syscallTimeoutMs']);
   for (const [name, value] of Object.entries(notify)) {
     if (name === 'syscallTimeoutMs') continue;
-    if (!knownHandlers.has(name)) {
-      throw new TypeError(
-        `Sandbox2: notify has no ${JSON.stringify(name)}, only ${[...knownHandlers, 'syscallTimeoutMs'].join(', ')}`,
-      );
-    }
     if (value !== undefined && typeof value !== 'function') {
       throw new TypeError(`Sandbox2: notify.${name} must be a function`);
     }

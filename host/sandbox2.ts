@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { addon } from '../native/addon.js';
 import type { Comms } from '../native/comms.js';
 import type { Asked, Sandboxed, Started } from '../protocol/messages.generated.js';
+import { checkOptions } from '../protocol/options.js';
 import { WireFd } from '../protocol/wire.generated.js';
 import { deferred } from './deferred.js';
 import { resultOfEnd } from './ending.js';
@@ -114,12 +115,15 @@ export class Sandbox2 {
   run(): Promise<Result>;
   run(options: { readonly capture: CaptureOptions }): Promise<CapturedRun>;
   async run(options?: { readonly capture: CaptureOptions }): Promise<Result | CapturedRun> {
+    checkOptions('Sandbox2.run', options, ['capture']);
     if (options?.capture !== undefined) return this.#runCaptured(options.capture);
     await this.#startOnce(false);
     return this.awaitResult();
   }
 
-  async #runCaptured({ maxBytes = 1 << 20 }: CaptureOptions): Promise<CapturedRun> {
+  async #runCaptured(options: CaptureOptions): Promise<CapturedRun> {
+    checkOptions('Sandbox2.run: capture', options, ['maxBytes']);
+    const { maxBytes = 1 << 20 } = options;
     if (!Number.isSafeInteger(maxBytes) || maxBytes < 0) {
       throw new RangeError(`Sandbox2.run: capture.maxBytes must be a number of bytes, not ${maxBytes}`);
     }
@@ -171,12 +175,14 @@ export class Sandbox2 {
   /** isAwaited: whether the caller does anything with the start but wait for the end. */
   #startOnce(isAwaited: boolean): Promise<boolean> {
     if (this.#started !== undefined) throw new Error('Sandbox2.runAsync: a Sandbox2 runs once');
+    this.#executor.seal();
     this.#started = this.#start(isAwaited || this.#notify.onStarted !== undefined);
     return this.#started;
   }
 
   /** The result, when there is one; again and again if asked. Rejects with AwaitTimeoutError after timeoutMs. */
   async awaitResult(options: { readonly timeoutMs?: number } = {}): Promise<Result> {
+    checkOptions('Sandbox2.awaitResult', options, ['timeoutMs']);
     if (this.#started === undefined) throw new Error('Sandbox2.awaitResult: the run has not been started');
     const { timeoutMs } = options;
     if (timeoutMs === undefined) return this.#result.promise;

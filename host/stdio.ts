@@ -2,6 +2,7 @@
 import { closeSync, openSync } from 'node:fs';
 import { Socket } from 'node:net';
 import type { Readable, Writable } from 'node:stream';
+import { checkOptions } from '../protocol/options.js';
 import type { IPC } from './ipc.js';
 
 /**
@@ -27,9 +28,11 @@ const names = ['stdin', 'stdout', 'stderr'] as const;
 
 /** Throws TypeError for what is no StdioOptions. */
 export function checkStdio(options: StdioOptions): void {
+  if (typeof options !== 'object' || options === null) {
+    throw new TypeError(`stdio is an object, { stdin, stdout, stderr }, and not ${JSON.stringify(options)}`);
+  }
+  checkOptions('stdio', options, names);
   for (const [name, target] of Object.entries(options)) {
-    if (!names.includes(name as (typeof names)[number]))
-      throw new TypeError(`stdio: there is no ${JSON.stringify(name)}`);
     const isFile =
       typeof target === 'object' && target !== null && typeof target.file === 'string' && target.file !== '';
     const isFd = typeof target === 'number' && Number.isInteger(target) && target >= 0;

@@ -1,6 +1,7 @@
 // Memory that host and sandboxee share: a memfd, its mapping as a Uint8Array.
 import { constants } from 'node:buffer';
 import { fstatSync, readSync, writeSync } from 'node:fs';
+import { checkOptions } from '../protocol/options.js';
 import { addon } from './addon.js';
 
 export interface BufferOptions {
@@ -68,6 +69,10 @@ function checkSize(method: string, size: number): void {
   );
 }
 
+function checkBufferOptions(method: string, options: BufferOptions): void {
+  checkOptions(`Buffer.${method}`, options, ['shared', 'maxBytes']);
+}
+
 /**
  * Memory shared between two processes, to be passed by comms.sendFd(buffer) and received by Buffer.fromFd(). It is a
  * memfd sealed against shrinking, so that no sandboxee can make reading it fatal (see memfd_create(2), fcntl(2)).
@@ -82,6 +87,11 @@ export class Buffer implements Disposable {
   readonly #isShared: boolean;
 
   private constructor(fd: number, data: Uint8Array, isShared: boolean) {
+    if (!(data instanceof Uint8Array)) {
+      throw new TypeError(
+        'Buffer: made by Buffer.create(size or bytes) or Buffer.fromFd(fd), and not by new',
+      );
+    }
     this.#fd = fd;
     this.#data = data;
     this.#isShared = isShared;
@@ -91,6 +101,7 @@ export class Buffer implements Disposable {
   static create(contents: number | Uint8Array, options: BufferOptions = {}): Buffer {
     const size = contents instanceof Uint8Array ? contents.length : contents;
     checkSize('create', size);
+    checkBufferOptions('create', options);
     const fd = addon().createBufferFd(size);
     try {
       const buffer = new Buffer(fd, ...map(fd, size, options));
@@ -113,6 +124,7 @@ export class Buffer implements Disposable {
   static fromFd(fd: number, options: BufferOptions = {}): Buffer {
     if (!Number.isInteger(fd) || fd < 0)
       throw new TypeError(`Buffer.fromFd: ${fd} is no file descriptor number`);
+    checkBufferOptions('fromFd', options);
     if (options.shared === false) return new Buffer(fd, copyOf(fd, options), false);
     let size: number;
     try {

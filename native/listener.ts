@@ -1,6 +1,6 @@
 // Named sockets: one process listens, others connect.
 import { CommsError, type ReceiveOptions, type SyncReceiveOptions } from '../protocol/index.js';
-import { waitMs } from '../protocol/receiving.js';
+import { waitMs, waitSyncMs } from '../protocol/receiving.js';
 import { addon, type NativeSocket } from './addon.js';
 import { Comms } from './comms.js';
 
@@ -53,7 +53,7 @@ export class Listener implements AsyncDisposable {
 
   /** The next connection. Rejects with CommsError: TIMEOUT, ABORTED, CLOSED when the listener is closed. */
   accept(options: ReceiveOptions = {}): Promise<Comms> {
-    const limitMs = waitMs(options.timeoutMs);
+    const limitMs = waitMs('accept', options);
     return new Promise((resolve, reject) => {
       const { signal } = options;
       if (!this.#isOpen) return reject(this.#error('CLOSED', 'the listener was closed'));
@@ -80,7 +80,7 @@ export class Listener implements AsyncDisposable {
 
   /** Waits where it stands, and the event loop with it. Throws what accept() rejects with; BUSY while that is pending. */
   acceptSync(options: SyncReceiveOptions = {}): Comms {
-    const limitMs = waitMs(options.timeoutMs);
+    const limitMs = waitSyncMs('acceptSync', options);
     if (!this.#isOpen) throw this.#error('CLOSED', 'the listener was closed');
     if (this.#waiting.length > 0) throw this.#error('BUSY', 'accept() is pending');
     const fd = addon().acceptNamed(this.#socket.fd, limitMs);
@@ -183,7 +183,7 @@ function tryConnect(address: string, timeoutMs: number): Comms | undefined {
  */
 export async function connect(address: string, options: ReceiveOptions = {}): Promise<Comms> {
   checkAddress('connect', address);
-  const limitMs = waitMs(options.timeoutMs);
+  const limitMs = waitMs('connect', options);
   const deadline = limitMs < 0 ? Number.POSITIVE_INFINITY : performance.now() + limitMs;
   for (;;) {
     if (options.signal?.aborted) {
@@ -199,7 +199,7 @@ export async function connect(address: string, options: ReceiveOptions = {}): Pr
 /** The same, waiting where it stands. */
 export function connectSync(address: string, options: SyncReceiveOptions = {}): Comms {
   checkAddress('connectSync', address);
-  const comms = tryConnect(address, waitMs(options.timeoutMs));
+  const comms = tryConnect(address, waitSyncMs('connectSync', options));
   if (comms === undefined) throw connectError('TIMEOUT', address, 'the queue stayed full');
   return comms;
 }

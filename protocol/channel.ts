@@ -230,9 +230,10 @@ export class Channel {
   }
 
   /** Starts timeout and signal; true if it was over before it began. */
-  #arm(receiver: Receiver, { timeoutMs, signal }: ReceiveOptions): boolean {
+  #arm(receiver: Receiver, options: ReceiveOptions): boolean {
     const { operation } = receiver.what;
-    const limitMs = waitMs(timeoutMs);
+    const limitMs = waitMs(operation, options);
+    const { timeoutMs, signal } = options;
     if (signal?.aborted) {
       receiver.reject(this.#error('ABORTED', operation, 'aborted by the caller', signal.reason));
       return true;

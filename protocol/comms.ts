@@ -1,16 +1,11 @@
 // The typed channel, in the words of the guide: send… and recv… of every type, asynchronous, and …Sync.
 import { Channel, checkUserTag } from './channel.js';
 import { CommsError } from './errors.js';
-import { type ReceiveOptions, type Receiving, waitMs } from './receiving.js';
+import { type ReceiveOptions, type Receiving, type SyncReceiveOptions, waitSyncMs } from './receiving.js';
 import type { Credentials, Transport } from './transport.js';
 import type { Message, ProtobufDecoder, ProtobufEncoder, Status, ValueType } from './values.js';
 import * as values from './values.js';
 import { Tag } from './wire.generated.js';
-
-export interface SyncReceiveOptions {
-  /** Gives up with TIMEOUT after so many milliseconds; the message, when it comes, is the next call's. */
-  readonly timeoutMs?: number | undefined;
-}
 
 const nothing = new Uint8Array();
 
@@ -44,7 +39,7 @@ export class Comms {
     return this.#channel.receive(what, options);
   }
   #recvSync<T>(what: Receiving<T>, options: SyncReceiveOptions | undefined): T {
-    return this.#channel.receiveSync(what, waitMs(options?.timeoutMs));
+    return this.#channel.receiveSync(what, waitSyncMs(what.operation, options));
   }
 
   /** Whether both directions still work, as far as is known here. */
@@ -436,7 +431,7 @@ export class Comms {
   }
   exchangeSync(tag: number, payload: Uint8Array, options?: SyncReceiveOptions): Message {
     checkUserTag(tag);
-    return this.#channel.exchangeSync(tag, payload, values.exchanged, waitMs(options?.timeoutMs));
+    return this.#channel.exchangeSync(tag, payload, values.exchanged, waitSyncMs('exchangeSync', options));
   }
 
   /**

@@ -1,6 +1,6 @@
 // sandwire/protocol: the wire, without I/O.
 export * from './codec.js';
-export { Comms, type SyncReceiveOptions } from './comms.js';
+export { Comms } from './comms.js';
 export { CommsError, type CommsErrorCode, tagName } from './errors.js';
 export {
   type HandshakeConfig,
@@ -10,7 +10,7 @@ export {
 } from './handshake.js';
 export { decodeValue, encodeValue } from './messagepack.js';
 export { decodeMessage, encodeMessage, type Messages } from './messages.js';
-export type { ReceiveOptions } from './receiving.js';
+export type { ReceiveOptions, SyncReceiveOptions } from './receiving.js';
 export type { Credentials, Transport } from './transport.js';
 export type { Message, ProtobufDecoder, ProtobufEncoder, Status } from './values.js';
 export { Handshake, StatusCode, Tag, WireFd, WireLimit, WireName } from './wire.generated.js';

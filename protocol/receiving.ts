@@ -1,5 +1,6 @@
 // What a receive wants, and what it may say against what it gets.
 import type { CommsErrorCode } from './errors.js';
+import { checkOptions } from './options.js';
 import type { Credentials } from './transport.js';
 
 export interface ReceiveOptions {
@@ -7,6 +8,11 @@ export interface ReceiveOptions {
   readonly timeoutMs?: number | undefined;
   /** Gives up with ABORTED. */
   readonly signal?: AbortSignal | undefined;
+}
+
+export interface SyncReceiveOptions {
+  /** Gives up with TIMEOUT after so many milliseconds; the message, when it comes, is the next call's. */
+  readonly timeoutMs?: number | undefined;
 }
 
 /** A message that is there. */
@@ -60,9 +66,24 @@ export function viewOf({ bytes, start, length }: ReceivedMessage): Uint8Array {
 /** Longest wait a timer can be set to; some 24 days. */
 const longestWaitMs = 2 ** 31 - 1;
 
-/** Milliseconds to wait; -1: without limit. Throws RangeError for what is no time. */
-export function waitMs(timeoutMs: number | undefined): number {
+/** Milliseconds to wait; -1: without limit. Throws RangeError for what is no time, TypeError for other options. */
+export function waitMs(operation: string, options: ReceiveOptions | undefined): number {
+  if (options === undefined) return -1;
+  checkOptions(operation, options, ['timeoutMs', 'signal']);
+  return toWaitMs(operation, options.timeoutMs);
+}
+
+/** The same for a call that waits where it stands, which no signal can reach. */
+export function waitSyncMs(operation: string, options: SyncReceiveOptions | undefined): number {
+  if (options === undefined) return -1;
+  checkOptions(operation, options, ['timeoutMs']);
+  return toWaitMs(operation, options.timeoutMs);
+}
+
+function toWaitMs(operation: string, timeoutMs: number | undefined): number {
   if (timeoutMs === undefined || timeoutMs === Number.POSITIVE_INFINITY) return -1;
-  if (!(timeoutMs >= 0)) throw new RangeError(`timeoutMs: milliseconds from 0 on, not ${timeoutMs}`);
+  if (!(timeoutMs >= 0)) {
+    throw new RangeError(`${operation}: timeoutMs is milliseconds from 0 on, not ${timeoutMs}`);
+  }
   return Math.min(Math.ceil(timeoutMs), longestWaitMs);
 }

@@ -1,7 +1,17 @@
 // sandwire/sandboxee: what a Node program in a sandbox uses.
 export { Buffer, BufferError, type BufferOptions } from '../native/buffer.js';
 export { connect, connectSync, Listener, listen } from '../native/listener.js';
-export { CommsError, type CommsErrorCode, type Credentials, type Message } from '../protocol/index.js';
+export {
+  CommsError,
+  type CommsErrorCode,
+  type Credentials,
+  type Message,
+  type ProtobufDecoder,
+  type ProtobufEncoder,
+  type ReceiveOptions,
+  type Status,
+  type SyncReceiveOptions,
+} from '../protocol/index.js';
 export { Client } from './client.js';
 export { Comms, isSandboxed } from './comms.js';
 export { ForkError } from './fork-readiness.js';
