@@ -119,7 +119,7 @@ function sourceHint(errno: string): string {
     case 'ENOENT':
       return 'it does not exist on the host';
     case 'ELOOP':
-      return 'too many symlinks lead to it, or one into the directory of a process (/proc/self/cwd), which is another there';
+      return 'a symlink has come to stand on the way since the policy was made, and is not followed; make the policy anew';
     case 'EPERM':
       return (
         'what the host’s /proc and /sys tell of processes, or could change, is not to be shown; ' +

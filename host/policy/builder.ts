@@ -3,7 +3,7 @@
 import { realpathSync } from 'node:fs';
 import { findLibraries, LibraryError } from './elf/libraries.js';
 import { PolicyError } from './errors.js';
-import { anchoredPath, checkSource, sourceExists } from './mount-paths.js';
+import { anchoredPath, checkSource, realSource, sourceExists } from './mount-paths.js';
 import { type BoundMount, MountTree } from './mount-tree.js';
 import { sandboxeeFiles } from './node-runtime.js';
 import { Policy } from './policy.js';
@@ -293,7 +293,7 @@ export class PolicyBuilder extends PresetBuilder {
       executable: isReadOnly,
     };
     if (inside === outside) this.#mounts.addAsOnHost(method, entry);
-    else this.#mounts.add(method, entry);
+    else this.#mounts.add(method, { ...entry, outside: realSource(outside) });
     return this;
   }
 }

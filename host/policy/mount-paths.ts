@@ -139,6 +139,18 @@ export function checkSource(
   return 'plain';
 }
 
+/**
+ * Where a path leads now. What is mounted is no symlink: one that comes to stand on the way later is not followed. A path
+ * that leads nowhere stays, and the launch says so.
+ */
+export function realSource(path: string): string {
+  try {
+    return realpathSync.native(path);
+  } catch {
+    return path;
+  }
+}
+
 /** Whether it is there and of this kind: for the …IfExists methods. */
 export function sourceExists(path: string, kind: 'file' | 'directory'): boolean {
   try {

@@ -1,6 +1,7 @@
 // The tree of mounts: which paths it takes, what contradicts, what becomes of symlinks, and how it is shown.
 import {
   chmodSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -15,6 +16,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Executor, type MountEntry, Policy, PolicyBuilder, PolicyError } from '../../host/index.js';
 import { lenientPolicy, runToEnd, sandboxee, sandboxeePath } from '../support/sandbox.js';
+import { skip } from '../support/skip.js';
 
 const test = suite('mounts');
 const folder = realpathSync(mkdtempSync(path.join(tmpdir(), 'sandwire-mounts-')));
@@ -198,37 +200,84 @@ function policyShowing(mounts: readonly object[]): Policy {
   return Policy.fromJSON({ ...JSON.parse(JSON.stringify(lenientPolicy())), mounts });
 }
 
-test('in a sandbox: no part of the host’s /proc, whatever led there after the policy was made', async () => {
-  const program = sandboxeePath('exit_with');
-  const start = { file: program };
-  const libraries = JSON.parse(
-    JSON.stringify(new PolicyBuilder().addLibrariesForBinary(program).build()),
-  ).mounts;
+/** A mount that neither the builder nor the reader lets pass, as if they had. */
+function policyWith(mount: MountEntry): Policy {
+  const policy = lenientPolicy((b) => b.addLibrariesForBinary(sandboxeePath('exit_with')));
+  Object.defineProperty(policy, 'mounts', { value: [...policy.mounts, mount] });
+  return policy;
+}
+
+test('in a sandbox: no part of the host’s /proc, for the child that mounts judges once more', async () => {
+  const places: [string, boolean][] = [
+    ['/proc', false],
+    ['/sys', false],
+    [`/proc/${process.ppid}`, false],
+    ['/proc/sys/vm', true],
+    ['/sys/devices', true],
+  ];
+  for (const [outside, writable] of places) {
+    const policy = policyWith({ kind: 'directory', inside: '/x', outside, writable, executable: !writable });
+    const { result } = await runToEnd(sandboxee('exit_with', ['0']), policy);
+    assert.match(String(result), /SETUP_ERROR.*EPERM.*sandbox’s own/, outside);
+  }
+});
+
+test('a link is followed when the policy is made, and none that comes later', async () => {
   const place = at('turned');
+  const start = [
+    ...JSON.parse(JSON.stringify(lenientPolicy((b) => b.addLibrariesForBinary(sandboxeePath('exit_with')))))
+      .mounts,
+  ];
+  const showing = () => policyShowing([...start, { directory: place, at: '/x' }]);
+  const building = () =>
+    lenientPolicy((b) => b.addDirectoryAt(place, '/x').addLibrariesForBinary(sandboxeePath('exit_with')));
   for (const [target, message] of [
-    ['/proc', /\/turned.*EPERM.*sandbox’s own/],
-    ['/sys', /\/turned.*EPERM/],
-    [`/proc/${process.ppid}`, /\/turned.*EPERM/],
-    ['/proc/self/cwd', /\/turned.*ELOOP.*directory of a process/],
-    ['/', /holds the host’s/],
+    ['/proc', /leads to the host’s \/proc/],
+    [`/proc/${process.ppid}`, /a process’s own/],
   ] as const) {
     symlinkSync(target, place);
-    for (const mount of [
-      { directory: place, at: '/x' },
-      { directory: place, at: '/x', writable: true },
-    ]) {
-      const policy = policyShowing([start, ...libraries, mount]);
-      const { result } = await runToEnd(new Executor(program, [program, '0']), policy);
-      assert.is(result.finalStatus, 'SETUP_ERROR', `${target}: ${result}`);
-      assert.match(String(result), message);
-    }
+    assert.throws(showing, message);
     rmSync(place);
   }
-  symlinkSync('/proc/sys/vm', place);
-  const writable = policyShowing([start, ...libraries, { directory: place, at: '/x', writable: true }]);
-  const { result } = await runToEnd(new Executor(program, [program, '0']), writable);
-  assert.match(String(result), /SETUP_ERROR.*EPERM/);
-  rmSync(place);
+  for (const make of [showing, building]) {
+    // What the link leads to when the policy is made stays.
+    symlinkSync(at('real'), place);
+    const policy = make();
+    assert.is(policy.resolvePath('/x/file'), at('real/file'));
+    rmSync(place);
+    symlinkSync('/etc', place);
+    assert.ok((await runToEnd(sandboxee('exit_with', ['0']), policy)).result.isOk);
+    rmSync(place);
+    // A directory that somebody turns into a link afterwards.
+    mkdirSync(place);
+    const turned = make();
+    assert.ok((await runToEnd(sandboxee('exit_with', ['0']), turned)).result.isOk);
+    rmSync(place, { recursive: true });
+    symlinkSync('/etc', place);
+    const { result } = await runToEnd(sandboxee('exit_with', ['0']), turned);
+    assert.match(String(result), /SETUP_ERROR.*(ELOOP|ENOTDIR).*not followed/);
+    rmSync(place);
+  }
+});
+
+test('in a sandbox: a tmpfs holds no more files than its size pays for', async () => {
+  const busybox = ['/bin/busybox', '/usr/bin/busybox'].find(existsSync);
+  if (busybox === undefined) {
+    skip('files in a tmpfs', 'busybox is not installed (Debian: busybox-static)');
+    return;
+  }
+  const script =
+    'i=0; while true > /t/$i; do i=$((i + 1)); [ $i -lt 5000 ] || exit 9; done 2>/dev/null; echo $i';
+  const policy = lenientPolicy((b) =>
+    b
+      .addTmpfs('/t', 1 << 20)
+      .addFile(busybox)
+      .addLibrariesForBinary(busybox)
+      .addFile('/dev/null', false),
+  );
+  const { result, output } = await runToEnd(new Executor(busybox, ['sh', '-c', script]), policy);
+  assert.is(result.finalStatus, 'OK', String(result));
+  assert.ok(Number(output) > 500 && Number(output) < 1500, `${result} ${output}`);
 });
 
 test('in a sandbox: nothing is made in a directory of the host', async () => {

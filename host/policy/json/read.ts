@@ -6,7 +6,7 @@ import { always, type Condition, checkCondition, maxComparisons } from '../condi
 import { PolicyError } from '../errors.js';
 import type { Filter } from '../filter.js';
 import { checkGuard } from '../guard.js';
-import { checkSourcePath, checkTarget } from '../mount-paths.js';
+import { checkSourcePath, checkTarget, realSource } from '../mount-paths.js';
 import { type MountEntry, MountTree } from '../mount-tree.js';
 import type { PolicyFields } from '../policy-fields.js';
 import { shown } from '../quoting.js';
@@ -155,7 +155,11 @@ function readMount(place: Place): MountEntry {
           `a sandbox has its own: {"${outside === '/proc' ? 'proc' : 'sysfs'}": "${outside}"}`,
         );
       }
-      return { kind, inside: at?.text() ?? outside, outside, writable: isWritable, executable: !isWritable };
+      const real = realSource(outside);
+      (source as Place).attempt(() => checkSourcePath(method, real, isWritable));
+      if (real === '/proc' || real === '/sys') (source as Place).fail(`it leads to the host’s ${real}`);
+      const inside = at?.text() ?? outside;
+      return { kind, inside, outside: real, writable: isWritable, executable: !isWritable };
     }
     case 'tmpfs': {
       const { tmpfs, sizeBytes } = place.fields(['tmpfs', 'sizeBytes']);

@@ -49,7 +49,9 @@ static bool may_be_shown(int fd, bool writable) {
 }
 
 int mount_source_open(const struct mount_request *mount) {
-  struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_NO_MAGICLINKS};
+  /* The host has followed the symlinks when the policy was made. One that is met now was put there since, and who can
+   * write there may be a sandboxee that wants another to be shown what it must not see. */
+  struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_NO_SYMLINKS};
   int fd = (int)syscall(SYS_openat2, AT_FDCWD, mount->outside, &how, sizeof(how));
   if (fd >= 0 && !may_be_shown(fd, mount->writable)) {
     close(fd);

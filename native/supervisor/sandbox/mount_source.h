@@ -5,9 +5,8 @@
 
 #include "control/sandbox_description.h"
 
-/* Opens what a file or directory mount shows, as a place (O_PATH). -1 with errno: ELOOP also for a link of /proc that
- * leads to a process's own directories or files, which are others in the host than here; EPERM for what belongs to a
- * process, and for a /proc or /sys of the host that is whole or could be written to. */
+/* Opens what a file or directory mount shows, as a place (O_PATH). -1 with errno: ELOOP for a symlink on the way; EPERM
+ * for what belongs to a process, and for a /proc or /sys of the host that is whole or could be written to. */
 int mount_source_open(const struct mount_request *mount);
 
 #endif

@@ -54,6 +54,9 @@ static int new_file_system(const char *type, const char *const *options, unsigne
   return mount;
 }
 
+/* That a tmpfs has however small it is. */
+enum { FEW_INODES = 1024 };
+
 static bool has_source(const struct mount_request *mount) {
   return mount->kind == SANDWIRE_MOUNT_FILE || mount->kind == SANDWIRE_MOUNT_DIRECTORY;
 }
@@ -230,9 +233,12 @@ static int prepare_mount(const struct mount_request *mount) {
   const unsigned harmless = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
   switch (mount->kind) {
     case SANDWIRE_MOUNT_TMPFS: {
+      /* An empty file takes none of the size but a kilobyte of the kernel's memory. */
       char size[32];
+      char inodes[32];
       snprintf(size, sizeof(size), "%llu", (unsigned long long)mount->size_bytes);
-      const char *options[] = {"mode", "0755", mount->size_bytes > 0 ? "size" : NULL, size, NULL};
+      snprintf(inodes, sizeof(inodes), "%llu", (unsigned long long)(mount->size_bytes / 4096 + FEW_INODES));
+      const char *options[] = {"mode", "0755", mount->size_bytes > 0 ? "size" : NULL, size, "nr_inodes", inodes, NULL};
       return new_file_system("tmpfs", options, mount->executable ? harmless & ~MOUNT_ATTR_NOEXEC : harmless);
     }
     case SANDWIRE_MOUNT_PROC:
@@ -298,7 +304,7 @@ static void make_one(int root, const struct sandbox_description *description, co
 
 void mounts_make_root(const struct sandbox_description *description, struct setup_report *report) {
   /* Room for directories and mount points; a writable root is a small scratch disk. */
-  const char *options[] = {"mode", "0755", "size", "64m", NULL};
+  const char *options[] = {"mode", "0755", "size", "64m", "nr_inodes", "16k", NULL};
   int root = new_file_system("tmpfs", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
   if (root < 0) {
     setup_fail(report, SANDWIRE_STEP_ROOT, "tmpfs");
