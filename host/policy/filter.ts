@@ -9,7 +9,7 @@ import { compileCondition } from './compile-condition.js';
 import { always, holds } from './conditions.js';
 import { PolicyError } from './errors.js';
 import { answeredWithEnosys, magicRules, magicSyscall, preamble } from './preamble.js';
-import type { Rule, RuleTable } from './rules.js';
+import { type Rule, type RuleTable, unconditional } from './rules.js';
 import { type Arch, auditArch, foreignNumbers, isForeign, syscallName, syscallNumber } from './syscalls.js';
 import { type DangerousToken, guardedSyscalls, guardOf } from './tokens.js';
 
@@ -44,11 +44,14 @@ export function rulesFor(filter: Filter, number: number): readonly Rule[] {
   if (number === magicSyscall) return magicRules;
   const piece = preamble.get(syscallName(number, filter.arch) ?? '');
   const waived = piece?.waivedBy !== undefined && filter.tokens.has(piece.waivedBy);
+  const last = lastRule(filter, number);
+  // What a preset refuses in place of a violation is no restriction of a default that is none.
+  const isViolation = unconditional(last)?.kind === 'violation';
   return [
     ...(piece === undefined || waived ? [] : [piece.rule]),
     ...filter.rules.of(number),
-    ...filter.rules.overridableOf(number),
-    lastRule(filter, number),
+    ...filter.rules.overridableOf(number).filter(({ by }) => isViolation || by.startsWith('overridable')),
+    last,
   ];
 }
 

@@ -1,6 +1,7 @@
 // Looking at a policy's mounts: as lines, and where a path inside leads.
 import path from 'node:path';
 import type { MountEntry } from './mount-tree.js';
+import { plainOrQuoted } from './quoting.js';
 
 function sizeText(bytes: number): string {
   const units = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB'];
@@ -15,19 +16,19 @@ function lineOf(mount: MountEntry): string {
     case 'file':
     case 'directory': {
       const slash = mount.kind === 'directory' ? '/' : '';
-      const from = mount.outside === mount.inside ? '' : ` from ${mount.outside}${slash}`;
+      const from = mount.outside === mount.inside ? '' : ` from ${plainOrQuoted(mount.outside + slash)}`;
       const code = mount.writable && mount.executable ? ', executable' : '';
-      return `${mount.writable ? 'W' : 'R'} ${mount.inside}${slash}${from}${code}`;
+      return `${mount.writable ? 'W' : 'R'} ${plainOrQuoted(mount.inside + slash)}${from}${code}`;
     }
     case 'tmpfs':
-      return `W ${mount.inside}/ in memory, at most ${sizeText(mount.sizeBytes)}${mount.executable ? ', executable' : ''}`;
+      return `W ${plainOrQuoted(`${mount.inside}/`)} in memory, at most ${sizeText(mount.sizeBytes)}${mount.executable ? ', executable' : ''}`;
     case 'symlink':
-      return `  ${mount.inside} leads to ${mount.target}`;
+      return `  ${plainOrQuoted(mount.inside)} leads to ${plainOrQuoted(mount.target)}`;
     case 'proc':
     case 'sysfs':
-      return `R ${mount.inside}/ of the sandbox (${mount.kind})`;
+      return `R ${plainOrQuoted(`${mount.inside}/`)} of the sandbox (${mount.kind})`;
     case 'emptyDirectory':
-      return `R ${mount.inside}/ with nothing in it but what is listed here`;
+      return `R ${plainOrQuoted(`${mount.inside}/`)} with nothing in it but what is listed here`;
   }
 }
 

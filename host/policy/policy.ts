@@ -187,8 +187,8 @@ export class Policy {
   }
 
   /**
-   * The policy that toJSON() wrote: the text of such a file, or what JSON.parse() made of it. The files it speaks of
-   * are looked for when it is run. Throws PolicyError, with the place, for anything else: an unknown version, field,
+   * The policy that toJSON() wrote: the text of such a file, or what JSON.parse() made of it, where a name that stood in
+   * the text twice can no longer be seen. The files it speaks of are looked for when it is run. Throws PolicyError, with the place, for anything else: an unknown version, field,
    * syscall or token, a contradiction, a guarded syscall allowed without its token.
    */
   static fromJSON(json: unknown): Policy {

@@ -445,7 +445,11 @@ test('an allow that is added takes none away', () => {
     ),
     fc.constantFrom(...names).map((name) => (b: PolicyBuilder) => b.allowSyscall(name)),
     fc.constantFrom<Step>(
-      // Not allowNode(), which answers some calls with an errno where a default would allow them.
+      (b) => b.allowNode(),
+      (b) => b.allowTcMalloc(),
+      (b) => b.allowScudoMalloc(),
+      (b) => b.allowStaticStartup(),
+      (b) => b.allowLlvmSanitizers(),
       (b) => b.allowSystemMalloc(),
       (b) => b.allowSafeFcntl(),
       (b) => b.allowFork(),
@@ -468,6 +472,35 @@ test('an allow that is added takes none away', () => {
     }),
     { numRuns: 200 },
   );
+});
+
+test('no helper takes anything away from a default that allows or asks', () => {
+  const helpers = Object.entries(new PolicyBuilder()).filter(([name]) => name.startsWith('allow'));
+  const args = ['allowMmap', 'allowMprotect', 'allowPkeyMprotect', 'allowDynamicStartup'];
+  assert.ok(helpers.length > 60);
+  for (const on of ['x86-64', 'aarch64'] as const) {
+    for (const token of ['allowAllSyscalls', 'traceAllSyscalls'] as const) {
+      const before = new PolicyBuilder({ arch: on }).defaultAction(token).build();
+      for (const [name] of helpers) {
+        const builder = new PolicyBuilder({ arch: on });
+        const given = args.includes(name) ? ['allowMapExec'] : name === 'allowFutexOp' ? [1] : [];
+        (builder as unknown as Record<string, (...given: unknown[]) => unknown>)[name]?.(...given);
+        const after = builder.defaultAction(token).build();
+        for (let number = 0; number < 480; number++) {
+          for (const value of [0n, 1n, 0xffffffffn, 0x5401n]) {
+            const call = { syscall: number, args: Array.from({ length: 6 }, () => value) };
+            const [was, is] = [before.evaluate(call).action, after.evaluate(call).action];
+            const isLess = is !== was && is !== 'allow' && was !== 'violation';
+            assert.not.ok(isLess, `${name} under ${token}: ${number} was ${was} and is ${is}`);
+          }
+        }
+      }
+    }
+  }
+  // But what no default gives is still answered, so that a program goes on without it.
+  const node = new PolicyBuilder().allowNode().defaultAction('allowAllSyscalls').build();
+  assert.is(node.evaluate({ syscall: 'io_uring_setup' }).action, 'errno');
+  assert.is(node.evaluate({ syscall: 'setpriority' }).action, 'allow');
 });
 
 test('no policy allows, or asks about, what needs a token that was not given', () => {

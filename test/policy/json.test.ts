@@ -18,6 +18,7 @@ import {
   PolicyBuilder,
   PolicyError,
 } from '../../host/index.js';
+import { checkJsonText } from '../../host/policy/json/text.js';
 
 const test = suite('policy as JSON');
 
@@ -171,7 +172,7 @@ test('rules that lie, contradict or open what is guarded are refused', () => {
     [
       withRule([
         { by, do: 'allow' },
-        { by: 'other', do: 'violation' },
+        { by, do: 'violation' },
       ]),
       /contradicts/,
     ],
@@ -274,6 +275,98 @@ test('what the builder takes the reader takes, up to the same limits', () => {
     ],
   ];
   for (const [hand, pattern] of cases) assert.throws(() => Policy.fromJSON(withRule(hand)), pattern);
+});
+
+test('a text says nothing twice, and nothing in disguise', () => {
+  const text = JSON.stringify(rich().build(), null, 2);
+  const twice: [string, string, RegExp][] = [
+    [
+      '"syscalls": {',
+      '"syscalls": {"execve": [], "execve": [],',
+      /line \d+: "execve" is there twice in one object/,
+    ],
+    ['"syscalls": {', '"syscalls": {"execve": [], "\\u0065xecve": [],', /letters are written as/],
+    ['"arch"', '"arch": "aarch64", "arch"', /"arch" is there twice/],
+    ['"do": "allow"', '"do": "violation", "do": "allow"', /"do" is there twice/],
+    ['"mounts": [', '"mounts": [{"file": "/a", "at": "/b", "at": "/c"},', /"at" is there twice/],
+    ['"onExit"', '"onExit": false, "onExit"', /"onExit" is there twice/],
+    ['"allowKeyrings"', '"allow\\u004beyrings"', /letters are written as/],
+    ['{', '{"__proto__": 1, "__proto__": 2,', /"__proto__" is there twice/],
+  ];
+  for (const [was, made, pattern] of twice) {
+    const changed = text.replace(was, () => made);
+    assert.not.equal(changed, text);
+    assert.throws(() => Policy.fromJSON(changed), pattern);
+  }
+  // Names in different objects, and texts that look like names, are no such thing.
+  const odd = new PolicyBuilder().setHostname('box').build().toJSON();
+  const mounts = [
+    { file: '/etc/hosts', at: '/a"b\\\\","at":"' },
+    { file: '/etc/hosts', at: '/\\u0041\n{[' },
+  ];
+  assert.is(Policy.fromJSON(JSON.stringify({ ...odd, mounts })).mounts.length, 2);
+  assert.throws(() => Policy.fromJSON(Buffer.from(text)), /bytes were given/);
+  assert.throws(() => Policy.fromJSON(new Uint8Array()), /bytes were given/);
+});
+
+test('no name is found twice but those that are, in any JSON', () => {
+  const name = fc.oneof(
+    fc.string({ maxLength: 3 }),
+    fc.constantFrom('a', '"', '\\', '{', ',', ':', '__proto__'),
+  );
+  fc.assert(
+    fc.property(fc.jsonValue(), fc.array(fc.tuple(name, fc.string()), { maxLength: 6 }), (value, pairs) => {
+      checkJsonText(JSON.stringify(value));
+      checkJsonText(JSON.stringify([value, { value }], null, 3));
+      const written = pairs.map(([key, text]) => `${JSON.stringify(key)}: ${JSON.stringify(text)}`);
+      const text = `[{"": [], "x": ${JSON.stringify(value)}}, {${written.join(', ')}}]`;
+      const isTwice = new Set(pairs.map(([key]) => key)).size < pairs.length;
+      if (isTwice) assert.throws(() => checkJsonText(text), /is there twice/);
+      else checkJsonText(text);
+    }),
+  );
+});
+
+test('who made a rule could have made it', () => {
+  const allow = { do: 'allow' };
+  const when = { arg: 0, bits: 32, op: '==', value: '0x1' };
+  const kill = { bpf: ['6 0 0 0: KILL'] };
+  const lies: [object, string?][] = [
+    [{ by: 'blockSyscallWithErrno', ...allow }],
+    [{ by: 'blockSyscallsWithErrno', do: 'notify' }],
+    [{ by: 'blockSyscallWithErrno', do: { errno: 1 }, when }],
+    [{ by: 'allowRead', do: { errno: 1 } }],
+    [{ by: 'allowSyscall', do: 'violation' }],
+    [{ by: 'allowSyscall', ...allow, when }],
+    [{ by: 'allowSyscall', ...kill }],
+    [{ by: 'syscall', ...kill }],
+    [{ by: 'addPolicyOnSyscall', ...allow }],
+    [{ by: 'addPolicyOnMmap', ...kill }, 'getpid'],
+    [{ by: 'overridableBlockSyscallWithErrno', do: { errno: 1 } }],
+    [{ by: 'allowNothingAtAll', ...allow }],
+    [{ by: 'setHostname', ...allow }],
+    [{ by: 'constructor', ...allow }],
+    [{ by: 'preamble', ...allow }],
+    [{ by: 'arch', ...allow }],
+  ];
+  const pattern = /does not make such a rule|is no method that makes such rules/;
+  for (const [rule, syscall] of lies) {
+    assert.throws(() => Policy.fromJSON(withRule(rule, syscall)), pattern, JSON.stringify(rule));
+  }
+  const overridable = (rule: object) => () => Policy.fromJSON(changed(['overridable', 'getpid'], [rule]));
+  for (const rule of [
+    { by: 'allowStaticStartup', ...allow },
+    { by: 'syscall', ...allow },
+    { by: 'overridablePolicyOnSyscalls', ...allow },
+  ]) {
+    assert.throws(overridable(rule), pattern, JSON.stringify(rule));
+  }
+  overridable({ by: 'overridablePolicyOnSyscalls', ...kill })();
+  // And every preset may.
+  for (const by of Object.keys(new PolicyBuilder()).filter((name) => name.startsWith('allow'))) {
+    Policy.fromJSON(withRule({ by, ...allow, when }));
+    overridable({ by, do: { errno: 1 } })();
+  }
 });
 
 test('mounts that cannot be are refused', () => {

@@ -15,7 +15,9 @@ import { checkHostname, type StackTraces } from '../surroundings.js';
 import { type Arch, isForeign, syscallName, syscallNumber } from '../syscalls.js';
 import { constantName } from '../tables/constants.js';
 import { type DangerousToken, isDangerousToken } from '../tokens.js';
+import { checkMaker } from './makers.js';
 import { method, Place } from './reader.js';
+import { checkJsonText } from './text.js';
 import { formatVersion, instructionData, type Of } from './write.js';
 
 const maxText = 32 << 20;
@@ -101,10 +103,6 @@ function readRule(place: Place, of: Of): Rule {
     bpf,
   } = isProgram ? place.fields(['by', 'bpf']) : place.fields(['by', 'do'], ['when']);
   const maker = (by as Place).text();
-  // What decides in the end is shown under these names.
-  if (!/^[A-Za-z]\w{0,99}$/.test(maker) || maker === 'preamble' || maker === 'defaultAction') {
-    (by as Place).fail(`${shown(maker)} is no method that makes rules`);
-  }
   if (isProgram) {
     const program = (bpf as Place).list(maxInstructions).map(readInstruction);
     (bpf as Place).attempt(() => checkPiece(program));
@@ -115,9 +113,14 @@ function readRule(place: Place, of: Of): Rule {
   return { by: maker, body: { kind: 'when', condition, action: readAction(action as Place) } };
 }
 
-type Add = (entry: Entry) => void;
+interface Reading {
+  readonly arch: Arch;
+  readonly tokens: ReadonlySet<DangerousToken>;
+  readonly isOverridable: boolean;
+  readonly add: (entry: Entry) => void;
+}
 
-function readRules(place: Place, arch: Arch, tokens: ReadonlySet<DangerousToken>, add: Add): void {
+function readRules(place: Place, { arch, tokens, isOverridable, add }: Reading): void {
   for (const [name, list] of place.entries()) {
     const number = /^\d{1,10}$/.test(name) ? Number(name) : (syscallNumber(name, arch) ?? Number.NaN);
     // A syscall that has a name goes by it, so that nobody reads over it.
@@ -133,6 +136,7 @@ function readRules(place: Place, arch: Arch, tokens: ReadonlySet<DangerousToken>
       const rule = readRule(entry, { arch, syscall: name });
       entry.attempt(() => {
         checkGuard(name, rule, tokens);
+        checkMaker({ syscall: name, rule }, isOverridable);
         add({ number, name, rule });
       });
     }
@@ -199,15 +203,17 @@ function readStackTraces(place: Place): StackTraces {
 }
 
 function parse(json: unknown): unknown {
+  if (ArrayBuffer.isView(json))
+    throw new PolicyError(method, 'bytes were given; read them as a text: "utf8"');
   if (typeof json !== 'string') return json;
   if (json.length > maxText) throw new PolicyError(method, `a text of ${json.length} characters is too long`);
   try {
-    return JSON.parse(json);
+    const parsed: unknown = JSON.parse(json);
+    checkJsonText(json);
+    return parsed;
   } catch (error) {
-    throw new PolicyError(
-      method,
-      `this is no JSON: ${error instanceof Error ? error.message : String(error)}`,
-    );
+    const why = error instanceof Error ? error.message : String(error);
+    throw new PolicyError(method, error instanceof SyntaxError ? `this is no JSON: ${why}` : why);
   }
 }
 
@@ -235,8 +241,13 @@ export function readPolicy(json: unknown): PolicyFields {
       }),
   );
   const rules = new Rules();
-  readRules(field('syscalls'), arch, tokens, (entry) => rules.add([entry]));
-  readRules(field('overridable'), arch, tokens, (entry) => rules.addOverridable([entry]));
+  readRules(field('syscalls'), { arch, tokens, isOverridable: false, add: (entry) => rules.add([entry]) });
+  readRules(field('overridable'), {
+    arch,
+    tokens,
+    isOverridable: true,
+    add: (entry) => rules.addOverridable([entry]),
+  });
   const networking = field('networking').oneOf('private', 'unrestricted', 'forkServerShared');
   if ((networking === 'unrestricted') !== tokens.has('allowUnrestrictedNetworking')) {
     field('networking').fail('"unrestricted" and the token "allowUnrestrictedNetworking" go together');
