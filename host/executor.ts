@@ -69,6 +69,7 @@ export class Executor {
   readonly gid: number | undefined;
   readonly stdio: StdioOptions;
   readonly sparesAhead: number | undefined;
+  #script: string | undefined;
   #cwd: string;
   #sandboxBeforeExec = true;
   #used = false;
@@ -155,7 +156,9 @@ export class Executor {
     if (!Array.isArray(args) || !Array.isArray(execArgv)) {
       throw new TypeError('Executor.node: args and execArgv are arrays of strings');
     }
-    return new Executor(process.execPath, [process.execPath, ...execArgv, script, ...args], rest);
+    const executor = new Executor(process.execPath, [process.execPath, ...execArgv, script, ...args], rest);
+    executor.#script = script;
+    return executor;
   }
 
   /**
@@ -194,6 +197,15 @@ export class Executor {
       throw new TypeError(`Executor.setCwd: an absolute path is needed, not ${JSON.stringify(cwd)}`);
     this.#cwd = cwd;
     return this;
+  }
+
+  /**
+   * Path inside the sandbox of the Node script that is run, if it is one.
+   *
+   * @internal
+   */
+  get script(): string | undefined {
+    return this.#script;
   }
 
   get sandboxBeforeExec(): boolean {

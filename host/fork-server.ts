@@ -72,6 +72,8 @@ export class ForkServer {
   #broken: string | undefined;
   #nonsense: string | undefined;
   #reading = false;
+  #hasAnswered = false;
+  #isDisposed = false;
   #pid = -1;
 
   private constructor(executor: Executor, replyTimeoutMs: number) {
@@ -116,6 +118,7 @@ export class ForkServer {
 
   /** Closes its channel, at which it ends by itself, or else kills it, and waits for its end. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#isDisposed = true;
     this.#executor.ipc.close();
     this.#break('the fork server has been disposed of');
     const grace = timer(graceMs);
@@ -247,6 +250,7 @@ export class ForkServer {
     try {
       while (this.#requests.length > 0) {
         const answer = await this.#readAnswer();
+        this.#hasAnswered = true;
         this.#requests.shift()?.(answer);
       }
     } catch (error) {
@@ -298,8 +302,18 @@ export class ForkServer {
       await Promise.race([this.#result.promise, patience.due]);
       patience.clear();
     }
-    const end = this.#nonsense ?? (this.#final === undefined ? reason : `it has ended: ${this.#final}`);
+    const end =
+      this.#nonsense ??
+      (this.#final === undefined ? reason : `it has ended: ${this.#final}${this.#loopHint()}`);
     return { kind: 'failure', message: `no child of the fork server ${this.path}: ${end}` };
+  }
+
+  /** A program that ends well, and has never answered, does not know that it is to be a fork server. */
+  #loopHint(): string {
+    const isLoopMissing = this.#final?.isOk && !this.#hasAnswered && !this.#isDisposed;
+    return isLoopMissing
+      ? '; it never called enterForkLoop() (in C sandwire_forking_client_enter_fork_loop())'
+      : '';
   }
 
   #finishInternally(message: string): void {

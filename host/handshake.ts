@@ -9,6 +9,13 @@ export type HandshakeOutcome =
   /** isGone: the channel's other end was closed, so most likely the sandboxee is ending by itself. */
   | { readonly ok: false; readonly message: string; readonly isGone: boolean };
 
+function failureOf(error: unknown): string {
+  if (error instanceof CommsError && error.code === 'TAG_MISMATCH' && error.expectedTag === 'Version') {
+    return `it sent a message (${error.metTag}) before sandboxMeHere(); call that first`;
+  }
+  return error instanceof Error ? error.message : String(error);
+}
+
 /** Never rejects. attachListener takes the listener of a sandboxee that sends it over comms (a C++ one). */
 export async function performHandshake(
   comms: Comms,
@@ -31,6 +38,6 @@ export async function performHandshake(
     return { ok: true };
   } catch (error) {
     const isGone = error instanceof CommsError && (error.code === 'CLOSED' || error.code === 'TRUNCATED');
-    return { ok: false, message: error instanceof Error ? error.message : String(error), isGone };
+    return { ok: false, message: failureOf(error), isGone };
   }
 }

@@ -2,8 +2,8 @@
 import { fstatSync } from 'node:fs';
 import { addon } from '../native/addon.js';
 import { Comms } from '../native/comms.js';
-import { SocketTransport } from '../native/socket-transport.js';
 import { WireFd } from '../protocol/wire.generated.js';
+import { HostEnd } from './host-end.js';
 import { closeFd } from './launch-fds.js';
 
 /** One fd that the sandboxee gets. */
@@ -20,11 +20,26 @@ export interface FdMapping {
 
 const highestMapped = WireFd.RENDEZVOUS_FD - 1;
 
+/** Throws here, where the mistake is. */
+function checkOpen(method: string, fd: number): void {
+  try {
+    fstatSync(fd);
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : String(error);
+    throw new Error(
+      `IPC.${method}: fd ${fd} of the host cannot be mapped: ${code === 'EBADF' ? 'it is not open (EBADF)' : code}`,
+      {
+        cause: error,
+      },
+    );
+  }
+}
+
 /** The fds and the channel of one executor. Only calls before the sandbox is started matter. */
 export class IPC {
   readonly #mappings: FdMapping[] = [];
   /** The host's end of comms. Each sandboxee has the other one, though many never use it. */
-  #hostEnd: SocketTransport | undefined;
+  #hostEnd: HostEnd | undefined;
   #comms: Comms | undefined;
   #sandboxeeEnd = -1;
   #handedOver = false;
@@ -39,11 +54,11 @@ export class IPC {
     return this.#comms;
   }
 
-  #connect(): SocketTransport {
+  #connect(): HostEnd {
     if (this.#hostEnd === undefined) {
       const [hostEnd, sandboxeeEnd] = addon().socketPair();
       this.#sandboxeeEnd = sandboxeeEnd;
-      this.#hostEnd = new SocketTransport(hostEnd);
+      this.#hostEnd = new HostEnd(hostEnd);
     }
     return this.#hostEnd;
   }
@@ -84,6 +99,15 @@ export class IPC {
     return own;
   }
 
+  /**
+   * Whether this number of the sandboxee is mapped.
+   *
+   * @internal
+   */
+  isMapped(remoteFd: number): boolean {
+    return this.#mappings.some((mapping) => mapping.remoteFd === remoteFd);
+  }
+
   #map(method: string, localFd: number, target: number | string, name: string, take: (fd: number) => number) {
     const remoteFd = typeof target === 'number' ? target : -1;
     const label = typeof target === 'string' ? target : name;
@@ -101,13 +125,13 @@ export class IPC {
       );
     }
     if (/[,\0]/.test(label)) throw new TypeError(`IPC.${method}: a name cannot hold a comma or a NUL`);
-    if (remoteFd >= 0 && this.#mappings.some((mapping) => mapping.remoteFd === remoteFd)) {
+    if (remoteFd >= 0 && this.isMapped(remoteFd)) {
       throw new Error(`IPC.${method}: fd ${remoteFd} of the sandboxee is mapped already`);
     }
     if (label !== '' && this.#mappings.some((mapping) => mapping.name === label)) {
       throw new Error(`IPC.${method}: the name ${JSON.stringify(label)} is taken already`);
     }
-    fstatSync(localFd); // throws EBADF here, where the mistake is
+    checkOpen(method, localFd);
     this.#mappings.push({ fd: take(localFd), remoteFd, name: label, isOurs: method !== 'mapFd' });
   }
 
@@ -117,7 +141,7 @@ export class IPC {
    * @internal
    */
   handOver(): { readonly commsFd: number; readonly mappings: readonly FdMapping[] } {
-    this.#connect();
+    this.#connect().start();
     this.#handedOver = true;
     const commsFd = this.#sandboxeeEnd;
     this.#sandboxeeEnd = -1;

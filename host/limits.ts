@@ -25,6 +25,7 @@ export interface CgroupValues {
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
+const fewestFiles = 4n;
 const maxWalltimeMs = 1000 * 60 * 60 * 24 * 365;
 
 /** The operators of bits have 32 of them. */
@@ -102,7 +103,14 @@ export class Limits {
 
   /** One more than the highest fd number (RLIMIT_NOFILE): beyond it EMFILE. */
   setRlimitNofile(count: number | bigint): this {
-    return this.#setRlimit('setRlimitNofile', 'openFiles', toLimit('setRlimitNofile', count, 'files'));
+    const limit = toLimit('setRlimitNofile', count, 'files');
+    if (limit < fewestFiles) {
+      throw new RangeError(
+        `Limits.setRlimitNofile: at least ${fewestFiles} descriptors are needed: standard input, output and error, and one ` +
+          `for the start, not ${limit}`,
+      );
+    }
+    return this.#setRlimit('setRlimitNofile', 'openFiles', limit);
   }
 
   /** Size of a core file in bytes (RLIMIT_CORE). */

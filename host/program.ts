@@ -53,6 +53,11 @@ function interpreterOf(start: Buffer): string | undefined {
   return undefined;
 }
 
+/** Whether a program needs a dynamic loader; false where the file cannot be read. */
+export function isDynamic(path: string): boolean {
+  return interpreterOf(readStart(path)) !== undefined;
+}
+
 function looksBesideItself(path: string): boolean {
   try {
     const { rpath, runpath } = withFile(path, (source) => parseElf(source));

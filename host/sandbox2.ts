@@ -12,7 +12,7 @@ import { resultOfEnd } from './ending.js';
 import type { Executor } from './executor.js';
 import type { ForkServer } from './fork-server.js';
 import { performHandshake } from './handshake.js';
-import type { FdMapping } from './ipc.js';
+import type { FdMapping, IPC } from './ipc.js';
 import { closeAll, placeFds } from './launch-fds.js';
 import { checkWalltime } from './limits.js';
 import { checkNotify, type Notify, Questions, tellEnd } from './notify.js';
@@ -21,7 +21,7 @@ import { openProgram } from './program.js';
 import { ReasonCode, type ResourceUsage, Result } from './result.js';
 import type { SetupContext } from './setup-failure.js';
 import { encodeStartRequest } from './start-request.js';
-import { type CaptureOptions, collect, connectStdio, type StdioStreams } from './stdio.js';
+import { type CaptureOptions, collect, connectStdio, type StdioOptions, type StdioStreams } from './stdio.js';
 import { nextRunNumber, type Supervisor, supervisor } from './supervisor.js';
 
 /** How long a process that has closed its end of comms is given to end by itself. */
@@ -127,7 +127,8 @@ export class Sandbox2 {
     if (!Number.isSafeInteger(maxBytes) || maxBytes < 0) {
       throw new RangeError(`Sandbox2.run: capture.maxBytes must be a number of bytes, not ${maxBytes}`);
     }
-    const { stdio } = this.#executor;
+    const { stdio, ipc } = this.#executor;
+    if (this.#started === undefined) checkCapturable(stdio, ipc);
     const added = connectStdio(
       {
         ...(stdio.stdout === undefined && { stdout: 'pipe' as const }),
@@ -295,6 +296,11 @@ export class Sandbox2 {
 
   /** The fd of the program. */
   #openProgram(): number | Result {
+    const { script } = this.#executor;
+    if (script !== undefined && hidesFile(this.#policy, script)) {
+      const message = `the policy does not show the script: .addFile(${JSON.stringify(script)}), and what it imports`;
+      return setupError('FAILED_SUBPROCESS', message);
+    }
     const opened = openProgram(this.#executor.path);
     if (!opened.ok) return setupError('FAILED_SUBPROCESS', opened.message);
     const { fd, interpreter, looksBesideItself } = opened.program;
@@ -409,6 +415,24 @@ export class Sandbox2 {
     this.#result.resolve(final);
     return false;
   }
+}
+
+/** Whether nothing of the host is at this path, nor can be. */
+function hidesFile(policy: Policy, path: string): boolean {
+  if (policy.resolvePath(path) !== undefined) return false;
+  // A descriptor that is mapped, by its name in /proc.
+  return !policy.mounts.some(({ kind, inside }) => kind === 'proc' && path.startsWith(`${inside}/`));
+}
+
+/** Throws Error for what is mapped already, and cannot be captured as well. */
+function checkCapturable(stdio: StdioOptions, ipc: IPC): void {
+  const isTaken = (fd: number, name: 'stdout' | 'stderr') => stdio[name] === undefined && ipc.isMapped(fd);
+  const taken = isTaken(1, 'stdout') ? 1 : isTaken(2, 'stderr') ? 2 : undefined;
+  if (taken === undefined) return;
+  throw new Error(
+    `Sandbox2.run: capture wants fd ${taken} of the sandboxee, which ipc.mapFd() or receiveFd() has mapped already; ` +
+      'leave one of them out',
+  );
 }
 
 /** Throws TypeError, for whom no compiler has told. */

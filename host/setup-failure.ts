@@ -100,9 +100,11 @@ function namespaceHint(errno: string): string {
 
 function execHint(errno: string, context: SetupContext): string {
   if (errno === 'ENOENT' && context.interpreter !== undefined) {
+    const isNode = context.program === process.execPath;
+    const method = isNode ? 'addNodeRuntime()' : `addLibrariesForBinary(${JSON.stringify(context.program)})`;
     return (
       `its dynamic loader ${context.interpreter} is not in the sandbox; ` +
-      `add it and the libraries with policy.addLibrariesForBinary(${JSON.stringify(context.program)})`
+      `the PolicyBuilder’s ${method} shows it and the libraries`
     );
   }
   if (errno === 'EACCES') {
@@ -187,6 +189,10 @@ function hint(step: SetupStep, errno: string, detail: string, context: SetupCont
   switch (step) {
     case SetupStep.STEP_NAMESPACES:
       return namespaceHint(errno);
+    case SetupStep.STEP_FILTER:
+      return errno === 'EMFILE'
+        ? 'setRlimitNofile() leaves no number free beside the descriptors that are mapped; one more is needed for the start'
+        : '';
     case SetupStep.STEP_EXEC:
       return execHint(errno, context);
     case SetupStep.STEP_ID_MAP:

@@ -1,6 +1,8 @@
 // From a violation to the line that would have allowed it.
 import { type Policy, PolicyBuilder, PolicyError } from './policy/index.js';
 import { nativeArch } from './policy/syscalls.js';
+import { FUTEX_COMMAND_MASK, PROT_EXEC } from './policy/tables/numbers.js';
+import { isDynamic } from './program.js';
 import type { Violation } from './result.js';
 
 function allows(policy: Policy, violation: Violation): boolean {
@@ -58,12 +60,64 @@ const selector: Readonly<Record<string, number>> = {
   socketpair: 0,
 };
 
+/** Parts of a program that a syscall is mostly for, where other presets have it by the way. undefined: of none. */
+const mostlyFor: Readonly<Record<string, string | undefined>> = {
+  brk: 'allowSystemMalloc',
+  close: undefined,
+  fcntl: 'allowSafeFcntl',
+  madvise: 'allowSystemMalloc',
+  mmap: 'allowSystemMalloc',
+  mprotect: 'allowSystemMalloc',
+  mremap: 'allowSystemMalloc',
+  munmap: 'allowSystemMalloc',
+};
+
+/** Nothing in them can fail, and no program looks whether it has. */
+const neverFail: ReadonlySet<string> = new Set([
+  ...['getpid', 'getppid', 'gettid', 'getpgrp', 'getuid', 'geteuid', 'getgid', 'getegid', 'umask'],
+  ...['brk', 'close', 'exit', 'exit_group', 'munmap', 'rt_sigreturn', 'sched_yield'],
+]);
+
 /** What to think of before allowing it. */
 const concerns: Readonly<Record<string, string>> = {
   execve: 'It starts another program, which has this policy and these files too.',
   execveat: 'It starts another program, which has this policy and these files too.',
   socket: 'Sockets open a large part of the kernel, and lead out where there is a network.',
 };
+const executableMemory = 'It makes memory executable: the program could then run what it has been sent.';
+
+const execTokenMethods: Readonly<Record<string, string>> = {
+  mmap: 'allowMmap',
+  mprotect: 'allowMprotect',
+  pkey_mprotect: 'allowPkeyMprotect',
+};
+
+const argumentOf = (violation: Violation, index: number) => BigInt(violation.args[index]?.value ?? 0);
+
+/** The method of PolicyBuilder that allows what a whole program does before its main(), if the call is part of that. */
+function startupOf(violation: Violation): string | undefined {
+  const { syscall, program, args } = violation;
+  const isNode = program === process.execPath || /\/node(js)?$/.test(program);
+  if (isNode && allows(new PolicyBuilder().allowNode().build(), violation)) return 'allowNode';
+  const names = /"\/etc\/ld(\.so\.|-musl-)/;
+  const isLoaders = args.some(({ text }) => names.test(text));
+  // The C library asks once where its break is; after that it knows.
+  const isFirst = syscall === 'brk' && argumentOf(violation, 0) === 0n;
+  if (isLoaders) return 'allowDynamicStartup';
+  return isFirst || narrowest(violation) === 'allowStaticStartup' ? startupPreset(program) : undefined;
+}
+
+function startupPreset(program: string): string {
+  return isDynamic(program) ? 'allowDynamicStartup' : 'allowStaticStartup';
+}
+
+function narrowest(violation: Violation): string | undefined {
+  presets ??= allPresets();
+  const allowing = presets.filter(({ policy }) => allows(policy, violation));
+  const { syscall } = violation;
+  if (!(syscall in mostlyFor)) return allowing[0]?.name;
+  return allowing.find(({ name }) => name === mostlyFor[syscall])?.name;
+}
 
 /** Allows the call that was tried, and where it is many in one no other of them. */
 function narrowLine(violation: Violation, name: string): string {
@@ -72,6 +126,31 @@ function narrowLine(violation: Violation, name: string): string {
   if (argument === undefined) return `.allowSyscall(${name})`;
   const words = /^[A-Z_0-9|]*[A-Z_][A-Z_0-9|]*$/.test(argument.text) ? ` // ${argument.text}` : '';
   return `.syscall(${name}, (arg) => arg(${index}).eq(${argument.value}))${words}`;
+}
+
+interface Line {
+  readonly line: string;
+  readonly concern?: string | undefined;
+}
+
+function lineFor(violation: Violation, name: string): Line {
+  const { syscall } = violation;
+  const startup = startupOf(violation);
+  if (startup !== undefined) return { line: `.${startup}()` };
+  if (syscall === 'futex') {
+    const operation = Number(argumentOf(violation, 1) & BigInt(FUTEX_COMMAND_MASK));
+    const words = violation.args[1]?.text.split('|')[0] ?? '';
+    return { line: `.allowFutexOp(${operation})${/^FUTEX_\w+$/.test(words) ? ` // ${words}` : ''}` };
+  }
+  const preset = narrowest(violation);
+  if (preset !== undefined) return { line: `.${preset}()` };
+  const method = execTokenMethods[syscall];
+  if (method !== undefined) {
+    return (argumentOf(violation, 2) & BigInt(PROT_EXEC)) !== 0n
+      ? { line: `.${method}('allowMapExec')`, concern: executableMemory }
+      : { line: `.${method}WithoutExec()` };
+  }
+  return { line: narrowLine(violation, name), concern: concerns[syscall] };
 }
 
 /** The line of a policy, or the advice where there is none. */
@@ -87,19 +166,16 @@ export function suggestionFor(violation: Violation): string {
     if (!(error instanceof PolicyError)) throw error;
     return `It cannot be allowed. To make it fail instead: .blockSyscallWithErrno(${name}, 'EPERM')`;
   }
-  presets ??= allPresets();
-  const preset = presets.find(({ policy }) => allows(policy, violation));
-  const line = preset === undefined ? narrowLine(violation, name) : `.${preset.name}()`;
+  const { line, concern } = lineFor(violation, name);
   const blockingLine = `.blockSyscallWithErrno(${name}, 'EPERM')`;
-  const concern = preset === undefined ? concerns[syscall] : undefined;
   if (concern !== undefined) {
     return (
       `${concern} To make it fail, which most programs take well: ${blockingLine}\n` +
       `Only where the program is of no use without, the line that would allow it: ${line}`
     );
   }
-  return (
-    `The line that would allow it: ${line}\n` +
-    `Or, to make it fail where the program can do without: ${blockingLine}`
-  );
+  const isPart = /^\.allow(Node|\w+Startup)\(/.test(line);
+  const allowing = `The line that would allow it: ${line}`;
+  if (isPart || neverFail.has(syscall)) return allowing;
+  return `${allowing}\nOr, to make it fail where the program can do without: ${blockingLine}`;
 }

@@ -12,9 +12,30 @@ export type Run<T extends RunOutcome = RunOutcome> = T | Promise<T> | (() => T |
 
 const resultOf = (outcome: RunOutcome): Result => (outcome instanceof Result ? outcome : outcome.result);
 
+/** What a run came to. Throws TypeError for what is none, which is not for a test runner to take for a failure. */
+async function outcomeOf<T extends RunOutcome>(run: Run<T>): Promise<T> {
+  const outcome: unknown = await (typeof run === 'function' ? run() : run);
+  const isOne =
+    outcome instanceof Result ||
+    (typeof outcome === 'object' &&
+      outcome !== null &&
+      'result' in outcome &&
+      outcome.result instanceof Result);
+  if (isOne) return outcome as T;
+  const hint =
+    typeof outcome === 'boolean'
+      ? '; runAsync() resolves with none, awaitResult() does'
+      : ': pass sandbox.run()';
+  throw new TypeError(`a Result is needed, or what run({ capture }) resolves with${hint}`);
+}
+
 /** The end of what the program complained of, where it was captured. */
 function complaint(outcome: RunOutcome): string {
-  if (outcome instanceof Result || outcome.stderr.length === 0) return '';
+  if (outcome instanceof Result) {
+    const isMute = outcome.finalStatus === 'OK' && outcome.reasonCode !== 0;
+    return isMute ? '\nIts standard error was not captured: run({ capture: {} })' : '';
+  }
+  if (outcome.stderr.length === 0) return '';
   return `\nIts standard error: ${outcome.stderr.toString().trimEnd().slice(-2000)}`;
 }
 
@@ -55,10 +76,10 @@ function checkNoViolations(outcome: RunOutcome, caller: (...args: never[]) => un
  * the sandbox itself failed. Crashes, time-outs and exit codes are not its business: see expectOk.
  *
  * @returns what the run came to
- * @throws AssertionError
+ * @throws AssertionError; TypeError for what is no run
  */
 export async function expectNoViolations<T extends RunOutcome>(run: Run<T>): Promise<T> {
-  const outcome = await (typeof run === 'function' ? run() : run);
+  const outcome = await outcomeOf(run);
   checkNoViolations(outcome, expectNoViolations);
   return outcome;
 }
@@ -67,10 +88,10 @@ export async function expectNoViolations<T extends RunOutcome>(run: Run<T>): Pro
  * As expectNoViolations, and fails unless the program ended by itself with exit code 0.
  *
  * @returns what the run came to
- * @throws AssertionError
+ * @throws AssertionError; TypeError for what is no run
  */
 export async function expectOk<T extends RunOutcome>(run: Run<T>): Promise<T> {
-  const outcome = await (typeof run === 'function' ? run() : run);
+  const outcome = await outcomeOf(run);
   checkNoViolations(outcome, expectOk);
   const result = resultOf(outcome);
   if (!result.isOk) {

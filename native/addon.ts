@@ -97,9 +97,13 @@ function checkPlatform(): void {
 
 function notBuilt(file: string, what: string): NativeUnavailableError {
   const folder = fileURLToPath(packageRoot);
+  const isPackage = existsSync(path.join(folder, 'CMakeLists.txt'));
   const command = folder.includes('/node_modules/') ? 'npm rebuild sandwire' : `npm run build (in ${folder})`;
   return new NativeUnavailableError(
-    `sandwire's ${what} is not built: ${file} does not exist. Build it with: ${command}`,
+    isPackage
+      ? `sandwire's ${what} is not built: ${file} does not exist. Build it with: ${command}`
+      : `sandwire's ${what} is not where its code is: ${file} does not exist, and ${folder} is not sandwire's package. ` +
+          'If a bundler has taken the code out of it, have it leave sandwire out (external: ["sandwire"])',
   );
 }
 

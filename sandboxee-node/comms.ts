@@ -5,6 +5,20 @@ import { SocketTransport } from '../native/socket-transport.js';
 import type { Transport } from '../protocol/index.js';
 import { Handshake, WireFd, WireName } from '../protocol/wire.generated.js';
 
+function openDefault(fd: number): Comms {
+  try {
+    return new Comms(fd);
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    if (code !== 'EBADF' && code !== 'ENOTSOCK') throw error;
+    const fact = code === 'EBADF' ? 'is not open' : 'is no socket';
+    throw new Error(
+      `this process has no sandwire host (fd ${fd} ${fact}); a host starts it with Executor.node() or Executor.nodeForkServer()`,
+      { cause: error },
+    );
+  }
+}
+
 /** A typed channel; in a sandboxee the one to its host is Comms.default(). */
 export class Comms extends SocketComms {
   static #default: Comms | undefined;
@@ -24,7 +38,7 @@ export class Comms extends SocketComms {
       if (!/^\d{1,9}$/.test(text))
         throw new Error(`${WireName.COMMS_FD_ENV} is ${JSON.stringify(text)}, no fd number`);
       delete process.env[WireName.COMMS_FD_ENV]; // not for children: two readers would tear messages apart
-      Comms.#default = new Comms(Number(text));
+      Comms.#default = openDefault(Number(text));
     }
     return Comms.#default;
   }

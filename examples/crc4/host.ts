@@ -10,14 +10,14 @@ import { CommsError, Executor, PolicyBuilder, Sandbox2 } from '../../host/index.
 
 const tool = fileURLToPath(new URL('../../../build/examples/crc4', import.meta.url));
 
-const { values, positionals } = parseArgs({
-  options: { violate: { type: 'boolean', default: false } },
-  allowPositionals: true,
-});
-const file = positionals[0] ?? 'README.md';
+const usage = 'usage: npm run demo -- [FILE] [--violate]';
 
 async function main(): Promise<number> {
-  const input = readFileSync(file);
+  const { values, positionals } = parseArgs({
+    options: { violate: { type: 'boolean', default: false } },
+    allowPositionals: true,
+  });
+  const input = readFileSync(positionals[0] ?? 'README.md');
 
   // The tool starts up unsandboxed but inside the namespaces, and then sandboxes itself.
   const executor = new Executor(tool, values.violate ? ['crc4', '--violate'] : ['crc4']);
@@ -52,6 +52,6 @@ async function main(): Promise<number> {
 try {
   process.exitCode = await main();
 } catch (error) {
-  console.error(`crc4: ${error instanceof Error ? error.message : error}`);
+  console.error(`crc4: ${error instanceof Error ? error.message : error}\n${usage}`);
   process.exitCode = 1;
 }

@@ -10,6 +10,9 @@ const binary = fileURLToPath(new URL('../../../build/examples/custom_fork', impo
 const count = Number(process.argv[2] ?? 10);
 
 async function main(): Promise<number> {
+  if (!Number.isInteger(count) || count < 1) {
+    throw new Error(`a number of children is needed, not ${process.argv[2]}`);
+  }
   // The fork server: not sandboxed, it prepares itself and waits.
   await using forkServer = await new Executor(binary, ['custom_fork']).startForkServer();
 

@@ -21,21 +21,6 @@ const usage = `usage: tool [options] -- COMMAND [ARG …]
   --wall MS          limit of wall time
 `;
 
-const { values, positionals } = parseArgs({
-  options: {
-    file: { type: 'string', multiple: true, default: [] },
-    dir: { type: 'string', multiple: true, default: [] },
-    tmp: { type: 'boolean', default: false },
-    cwd: { type: 'string', default: '/' },
-    cpu: { type: 'string' },
-    memory: { type: 'string' },
-    'file-size': { type: 'string' },
-    wall: { type: 'string' },
-    help: { type: 'boolean', short: 'h', default: false },
-  },
-  allowPositionals: true,
-});
-
 /** As a shell finds it; environments do not matter inside the sandbox. */
 function find(command: string): string {
   if (command.includes('/')) return path.resolve(command);
@@ -54,6 +39,20 @@ function number(option: string, text: string): number {
 }
 
 async function main(): Promise<number> {
+  const { values, positionals } = parseArgs({
+    options: {
+      file: { type: 'string', multiple: true, default: [] },
+      dir: { type: 'string', multiple: true, default: [] },
+      tmp: { type: 'boolean', default: false },
+      cwd: { type: 'string', default: '/' },
+      cpu: { type: 'string' },
+      memory: { type: 'string' },
+      'file-size': { type: 'string' },
+      wall: { type: 'string' },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
+    allowPositionals: true,
+  });
   const [command] = positionals;
   if (values.help || command === undefined) {
     process.stderr.write(usage);

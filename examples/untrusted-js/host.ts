@@ -6,17 +6,16 @@
 import { parseArgs } from 'node:util';
 import { UntrustedRunner } from './run-untrusted.js';
 
-const { values: options, positionals } = parseArgs({
-  options: {
-    memory: { type: 'string', default: '64' },
-    cpu: { type: 'string', default: '2' },
-    wall: { type: 'string', default: '5000' },
-  },
-  allowPositionals: true,
-});
-const [code = 'numbers.map((n) => n * 2)', values = '{ "numbers": [1, 2, 3] }'] = positionals;
-
 async function main(): Promise<number> {
+  const { values: options, positionals } = parseArgs({
+    options: {
+      memory: { type: 'string', default: '64' },
+      cpu: { type: 'string', default: '2' },
+      wall: { type: 'string', default: '5000' },
+    },
+    allowPositionals: true,
+  });
+  const [code = 'numbers.map((n) => n * 2)', values = '{ "numbers": [1, 2, 3] }'] = positionals;
   await using runner = await UntrustedRunner.start({
     memoryMiB: Number(options.memory),
     cpuSeconds: Number(options.cpu),

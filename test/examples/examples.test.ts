@@ -56,6 +56,20 @@ test('crc4 that violates its policy', async () => {
   );
 });
 
+test('a command line that is wrong', async () => {
+  for (const [name, args, said] of [
+    ['crc4', ['--foo'], /^crc4: Unknown option '--foo'.*\nusage: npm run demo -- \[FILE\] \[--violate\]\n$/],
+    ['custom_fork', ['x'], /^custom_fork: a number of children is needed, not x\n$/],
+    ['tool', ['--foo'], /^tool: Unknown option '--foo'/],
+    ['untrusted-js', ['--foo'], /^untrusted-js: Unknown option '--foo'/],
+  ] as const) {
+    const { code, stderr } = await example(name, ...args);
+    assert.match(stderr, said);
+    assert.not.match(stderr, /\n {4}at /);
+    assert.ok(code !== 0);
+  }
+});
+
 test('custom_fork: ten children return 0 to 9', async () => {
   const { code, stdout, stderr } = await example('custom_fork');
   const statuses = stdout.split('\n').filter((line) => line.startsWith('Final'));

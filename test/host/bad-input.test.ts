@@ -3,6 +3,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { chmodSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Executor, Sandbox2 } from '../../host/index.js';
@@ -77,8 +78,31 @@ test('a script, and a file that is no program', async () => {
 test('a dynamic program whose loader is not in the sandbox', async () => {
   assert.match(
     await setupErrorOf(new Executor('/bin/true')),
-    /dynamic loader .* policy\.addLibrariesForBinary/,
+    /dynamic loader .* the PolicyBuilder’s addLibrariesForBinary\("\/bin\/true"\)/,
   );
+});
+
+test('Node without its runtime, and a Node script that is not shown', async () => {
+  const script = '/srv/no-such-script.js';
+  assert.match(
+    await setupErrorOf(Executor.node(script)),
+    /the policy does not show the script: \.addFile\("\/srv\/no-such-script\.js"\)/,
+  );
+  const shown = fileURLToPath(import.meta.url);
+  assert.match(
+    await setupErrorOf(
+      Executor.node(shown),
+      lenientPolicy((builder) => builder.addFile(shown)),
+    ),
+    /dynamic loader .* the PolicyBuilder’s addNodeRuntime\(\)/,
+  );
+});
+
+test('more fds mapped than the limit of open files has room for', async () => {
+  const executor = sandboxee('exit_with');
+  executor.ipc.mapDupedFd(0, 3);
+  executor.limits.setRlimitNofile(4);
+  assert.match(await setupErrorOf(executor), /EMFILE \(setRlimitNofile\(\) leaves no number free/);
 });
 
 test('a working directory that is not there', async () => {
@@ -123,7 +147,7 @@ test('user namespaces forbidden', () => {
   );
 });
 
-test('the native part is not built', () => {
+test('the native part is not built, or the code not where it is', () => {
   const folder = mkdtempSync(path.join(tmpdir(), 'sandwire-test-'));
   try {
     execFileSync('cp', ['-r', path.join(checkout, 'dist'), path.join(checkout, 'package.json'), folder]);
@@ -134,8 +158,11 @@ test('the native part is not built', () => {
         const result = await new Sandbox2(new Executor('/bin/true'), new PolicyBuilder().build()).run();
         console.log(String(result));
       } catch (error) { console.log(error.message); }`;
-    const run = spawnSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' });
-    assert.match(run.stdout, /sandwire's addon is not built: .* npm run build/, run.stderr);
+    const run = () =>
+      spawnSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' }).stdout;
+    assert.match(run(), /sandwire's addon is not where its code is: .*external: \["sandwire"\]/);
+    writeFileSync(path.join(folder, 'CMakeLists.txt'), '');
+    assert.match(run(), /sandwire's addon is not built: .* npm run build/);
   } finally {
     rmSync(folder, { recursive: true });
   }

@@ -81,12 +81,15 @@ for (const [way, make] of Object.entries(makers)) {
   test(`${way}: stack traces of a crash and of a time-out`, async () => {
     const crashed = await run(['die_by', 'segfault']);
     assert.match(crashed.stackTrace.join(' '), /die_by_main\+0x|^main\+0x/, String(crashed));
-    const late = await run(['spin'], { limit: ({ limits }) => limits.setWalltimeLimitMs(300) });
+    const { sandbox } = await start(['spin']);
+    sandbox.setWalltimeLimitMs(300);
+    const late = await sandbox.awaitResult({ timeoutMs: 20_000 });
     assert.match(late.stackTrace.join(' '), /spin_main\+0x|^main\+0x/, String(late));
   });
 
   test(`${way}: wall time, kill, and what they used`, async () => {
-    const { sandbox } = await start(['spin'], { limit: ({ limits }) => limits.setWalltimeLimitMs(300) });
+    const { sandbox } = await start(['spin']);
+    sandbox.setWalltimeLimitMs(300);
     const result = await sandbox.awaitResult();
     assert.is(result.finalStatus, 'TIMEOUT');
     assert.ok((result.rusage?.userTimeMs ?? 0) > 10, JSON.stringify(result.rusage));

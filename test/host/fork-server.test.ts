@@ -227,6 +227,7 @@ test('killed between requests: each ends with a result', async () => {
 test('a program that is no fork server, or none at all', async () => {
   for (const [executor, expected] of [
     [sandboxee('exit_with', ['3']), /it has ended: OK - Exit code: 3/],
+    [sandboxee('exit_with', ['0']), /OK - Exit code: 0; it never called enterForkLoop\(\)/],
     [new Executor('/nonexistent'), /it has ended: SETUP_ERROR.*no such file/],
   ] as const) {
     const server = await executor.startForkServer();

@@ -1,4 +1,6 @@
 // Calls that are wrong: each throws where it stands, and says what is meant instead.
+import { once } from 'node:events';
+import { closeSync } from 'node:fs';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import {
@@ -107,6 +109,51 @@ test('what is set after the start of a fork server', async () => {
   assert.throws(() => executor.limits.setWalltimeLimitMs(1), /started already/);
 });
 
+test('an fd that is not open', () => {
+  const { ipc } = sandboxee('exit_with');
+  assert.throws(
+    () => ipc.mapFd(777, 3),
+    /^IPC\.mapFd: fd 777 of the host cannot be mapped: it is not open \(EBADF\)$/,
+  );
+  assert.throws(() => ipc.mapDupedFd(777, 3), /^IPC\.mapDupedFd: fd 777/);
+});
+
+test('a stream that is received and captured', async () => {
+  for (const fd of [1, 2]) {
+    const executor = sandboxee('exit_with');
+    closeSync(executor.ipc.receiveFd(fd));
+    const both = new Sandbox2(executor, lenientPolicy());
+    await rejects(
+      () => both.run({ capture: {} }),
+      new RegExp(`capture wants fd ${fd} .*receiveFd\\(\\) has mapped`),
+    );
+    await both[Symbol.asyncDispose]();
+  }
+  const sentElsewhere = sandboxee('exit_with', [], { stdio: { stdout: 'inherit' } });
+  assert.ok((await new Sandbox2(sentElsewhere, lenientPolicy()).run({ capture: {} })).result.isOk);
+});
+
+test('a receive before anybody is there', async () => {
+  const early = sandbox();
+  assert.throws(
+    () => early.comms.recvUint32Sync(),
+    /would wait for ever: .*call sandbox\.runAsync\(\) first/,
+  );
+  await early[Symbol.asyncDispose]();
+  await using patient = sandbox();
+  assert.throws(() => patient.comms.recvUint32Sync({ timeoutMs: 1 }), /TIMEOUT/);
+  const warned = once(process, 'warning') as Promise<[Error]>;
+  const pending = patient.comms.recvUint32().catch(String);
+  const keepsAlive = setTimeout(() => {}, 60_000);
+  assert.match(
+    String((await warned)[0]),
+    /SandwireWarning: a receive waits .*call sandbox\.runAsync\(\) first/,
+  );
+  clearTimeout(keepsAlive);
+  await patient.run();
+  assert.match(String(await pending), /CLOSED/);
+});
+
 test('a fork server that was not waited for', async () => {
   const starting = sandboxee('behave', ['fork']).startForkServer();
   assert.throws(() => new Executor(starting as unknown as ForkServer), /await startForkServer\(\)/);
@@ -123,6 +170,9 @@ test('limits that JavaScript has shifted away', () => {
   assert.throws(() => limits.setRlimitAs(4 << 30), /0 bytes are too few.*write 4 \* 2 \*\* 30/);
   assert.throws(() => limits.setRlimitData(3 << 30), /-1073741824 bytes is negative.*write 4 \* 2 \*\* 30/);
   assert.throws(() => limits.setRlimitStack(0n), RangeError);
+  for (const few of [0, 1, 3]) {
+    assert.throws(() => limits.setRlimitNofile(few), /at least 4 descriptors are needed: .*, not \d$/);
+  }
   assert.throws(
     () => limits.setRlimitCpu('abc' as unknown as number),
     /a whole number of seconds is needed, not abc/,

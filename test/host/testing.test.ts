@@ -71,8 +71,27 @@ test('crashes and exit codes are expectOk’s business', async () => {
   assert.is((await expectNoViolations(run(program()))).exitCode, 3);
   assert.match(
     (await failure(expectOk(run(program())))).message,
-    /did not end well:\n {2}OK - Exit code: 3$/,
+    /did not end well:\n {2}OK - Exit code: 3\nIts standard error was not captured: run\(\{ capture: \{\} \}\)$/,
   );
+});
+
+test('what is no run', async () => {
+  const rejection = async (run: unknown) => {
+    try {
+      await expectOk(run as Promise<Result>);
+    } catch (error) {
+      return String(error);
+    }
+    throw new Error('it did not fail');
+  };
+  const sandbox = new Sandbox2(sandboxee('exit_with'), lenientPolicy());
+  assert.match(await rejection(sandbox), /^TypeError: a Result is needed, .*: pass sandbox\.run\(\)/);
+  assert.match(
+    await rejection(sandbox.runAsync()),
+    /^TypeError: .*runAsync\(\) resolves with none, awaitResult\(\) does/,
+  );
+  assert.match(await rejection(undefined), /^TypeError/);
+  await sandbox.awaitResult();
 });
 
 test('what the program complained of is told', async () => {
@@ -102,6 +121,11 @@ const violation = (syscall: string, number: number, args: bigint[] = [], arch = 
   description: '',
 });
 
+const reading = (syscall: string, number: number, path: string): Violation => {
+  const call = violation(syscall, number);
+  return { ...call, args: call.args.map((argument) => ({ ...argument, text: path })) };
+};
+
 if (process.arch === 'x64') {
   for (const [call, line] of [
     [violation('exit_group', 231), /allow it: \.allowExit\(\)/],
@@ -117,11 +141,35 @@ if (process.arch === 'x64') {
     [violation('execve', 59), /^It starts another program/],
     [violation('read', 0, [0n]), /allow it: \.allowRead\(\)/],
     [violation('sendto', 44, [1023n]), /allow it: \.allowComms\(\)/],
+    [violation('close', 3, [3n]), /allow it: \.allowSyscall\('close'\)$/],
+    [violation('getpid', 39), /allow it: \.allowGetPIDs\(\)$/],
+    [violation('munmap', 11), /allow it: \.allowSystemMalloc\(\)$/],
+    [violation('fcntl', 72, [3n, 1n]), /allow it: \.allowSafeFcntl\(\)$/m],
+    [violation('futex', 202, [0n, 128n]), /allow it: \.allowFutexOp\(0\)$/m],
+    [violation('mmap', 9, [0n, 4096n, 3n, 0x22n]), /allow it: \.allowSystemMalloc\(\)$/m],
+    // The stack of a thread, before it has a guard.
+    [violation('mmap', 9, [0n, 4096n, 0n, 0x20022n]), /allow it: \.allowMmapWithoutExec\(\)$/m],
+    [
+      violation('mprotect', 10, [0n, 4096n, 7n]),
+      /^It makes memory executable.*\n.*: \.allowMprotect\('allowMapExec'\)$/,
+    ],
+    [
+      violation('mmap', 9, [0n, 4096n, 5n, 0x22n]),
+      /^It makes memory executable.*\n.*: \.allowMmap\('allowMapExec'\)$/,
+    ],
+    [violation('brk', 12), /allow it: \.allowStaticStartup\(\)$/],
+    [{ ...violation('brk', 12), program: '/bin/sh' }, /allow it: \.allowDynamicStartup\(\)$/],
+    [violation('brk', 12, [4096n]), /allow it: \.allowSystemMalloc\(\)$/],
+    [{ ...violation('set_tid_address', 218), program: '/bin/sh' }, /allow it: \.allowDynamicStartup\(\)$/],
+    [reading('access', 21, '"/etc/ld.so.preload"'), /allow it: \.allowDynamicStartup\(\)$/],
+    [reading('openat', 257, '"/etc/hosts"'), /allow it: \.allowOpen\(\)$/m],
+    [{ ...violation('brk', 12), program: process.execPath }, /allow it: \.allowNode\(\)$/],
+    [{ ...violation('socket', 41, [1n]), program: process.execPath }, /^Sockets open/],
     [violation('fadvise64', 221), /allow it: \.allowSyscall\('fadvise64'\)/],
     [violation('UNKNOWN[999/0x3e7]', 999), /allow it: \.allowSyscall\(999\)/],
     [violation('exit', 1, [], 'X86-32'), /another architecture/],
   ] as const) {
-    test(`advice for ${call.syscall} ${call.args[1]?.value}`, () => {
+    test(`advice for ${call.syscall}(${call.args.map(({ value }) => value).join(', ')}) of ${call.program}`, () => {
       assert.match(suggestionFor(call), line);
     });
   }

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Executor, type NodeExecutorOptions, PolicyBuilder, Sandbox2 } from '../../host/index.js';
+import { run } from '../support/command.js';
 import { checkout, readAll, runToEnd } from '../support/sandbox.js';
 
 const test = suite('a Node sandboxee');
@@ -32,6 +33,22 @@ async function ask(sandbox: Sandbox2, name: string): Promise<string> {
   await sandbox.comms.sendString(name);
   return sandbox.comms.recvString({ timeoutMs: 20_000 });
 }
+
+test('one that speaks before sandboxMeHere()', async () => {
+  const hasty = Executor.node(path.join(path.dirname(script), 'hasty.js')).setEnableSandboxBeforeExec(false);
+  await using sandbox = new Sandbox2(hasty, policy);
+  const words = /SETUP_ERROR.*it sent a message \(String\) before sandboxMeHere\(\); call that first/;
+  assert.match(String(await sandbox.run()), words);
+});
+
+test('without a host', async () => {
+  const { code, stderr } = await run(process.execPath, [script]);
+  assert.is(code, 1);
+  assert.match(
+    stderr,
+    /Error: this process has no sandwire host \(fd 1023 is not open\); .*Executor\.node\(\)/,
+  );
+});
 
 for (const [how, beforeExec] of [
   ['after sandboxMeHere()', false],
