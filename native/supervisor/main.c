@@ -33,6 +33,10 @@ int main(int argc, char **argv) {
   if (argc == 2 && strcmp(argv[1], "--nothing") == 0) {
     return 0; /* what the host runs in a sandbox to see that one can be had */
   }
+  /* What the host ignores or blocks ends here; inheritance_reset_signals() rests on it. */
+  if (sandwire_reset_signals() != 0) {
+    return fail("sigaction");
+  }
   if (syscall(SYS_close_range, CONTROL_FD + 1, ~0u, 0) != 0) {
     return fail("close_range (Linux 5.9 is needed)");
   }

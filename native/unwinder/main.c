@@ -5,9 +5,12 @@
  * enters a jail (jail.h), and only there it looks at memory and files, which a hostile sandboxee has made for it. What
  * it says is text for the host; being killed, or wrong, is the worst it can come to. Single-threaded. */
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -27,19 +30,34 @@ static struct unwind_request request;
 static struct frame frames[UNWIND_MAX_THREADS][MAX_FRAMES];
 static struct frame *all_frames[UNWIND_MAX_THREADS * MAX_FRAMES];
 
+/* May wait for long. False: there is nothing to be done. */
 static bool read_request(void) {
-  size_t done = 0;
-  while (done < sizeof(request)) {
-    ssize_t count = read(STDIN_FILENO, (char *)&request + done, sizeof(request) - done);
-    if (count < 0 && errno == EINTR) {
-      continue;
-    }
-    if (count <= 0) {
-      return false;
-    }
-    done += (size_t)count;
+  struct iovec part = {&request, sizeof(request)};
+  union {
+    char bytes[CMSG_SPACE(sizeof(int))];
+    struct cmsghdr alignment;
+  } control;
+  struct msghdr message = {
+    .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof(control.bytes)};
+  ssize_t size;
+  do {
+    size = recvmsg(STDIN_FILENO, &message, MSG_CMSG_CLOEXEC);
+  } while (size < 0 && errno == EINTR);
+  const size_t head = offsetof(struct unwind_request, threads);
+  if (size < (ssize_t)head || request.thread_count < 0 || request.thread_count > UNWIND_MAX_THREADS ||
+      (size_t)size != head + (size_t)request.thread_count * sizeof(request.threads[0])) {
+    return false;
   }
-  return request.thread_count >= 0 && request.thread_count <= UNWIND_MAX_THREADS;
+  if (!request.has_listener) {
+    return true;
+  }
+  const struct cmsghdr *rights = CMSG_FIRSTHDR(&message);
+  int listener;
+  if (rights == NULL || rights->cmsg_len != CMSG_LEN(sizeof(listener))) {
+    return false;
+  }
+  memcpy(&listener, CMSG_DATA(rights), sizeof(listener));
+  return listener == UNWIND_LISTENER_FD || dup2(listener, UNWIND_LISTENER_FD) == UNWIND_LISTENER_FD;
 }
 
 static int ascending(const void *a, const void *b) {
@@ -96,7 +114,9 @@ static void unwind(void) {
 }
 
 int main(void) {
-  if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0 || !read_request()) {
+  /* The name it has by its file is that of one at work. */
+  if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0 || prctl(PR_SET_NAME, "unwinder-ready", 0, 0, 0) != 0 ||
+      !read_request() || prctl(PR_SET_NAME, "sandwire-unwinder", 0, 0, 0) != 0) {
     return 1;
   }
   budget_begin(BUDGET_MS);

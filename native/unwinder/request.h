@@ -1,5 +1,5 @@
-/* What the supervisor hands to the unwinder: this struct on its standard input, the seccomp listener as fd 3 where there
- * is one. The answer is a StackTraces message (protocol/control.proto) on its standard output. */
+/* What the supervisor hands to the unwinder: this struct, as far as its threads go, as one message on its standard input, a
+ * socket, and with it the seccomp listener where there is one, which becomes fd 3. The answer is a StackTraces message (protocol/control.proto) on its standard output. */
 #ifndef UNWINDER_REQUEST_H
 #define UNWINDER_REQUEST_H
 

@@ -358,8 +358,8 @@ function childrenOf(pid: number): string[] {
 test('nothing is left of it: no fd, no process', async () => {
   await resultOf('deep', ['crash']);
   const pid = supervisorPid();
-  const spares = () =>
-    childrenOf(pid).filter((name) => name !== 'sandwire-init' && name !== 'sandwire-inside');
+  const ready = ['sandwire-init', 'sandwire-inside', 'unwinder-ready'];
+  const spares = () => childrenOf(pid).filter((name) => !ready.includes(name));
   await eventually('the first run is cleared away', () => spares().length === 0);
   const before = fdsOf(pid).filter((name) => name.includes('memfd') || name === 'anon_inode:[pidfd]').length;
   for (let round = 0; round < 10; round++) {
@@ -373,8 +373,11 @@ test('nothing is left of it: no fd, no process', async () => {
   await eventually('the rest is cleared away', () => spares().length === 0);
   await eventually('its fds are closed', () => {
     const now = fdsOf(pid).filter((name) => name.includes('memfd') || name === 'anon_inode:[pidfd]').length;
-    return now <= before + 16; // two pidfds for each sandbox made ahead
+    return now <= before + 18; // two pidfds for each sandbox made ahead, a pidfd and a memfd for an unwinder
   });
+  assert.ok(childrenOf(pid).filter((name) => name === 'unwinder-ready').length <= 1);
+  const isThere = () => childrenOf(pid).includes('unwinder-ready');
+  await eventually('no unwinder is kept ready for ever', () => !isThere(), 10_000);
 });
 
 /** Sends the signal to the unwinder of a run as soon as it is there. Whether it was. */

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/personality.h>
@@ -41,6 +42,13 @@ const char *inheritance_renounce(void) {
     }
   }
   return personality(PER_LINUX) == -1 ? "personality" : NULL;
+}
+
+int inheritance_reset_signals(void) {
+  sigset_t none;
+  sigemptyset(&none);
+  /* main.c ignores SIGPIPE, child_signal.c blocks SIGCHLD. */
+  return signal(SIGPIPE, SIG_DFL) == SIG_ERR ? -1 : sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
 int inheritance_volunteer_for_oom(void) {

@@ -7,6 +7,10 @@
  * may switch address space randomisation off. NULL, or what could not be given up, with errno. */
 const char *inheritance_renounce(void);
 
+/* In a child: default dispositions and an empty mask, by undoing what the supervisor has changed for itself since it reset
+ * them all. 0, or -1. */
+int inheritance_reset_signals(void);
+
 /* In a child, in the host's mount namespace: when memory runs out it is to be killed before the host is. 0, or -1. */
 int inheritance_volunteer_for_oom(void);
 

@@ -27,7 +27,7 @@ _Noreturn static void fail_under_filter(struct setup_report *report, int step, c
 }
 
 void launch_prepare(struct setup_report *report) {
-  if (setsid() < 0 || sandwire_reset_signals() != 0) {
+  if (setsid() < 0 || inheritance_reset_signals() != 0) {
     setup_fail(report, SANDWIRE_STEP_SESSION, "session and signals");
   }
   if (sandwire_drop_bounding_set() != 0) {

@@ -21,6 +21,7 @@
 #include "questions.h"
 #include "run_private.h"
 #include "sandwire/wire.generated.h"
+#include "unwinder.h"
 
 static struct run *runs;
 
@@ -124,6 +125,7 @@ void run_advance(struct run *run) {
     if (run->cgroup != NULL) {
       cgroup_read_usage(run->cgroup, &run->end.cgroup);
     }
+    const bool had_stack_trace = run->stack_trace.kind != 0;
     stack_trace_tell(run);
     events_send_ended(run->request->run, &run->end, &run->report, &run->violation);
     if (run->sandbox != NULL) {
@@ -134,6 +136,9 @@ void run_advance(struct run *run) {
       cgroup_remove(run->cgroup);
     }
     forget(run);
+    if (had_stack_trace) {
+      unwinder_make_ahead();
+    }
   }
 }
 

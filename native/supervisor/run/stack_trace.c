@@ -2,23 +2,19 @@
 
 #include <elf.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/seccomp.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "../../unwinder/request.h"
-#include "privileges.h"
 #include "run_private.h"
 #include "sandwire/wire.generated.h"
+#include "unwinder.h"
 
 enum { STOP_PATIENCE_MS = 100, UNWIND_PATIENCE_MS = 800 };
 
@@ -26,42 +22,6 @@ static void unwind(struct run *run);
 static void finish(struct run *run);
 
 /* --- the unwinder ------------------------------------------------------------------------------------------ */
-
-/* Beside this program. -1: it is not there. */
-static int unwinder_program(void) {
-  static int program = -1;
-  char path[4096];
-  ssize_t length = program >= 0 ? -1 : readlink("/proc/self/exe", path, sizeof(path) - sizeof("sandwire-unwinder"));
-  if (length > 0) {
-    path[length] = '\0';
-    strcpy(strrchr(path, '/') + 1, "sandwire-unwinder");
-    program = open(path, O_PATH | O_CLOEXEC);
-  }
-  return program;
-}
-
-/* In the child, which has the supervisor's privileges still: the unwinder drops them when it has opened what it needs. */
-_Noreturn static void become_unwinder(int program, int request, int answer, int listener) {
-  char *const args[] = {"sandwire-unwinder", NULL}, *const envs[] = {NULL};
-  /* Nobody's number is one of those taken here: 0 to 3 are the supervisor's standard fds and its control channel. */
-  if (sandwire_reset_signals() == 0 && dup2(request, 0) == 0 && dup2(answer, 1) == 1 &&
-      (listener < 0 || dup2(listener, UNWIND_LISTENER_FD) == UNWIND_LISTENER_FD) &&
-      syscall(SYS_close_range, listener < 0 ? UNWIND_LISTENER_FD : UNWIND_LISTENER_FD + 1, ~0u, CLOSE_RANGE_CLOEXEC) ==
-        0) {
-    syscall(SYS_execveat, program, "", args, envs, AT_EMPTY_PATH);
-  }
-  _exit(127);
-}
-
-/* In memory, since a pipe may hold less than is written (pipe(7), pipe-user-pages-soft). */
-static int request_in_memory(const struct unwind_request *request) {
-  int fd = memfd_create("unwind-request", MFD_CLOEXEC);
-  if (fd >= 0 && (write(fd, request, sizeof(*request)) != (ssize_t)sizeof(*request) || lseek(fd, 0, SEEK_SET) != 0)) {
-    close(fd);
-    fd = -1;
-  }
-  return fd;
-}
 
 static void take_answer(struct stack_trace *trace) {
   struct stat status;
@@ -105,32 +65,19 @@ static bool set_deadline(struct stack_trace *trace, uint64_t milliseconds) {
   return deadline_set(&trace->deadline, monotonic_now_ns() + milliseconds * 1000000u, on_overdue) == 0;
 }
 
-/* Sends the request to an unwinder; whatever fails, the run goes on without a trace. */
+/* Whatever fails, the run goes on without a trace. */
 static void unwind(struct run *run) {
   struct stack_trace *trace = &run->stack_trace;
   struct unwind_request *request = trace->request;
   trace->request = NULL;
-  const int program = unwinder_program();
-  const int in = request_in_memory(request);
-  const int listener = request->has_listener ? run->listener.fd : -1;
-  trace->answer_fd = memfd_create("unwind-answer", MFD_CLOEXEC);
-  pid_t pid = -1;
-  if (program >= 0 && in >= 0 && trace->answer_fd >= 0 && set_deadline(trace, UNWIND_PATIENCE_MS)) {
-    pid = fork();
-    if (pid == 0) {
-      become_unwinder(program, in, trace->answer_fd, listener);
-    }
-  }
-  if (in >= 0) {
-    close(in);
+  const char *missing = "the supervisor has no memory left";
+  if (set_deadline(trace, UNWIND_PATIENCE_MS)) {
+    missing = unwinder_begin(&trace->unwinder, on_unwinder_end, request,
+                             request->has_listener ? run->listener.fd : -1, &trace->answer_fd);
   }
   free(request);
-  if (pid < 0 || !process_watch(&trace->unwinder, pid, on_unwinder_end)) {
-    trace->missing = program < 0 ? "sandwire-unwinder is not beside the supervisor" : "the unwinder could not be started";
-    if (trace->answer_fd >= 0) {
-      close(trace->answer_fd);
-      trace->answer_fd = -1;
-    }
+  if (missing != NULL) {
+    trace->missing = missing;
     finish(run);
   }
 }

@@ -85,7 +85,7 @@ _Noreturn void maker_main(struct sandbox_description *description, struct made *
   if (getppid() != supervisor) {
     _exit(SETUP_EXIT_CODE); /* it died before the line above, and nobody is left to tell */
   }
-  if (host_can_mount() && !description->landlock_only) {
+  if (host_can_mount() && !description->landlock_only && mounts_have_sources(description)) {
     /* With all of root's powers still there: a source may lie below directories that only root can pass, or that
      * belong to others. An ordinary user has no such power, and opens the sources from within. */
     if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0) {

@@ -61,6 +61,14 @@ static bool has_source(const struct mount_request *mount) {
   return mount->kind == SANDWIRE_MOUNT_FILE || mount->kind == SANDWIRE_MOUNT_DIRECTORY;
 }
 
+bool mounts_have_sources(const struct sandbox_description *description) {
+  size_t i = 0;
+  while (i < description->mount_count && !has_source(&description->mounts[i])) {
+    i++;
+  }
+  return i < description->mount_count;
+}
+
 void mounts_open_sources(struct sandbox_description *description, struct source_identity *identities,
                          struct setup_report *report) {
   for (size_t i = 0; i < description->mount_count; i++) {
@@ -109,11 +117,7 @@ bool mounts_are_current(const struct sandbox_description *description, const str
 }
 
 bool mounts_can_be_checked(const struct sandbox_description *description) {
-  size_t i = 0;
-  while (i < description->mount_count && !has_source(&description->mounts[i])) {
-    i++;
-  }
-  if (i == description->mount_count) {
+  if (!mounts_have_sources(description)) {
     return true;
   }
   int fd = open_cached("/");

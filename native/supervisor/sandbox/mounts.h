@@ -11,6 +11,9 @@ struct source_identity {
   uint64_t device, inode;
 };
 
+/* Whether it shows any of the host's files or directories. */
+bool mounts_have_sources(const struct sandbox_description *description);
+
 /* Clones the mount trees of the policy's files and directories into mounts[].source. Needs CAP_SYS_ADMIN in the
  * current mount namespace. identities: one for each mount, filled for those that have a source. */
 void mounts_open_sources(struct sandbox_description *description, struct source_identity *identities,
