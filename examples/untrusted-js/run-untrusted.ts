@@ -13,12 +13,21 @@ import {
 
 const runner = fileURLToPath(new URL('runner.js', import.meta.url));
 const MiB = 2 ** 20;
+/** mmap(2) */
+const MAP_SHARED = 0x01;
+/** Objects, strings, numbers … in an answer: many more would take the host's time. */
+const answerValues = 100_000;
+
+/** For Node to start, and the first child. */
+const startMs = 60_000;
 
 export interface UntrustedLimits {
   /** Of the JavaScript heap, and again of what lies outside of it (array buffers). */
   readonly memoryMiB: number;
   readonly cpuSeconds: number;
   readonly wallMs: number;
+  /** Of one answer, which is memory of the host. Default: 1 MiB. */
+  readonly answerBytes?: number;
 }
 
 /** What became of the code: a value (JSON's), what it threw, or the end of its process (a limit, a violation …). */
@@ -27,17 +36,36 @@ export type Outcome =
   | { readonly kind: 'thrown'; readonly message: string }
   | { readonly kind: 'ended'; readonly result: Result };
 
+/**
+ * No mount at all: there is not one file to be found. And no shared memory, which RLIMIT_DATA does not count: neither of a
+ * file nor of none.
+ */
+const policy: Policy = new PolicyBuilder()
+  .allowNode()
+  .blockSyscallWithErrno('memfd_create', 'EPERM', { override: true })
+  .syscall('mmap', (arg) => arg(3).hasNone(MAP_SHARED), 'allow', { override: true })
+  .blockSyscallWithErrno('mmap', 'EPERM')
+  .build();
+
 /** Bytes of private memory that the fork server has mapped, which its children start with. */
 function mappedBytes(pid: number): number {
   const kiB = /^VmData:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
-  return Number(kiB ?? 0) * 1024;
+  if (kiB === undefined) throw new Error(`/proc/${pid}/status has no VmData`);
+  return Number(kiB) * 1024;
+}
+
+/** Throws TypeError where a value has no JSON. */
+function toJson([name, value]: readonly [string, unknown]): readonly [string, string] {
+  const json = JSON.stringify(value) as string | undefined;
+  if (json === undefined)
+    throw new TypeError(`UntrustedRunner.run: the value ${name} cannot be written as JSON`);
+  return [name, json];
 }
 
 export class UntrustedRunner implements AsyncDisposable {
   readonly #server: ForkServer;
   readonly #limits: UntrustedLimits;
-  // No mount at all: there is not one file to be found.
-  readonly #policy: Policy = new PolicyBuilder().allowNode().build();
+  #dataLimit: number | undefined;
 
   private constructor(server: ForkServer, limits: UntrustedLimits) {
     this.#server = server;
@@ -48,31 +76,61 @@ export class UntrustedRunner implements AsyncDisposable {
   static async start(limits: UntrustedLimits): Promise<UntrustedRunner> {
     const execArgv = [`--max-old-space-size=${limits.memoryMiB}`];
     const executor = Executor.nodeForkServer(runner, [], { execArgv });
-    return new UntrustedRunner(await executor.startForkServer(), limits);
+    const made = new UntrustedRunner(await executor.startForkServer(), limits);
+    try {
+      // Once it has forked it is all that its children start with, and not before. The first run waits for its start.
+      const first = await made.#runWithin(startMs, '1', {});
+      if (first.kind !== 'value') {
+        throw new Error(`no child: ${first.kind === 'ended' ? first.result : first.message}`);
+      }
+      made.#dataLimit = mappedBytes(made.#server.pid) + limits.memoryMiB * MiB;
+      return made;
+    } catch (error) {
+      await made[Symbol.asyncDispose]();
+      throw error;
+    }
   }
 
-  /** Runs code, a script whose last expression is its value (or a promise of it), with these values as its globals. */
-  async run(code: string, values: Readonly<Record<string, unknown>> = {}): Promise<Outcome> {
+  /**
+   * Runs code, a script whose last expression is its value (or a promise of it), with these values as its globals. Throws
+   * TypeError for a value that JSON has not, RangeError where code and values would not leave it much of its memory.
+   */
+  run(code: string, values: Readonly<Record<string, unknown>> = {}): Promise<Outcome> {
+    return this.#runWithin(this.#limits.wallMs, code, values);
+  }
+
+  async #runWithin(
+    wallMs: number,
+    code: string,
+    values: Readonly<Record<string, unknown>>,
+  ): Promise<Outcome> {
+    const job = { code, values: Object.entries(values).map(toJson) };
+    const { memoryMiB, cpuSeconds, answerBytes = MiB } = this.#limits;
+    const size = job.values.reduce((sum, [, json]) => sum + json.length, code.length);
+    if (size > (memoryMiB * MiB) / 8) {
+      throw new RangeError(
+        `UntrustedRunner.run: code and values of ${size} characters, for ${memoryMiB} MiB`,
+      );
+    }
     const executor = new Executor(this.#server);
-    executor.limits
-      .setRlimitData(mappedBytes(this.#server.pid) + this.#limits.memoryMiB * MiB)
-      .setRlimitCpu(this.#limits.cpuSeconds)
-      .setWalltimeLimitMs(this.#limits.wallMs);
-    await using sandbox = new Sandbox2(executor, this.#policy);
+    executor.limits.setRlimitCpu(cpuSeconds).setRlimitFsize(0).setWalltimeLimitMs(wallMs);
+    if (this.#dataLimit !== undefined) executor.limits.setRlimitData(this.#dataLimit);
+    await using sandbox = new Sandbox2(executor, policy);
     const { comms } = sandbox;
-    comms.payloadLimit = this.#limits.memoryMiB * MiB;
     try {
       if (await sandbox.runAsync()) {
+        comms.payloadLimit = answerBytes;
+        comms.valueLimit = answerValues;
         await comms.recvString();
-        const json = Object.entries(values).map(([name, value]) => [name, JSON.stringify(value)] as const);
-        await comms.sendValue({ code, values: Object.fromEntries(json) });
-        const answer = await comms.recvValue();
-        const outcome = outcomeOf(answer);
+        await comms.sendValue(job);
+        const outcome = outcomeOf(await comms.recvValue());
         if (outcome !== undefined) return outcome;
         sandbox.kill();
       }
     } catch (error) {
       if (!(error instanceof CommsError)) throw error;
+      if (error.code === 'TOO_LARGE')
+        return { kind: 'thrown', message: `the answer is too large: ${error.message}` };
       if (error.code !== 'CLOSED') sandbox.kill(); // it speaks nonsense; otherwise it has ended, and the result tells why
     }
     return { kind: 'ended', result: await sandbox.awaitResult() };
@@ -85,13 +143,7 @@ export class UntrustedRunner implements AsyncDisposable {
 
 /** The answer is the untrusted code's word, whatever form it has. */
 function outcomeOf(answer: unknown): Outcome | undefined {
-  const { json, error } = (answer ?? {}) as { json?: unknown; error?: unknown };
-  if (typeof error === 'string') return { kind: 'thrown', message: error };
-  if (json === undefined) return { kind: 'value', value: undefined };
-  if (typeof json !== 'string') return undefined;
-  try {
-    return { kind: 'value', value: JSON.parse(json) };
-  } catch {
-    return undefined;
-  }
+  if (typeof answer !== 'object' || answer === null) return undefined;
+  const { value, error } = answer as { value?: unknown; error?: unknown };
+  return typeof error === 'string' ? { kind: 'thrown', message: error } : { kind: 'value', value };
 }

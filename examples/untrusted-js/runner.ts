@@ -5,25 +5,28 @@ import { Client, ForkingClient } from '../../sandboxee-node/index.js';
 interface Job {
   readonly code: string;
   /** Names, and what they stand for, as JSON. */
-  readonly values: Record<string, string>;
+  readonly values: readonly (readonly [string, string])[];
 }
 
-/** Answers in JSON; undefined where there is none of it. */
-async function run({ code, values }: Job): Promise<string | undefined> {
+/** Answers with what JSON makes of the value; undefined where it has none of it. */
+async function run({ code, values }: Job): Promise<unknown> {
   // A context of its own has the language's globals and nothing of Node's. That is for tidiness: the fence is the
   // sandbox around this process, not the context.
   const context = vm.createContext(Object.create(null), { name: 'untrusted' });
   const inside = vm.runInContext('JSON', context) as typeof JSON;
-  for (const [name, json] of Object.entries(values)) context[name] = inside.parse(json);
-  return inside.stringify(await vm.runInContext(code, context, { filename: 'untrusted.js' }));
+  for (const [name, json] of values) context[name] = inside.parse(json);
+  const json = inside.stringify(await vm.runInContext(code, context, { filename: 'untrusted.js' })) as
+    | string
+    | undefined;
+  return json === undefined ? undefined : JSON.parse(json);
 }
 
-await run({ code: 'rehearsal.length', values: { rehearsal: '[1, "two", { "three": null }]' } });
+await run({ code: 'rehearsal.length', values: [['rehearsal', '[1, "two", { "three": null }]']] });
 const comms = await new ForkingClient().enterForkLoop();
 new Client(comms).sandboxMeHere();
 comms.sendStringSync('ready');
 try {
-  comms.sendValueSync({ json: await run(comms.recvValueSync() as Job) });
+  comms.sendValueSync({ value: await run(comms.recvValueSync() as Job) });
 } catch (error) {
   comms.sendValueSync({ error: String(error) });
 }

@@ -107,6 +107,10 @@ const escaped = (code: string) =>
     return ${code};
   })`;
 
+/** The addon, which a script that has escaped finds among Node's modules. */
+const addonOf = (outer: string) =>
+  `((modules) => modules[Object.keys(modules).find((name) => name.endsWith('sandwire.node'))].exports)(${outer}('module')._cache)`;
+
 for (const [what, args, expected, code] of [
   ['a value', ['numbers.map((n) => n * 2)', '{ "numbers": [1, 2, 3] }'], /^\[2,4,6\]\n$/, 0],
   ['a promise', ['Promise.resolve({ a: text })', '{ "text": "b" }'], /^\{"a":"b"\}\n$/, 0],
@@ -123,7 +127,7 @@ for (const [what, args, expected, code] of [
   ['CPU', ['--cpu', '1', '--wall', '20000', 'for (;;);'], /^Process terminated with a SIGNAL/, 2],
   [
     'the heap',
-    ['--memory', '32', '--wall', '20000', 'const a = []; for (;;) a.push([a])'],
+    ['--memory', '32', '--cpu', '20', '--wall', '30000', 'const a = []; for (;;) a.push([a])'],
     /SIGABRT|SIGTRAP/,
     2,
   ],
@@ -137,6 +141,19 @@ for (const [what, args, expected, code] of [
     2,
   ],
   ['processes', [escaped('outer("child_process").execSync("id")')], /VIOLATION/, 2],
+  [
+    'a memory file',
+    [escaped(`${addonOf('outer')}.createBufferFd(4096)`)],
+    /memfd_create.*not permitted|EPERM/,
+    1,
+  ],
+  ['a long answer', ['"x".repeat(2 ** 21)'], /^the answer is too large: /, 1],
+  [
+    'an answer of many values',
+    ['"[],".repeat(150000).split(",").map(() => [])'],
+    /^the answer is too large: /,
+    1,
+  ],
 ] as const) {
   test(`untrusted-js: ${what}`, async () => {
     const { stdout, stderr, code: exit } = await example('untrusted-js', ...args);
