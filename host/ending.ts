@@ -23,6 +23,8 @@ export interface EndContext {
   readonly syscallFailure: string | undefined;
   /** The program had still to call sandboxMeHere(). */
   readonly awaitsHandshake: boolean;
+  /** A fork server had still to fork it. */
+  readonly awaitsFork: boolean;
 }
 
 const number = (value: bigint | undefined) => Number(value ?? 0n);
@@ -106,7 +108,11 @@ export function resultOfEnd(event: Ended, end: EndContext): Result {
       return new Result({ finalStatus: 'SIGNALED', reasonCode, message, rusage, ...stacks });
     }
     case EndKind.TIMED_OUT: {
-      const message = end.awaitsHandshake ? 'the program had not called sandboxMeHere() yet' : undefined;
+      const message = end.awaitsFork
+        ? 'the fork server had not forked it yet'
+        : end.awaitsHandshake
+          ? 'the program had not called sandboxMeHere() yet'
+          : undefined;
       return new Result({ finalStatus: 'TIMEOUT', reasonCode: 0, message, rusage, ...stacks });
     }
     case EndKind.KILLED:

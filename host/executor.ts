@@ -163,7 +163,7 @@ export class Executor {
 
   /**
    * For a Node script that is a fork server (ForkingClient): Executor.node() with the options that Node must have to
-   * be forked, without a limit of wall time, and with the host's standard error, where it says why it cannot be forked.
+   * be forked, and with the host's standard error, where it says why it cannot be forked.
    * Its startForkServer() starts it.
    */
   static nodeForkServer(
@@ -173,9 +173,7 @@ export class Executor {
   ): Executor {
     const execArgv = [...forkableNodeFlags, ...fasterNodeFlags, ...(options.execArgv ?? [])];
     const stdio = { stderr: 'inherit', ...options.stdio } as const;
-    const executor = Executor.node(script, args, { ...options, execArgv, stdio });
-    executor.limits.setWalltimeLimitMs(0);
-    return executor;
+    return Executor.node(script, args, { ...options, execArgv, stdio });
   }
 
   /** Whether the policy is in force before exec (the default) or from sandboxMeHere() on. */
@@ -219,7 +217,7 @@ export class Executor {
   /**
    * Starts the program as a fork server: it is not sandboxed, and forks a sandboxee for each Executor made of what is
    * returned. It runs as the host's user, without capabilities, with this executor's arguments, environment, working
-   * directory (on the host), mapped fds, standard streams and wall-time limit; the other limits are for sandboxees.
+   * directory (on the host), mapped fds and standard streams, and without limits but one of wall time, if that was set.
    * Why a program could not be started tells its awaitResult().
    */
   async startForkServer(options: ForkServerOptions = {}): Promise<ForkServer> {

@@ -205,7 +205,7 @@ export class ForkServer {
             args: executor.args.map(bytes),
             envs,
             cwd: bytes(executor.cwd),
-            walltimeMs: BigInt(executor.limits.walltimeMs),
+            walltimeMs: BigInt(executor.limits.forkServerWalltimeMs),
             program: bytes(executor.path),
             fdTargets: [WireFd.COMMS_FD, ...placed.map(({ remoteFd }) => remoteFd)],
           },
@@ -228,6 +228,7 @@ export class ForkServer {
                 syscallTimeoutMs: 0,
                 syscallFailure: undefined,
                 awaitsHandshake: false,
+                awaitsFork: false,
               }),
             );
           },
@@ -302,9 +303,11 @@ export class ForkServer {
       await Promise.race([this.#result.promise, patience.due]);
       patience.clear();
     }
+    const hint = this.#final?.exitCode
+      ? '; what it says of it is on its standard error (stdio.stderr)'
+      : this.#loopHint();
     const end =
-      this.#nonsense ??
-      (this.#final === undefined ? reason : `it has ended: ${this.#final}${this.#loopHint()}`);
+      this.#nonsense ?? (this.#final === undefined ? reason : `it has ended: ${this.#final}${hint}`);
     return { kind: 'failure', message: `no child of the fork server ${this.path}: ${end}` };
   }
 

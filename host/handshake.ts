@@ -16,12 +16,16 @@ function failureOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** Never rejects. attachListener takes the listener of a sandboxee that sends it over comms (a C++ one). */
+/**
+ * Never rejects. isOwnPeer: it is known to be sandwire's. attachListener takes the listener of a sandboxee that sends it
+ * over comms (a C++ one).
+ */
 export async function performHandshake(
   comms: Comms,
   policy: Policy,
   cwd: string,
   mappings: readonly FdMapping[],
+  isOwnPeer: boolean,
   attachListener: (listener: number) => Promise<void>,
 ): Promise<HandshakeOutcome> {
   try {
@@ -32,6 +36,7 @@ export async function performHandshake(
         cwd,
         mappings: mappings.map(({ fd, remoteFd, name }) => ({ fd, requestedFd: remoteFd, name })),
         allowSpeculation: policy.allowSpeculation,
+        isOwnPeer,
       },
       { attachListener },
     );

@@ -26,6 +26,7 @@ export interface CgroupValues {
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
 const fewestFiles = 4n;
+const defaultWalltimeMs = 120_000;
 const maxWalltimeMs = 1000 * 60 * 60 * 24 * 365;
 
 /** The operators of bits have 32 of them. */
@@ -51,7 +52,8 @@ function toPositive(method: string, value: number | bigint, unit: string): bigin
  * What a sandboxee may use up. Every limit is set before the sandboxee's first instruction, soft and hard alike, so
  * it cannot raise it again; one above what the host process itself is allowed is cut down to that (getrlimit(2)).
  *
- * Defaults: 1,024 s of CPU, files of at most 8 GiB, 1,024 open files, no core files, 120 s of wall time.
+ * Defaults: 1,024 s of CPU, files of at most 8 GiB, 1,024 open files, no core files, 120 s of wall time. Of a fork server
+ * only the wall time is limited, and by default it is not: a server is meant to live.
  */
 export class Limits {
   readonly #values: Writable<LimitValues> = {
@@ -62,7 +64,7 @@ export class Limits {
   };
   readonly #cgroup: Writable<CgroupValues> = {};
   #sealed = false;
-  #walltimeMs = 120_000;
+  #walltimeMs: number | undefined;
 
   /**
    * From now on to set one is an error, for it would change nothing any more.
@@ -128,7 +130,10 @@ export class Limits {
     return this.#setRlimit('setRlimitStack', 'stackBytes', toPositive('setRlimitStack', bytes, 'bytes'));
   }
 
-  /** Data segment and private writable mappings in bytes (RLIMIT_DATA). */
+  /**
+   * Data segment and private writable mappings in bytes (RLIMIT_DATA). It does not count memory that is mapped shared, a
+   * memfd's or none's: deny memfd_create and mmap with MAP_SHARED, or limit all of it with setCgroupMemory().
+   */
   setRlimitData(bytes: number | bigint): this {
     return this.#setRlimit('setRlimitData', 'dataBytes', toPositive('setRlimitData', bytes, 'bytes'));
   }
@@ -203,7 +208,12 @@ export class Limits {
   }
 
   get walltimeMs(): number {
-    return this.#walltimeMs;
+    return this.#walltimeMs ?? defaultWalltimeMs;
+  }
+
+  /** The wall time as it is for a fork server: 0, no limit, unless one was set. */
+  get forkServerWalltimeMs(): number {
+    return this.#walltimeMs ?? 0;
   }
 
   /** The rlimits as they stand. */

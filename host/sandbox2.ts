@@ -4,7 +4,7 @@ import type { Readable, Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { addon } from '../native/addon.js';
 import type { Comms } from '../native/comms.js';
-import type { Asked, Sandboxed, Started } from '../protocol/messages.generated.js';
+import { type Asked, EndKind, type Sandboxed, type Started } from '../protocol/messages.generated.js';
 import { checkOptions } from '../protocol/options.js';
 import { WireFd } from '../protocol/wire.generated.js';
 import { deferred } from './deferred.js';
@@ -331,10 +331,14 @@ export class Sandbox2 {
 
   /** The host's half of sandboxMeHere. A failure ends the run; its words go into the result. */
   async #handshake(mappings: readonly FdMapping[]): Promise<void> {
-    const handshake = performHandshake(this.comms, this.#policy, this.#executor.cwd, mappings, (listener) =>
+    const isOwnPeer = this.#executor.forkServer !== undefined; // whose children are no other's
+    const { cwd } = this.#executor;
+    const handshake = performHandshake(this.comms, this.#policy, cwd, mappings, isOwnPeer, (listener) =>
       this.#attachListener(listener),
     );
-    const outcome = await Promise.race([handshake, this.#result.promise.then(() => undefined)]);
+    // The end may be heard of before what was said on comms; of one that was sandboxed all of the handshake is there.
+    const ended = this.#result.promise.then(() => (this.#isSandboxed ? handshake : undefined));
+    const outcome = await Promise.race([handshake, ended]);
     if (outcome === undefined || outcome.ok) return;
     this.#handshakeFailure = outcome.message;
     if (outcome.isGone) {
@@ -379,8 +383,11 @@ export class Sandbox2 {
             cgroup: this.#executor.limits.cgroup,
             syscallTimeoutMs: this.#questions.timeoutMs,
             syscallFailure: this.#questions.failure,
-            handshakeFailure: this.#handshakeFailure,
+            // A kill breaks the handshake too, which is not why it ended.
+            handshakeFailure:
+              this.#killed && event.kind === EndKind.KILLED ? undefined : this.#handshakeFailure,
             awaitsHandshake: !this.#executor.sandboxBeforeExec && !this.#isSandboxed,
+            awaitsFork: this.#executor.forkServer !== undefined && this.#pid === -1,
           }),
         );
       },

@@ -48,6 +48,8 @@ interface Addon {
   readonly ForkingClient: new (fd: number, maxThreads: number) => NativeForkingClient;
   watchForEnd(callback: (isLast: boolean) => void): void;
   exitNow(code: number): never;
+  pollHandles(): string[];
+  sharedMemory(): string | undefined;
   ownPid(): number;
   fillRandom(into: Int32Array): void;
   readonly Socket: new (fd: number) => NativeSocket;

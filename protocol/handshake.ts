@@ -14,6 +14,11 @@ export interface HandshakeConfig {
   readonly allowSpeculation: boolean;
   /** Handshake.GO_UNOTIFY unless set; with GO_PTRACE no listener comes. */
   readonly goFlag?: number | undefined;
+  /**
+   * The sandboxee is known to be sandwire's own, as the child of a fork server is that has said so: then all it is told
+   * is sent at once, and it waits for none of it.
+   */
+  readonly isOwnPeer?: boolean | undefined;
 }
 
 export interface HandshakeHooks {
@@ -64,6 +69,41 @@ async function sendLegacyConfig(comms: Comms, config: HandshakeConfig): Promise<
   await Promise.all(sent);
 }
 
+function checkReady(ready: number): void {
+  if (ready === Handshake.CLIENT_READY) return;
+  throw new CommsError('INVALID_VALUE', `0x${ready.toString(16)} came where "ready" was expected`, {
+    operation: 'sandboxMeHere handshake',
+    peer: 'the sandboxee',
+    metTag: Tag.Uint32,
+  });
+}
+
+function go(config: HandshakeConfig): number {
+  const speculation = config.allowSpeculation ? Handshake.ALLOW_SPECULATION_BIT : 0;
+  return ((config.goFlag ?? Handshake.GO_UNOTIFY) | speculation) >>> 0;
+}
+
+async function tellOwnPeer(comms: Comms, config: HandshakeConfig): Promise<void> {
+  await Promise.all([
+    comms.sendVersion(`V${Handshake.VERSION}`),
+    sendConfig(comms, config),
+    comms.sendNoUpgrade(),
+    comms.sendUint32(go(config)),
+  ]);
+}
+
+async function hearOwnPeer(comms: Comms): Promise<HandshakePeer> {
+  const peer = parseVersion(await comms.recvVersion());
+  if (peer.kind !== 'sandwire' || peer.version < Handshake.VERSION) {
+    throw new CommsError('INVALID_VALUE', 'the child of a sandwire fork server has another’s version', {
+      operation: 'sandboxMeHere handshake',
+      peer: 'the sandboxee',
+    });
+  }
+  checkReady(await comms.recvUint32());
+  return peer;
+}
+
 /** Resolves when the sandboxee has been told to go on; a C++ one is watched by then. Rejects with CommsError. */
 export async function performHostHandshake(
   comms: Comms,
@@ -73,24 +113,16 @@ export async function performHostHandshake(
   const usualLimit = comms.payloadLimit;
   comms.payloadLimit = versionLimit;
   try {
+    if (config.isOwnPeer) return (await Promise.all([hearOwnPeer(comms), tellOwnPeer(comms, config)]))[0];
     const peer = parseVersion(await comms.recvVersion());
     const versioned = peer.version >= Handshake.VERSION;
     if (peer.version > 0) await comms.sendVersion(`V${Handshake.VERSION}`);
     await (versioned ? sendConfig(comms, config) : sendLegacyConfig(comms, config));
     await comms.sendNoUpgrade();
     if (!versioned) await comms.sendBytes(config.policyBytes);
-    const ready = await comms.recvUint32();
-    if (ready !== Handshake.CLIENT_READY) {
-      throw new CommsError('INVALID_VALUE', `0x${ready.toString(16)} came where "ready" was expected`, {
-        operation: 'sandboxMeHere handshake',
-        peer: 'the sandboxee',
-        metTag: Tag.Uint32,
-      });
-    }
-    const speculation = config.allowSpeculation ? Handshake.ALLOW_SPECULATION_BIT : 0;
-    const goFlag = config.goFlag ?? Handshake.GO_UNOTIFY;
-    await comms.sendUint32((goFlag | speculation) >>> 0);
-    if (peer.kind === 'sandbox2' && goFlag === Handshake.GO_UNOTIFY) {
+    checkReady(await comms.recvUint32());
+    await comms.sendUint32(go(config));
+    if (peer.kind === 'sandbox2' && (config.goFlag ?? Handshake.GO_UNOTIFY) === Handshake.GO_UNOTIFY) {
       await hooks.attachListener(await comms.recvFd());
       await comms.sendUint32(Handshake.LIMITS_APPLIED);
     }

@@ -40,8 +40,12 @@ export class Client {
   /** The fd that the host mapped under this name; the caller's from then on, and asked for once. */
   getMappedFd(name: string): number {
     const fd = this.#fds.get(name);
-    if (fd === undefined)
-      throw new SandboxingError(`no fd was mapped under the name ${JSON.stringify(name)}`);
+    if (fd === undefined) {
+      throw new SandboxingError(
+        `no fd was mapped under the name ${JSON.stringify(name)}, or sandboxMeHere(), with which the host's names come, is ` +
+          'still to be called',
+      );
+    }
     this.#fds.delete(name);
     return fd;
   }

@@ -4,15 +4,29 @@ import { readdirSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import inspector from 'node:inspector';
 import { isMainThread } from 'node:worker_threads';
-import { forkableNodeFlags } from '../native/addon.js';
+import { addon, forkableNodeFlags } from '../native/addon.js';
 
 /** The majors whose children the tests have seen working. */
 const testedMajors = [20, 22, 24, 26];
+
+/** What a sandboxee's pid is inside, after that of the sandbox's init. */
+const childPid = 2;
+/** Another process that watches, what a child has to change and cannot, a thread that a child would not have. */
+const hindering = /^--(watch|frozen-intrinsics|inspect)/;
 
 /** This process cannot be forked, and why. */
 export class ForkError extends Error {
   override readonly name = 'ForkError';
 }
+
+// In NODE_OPTIONS Node takes the second of the flags only.
+const given = [...process.execArgv, ...(process.env['NODE_OPTIONS'] ?? '').split(/\s+/)];
+
+const missing = forkableNodeFlags.filter((flag) => !given.includes(flag));
+const hindrance = given.find((flag) => hindering.test(flag));
+
+/** Whether this process was started to be forked. */
+export const isMeantToFork = missing.length === 0 && hindrance === undefined;
 
 /** Throws ForkError where no fork server can be made of this process at all. */
 export function checkForkable(): void {
@@ -24,9 +38,14 @@ export function checkForkable(): void {
   }
   if (!isMainThread)
     throw new ForkError('a worker thread cannot fork; make the ForkingClient in the main thread');
-  // In NODE_OPTIONS Node takes the second only.
-  const given = [...process.execArgv, ...(process.env['NODE_OPTIONS'] ?? '').split(/\s+/)];
-  const missing = forkableNodeFlags.filter((flag) => !given.includes(flag));
+  if (process.pid <= childPid) {
+    throw new ForkError(
+      `this process has the pid ${process.pid}, as its children may have in their sandboxes: OpenSSL, which notices a fork by ` +
+        'the pid, would give them all the same random numbers. Start something else before the host, in this container',
+    );
+  }
+  if (hindrance !== undefined)
+    throw new ForkError(`a process that was started with ${hindrance} cannot be forked; leave it out`);
   if (missing.length > 0) {
     throw new ForkError(
       `a fork server in Node is started as node ${forkableNodeFlags.join(' ')}, as Executor.nodeForkServer() does; ` +
@@ -80,7 +99,15 @@ export async function settle(): Promise<void> {
         'would be missing in every child, whatever it holds at that moment',
     );
   }
-  const pending = pendingResources();
+  const shared = addon().sharedMemory();
+  if (shared !== undefined) {
+    throw new ForkError(
+      `this process has memory that all its children could write to, and see what others write (${shared}): a Buffer of ` +
+        'sandwire’s, or another shared mapping',
+    );
+  }
+  const named = pendingResources();
+  const pending = named.length > 0 ? named : addon().pollHandles(); // those that Node does not tell of
   if (pending.length > 0) {
     throw new ForkError(
       `this process waits for something, which would be shared by all its children or never come in them: ` +

@@ -8,6 +8,7 @@ import { addon } from '../native/addon.js';
 export interface Leaving {
   reallyExit(code?: number): never;
   _fatalException(error: unknown, fromPromise?: boolean): boolean;
+  _exiting?: boolean;
 }
 
 /** Calls back when nothing is left to wait for, and again, with true, if there still is nothing after that. */
@@ -48,7 +49,14 @@ export function leaveWithoutThreads(leaving: Leaving, watchForEnd: WatchForEnd):
     return exitNow(exitCode(1));
   };
   watchForEnd((isLast) => {
-    if (isLast) process.exit();
-    process.emit('beforeExit', exitCode(0)); // its handlers may find more to do
+    if (!isLast) {
+      process.emit('beforeExit', exitCode(0)); // its handlers may find more to do
+      return;
+    }
+    // As Node does at its end, and not process.exit(): that would take away the handler by which an await at top level
+    // that came to nothing makes the exit code 13.
+    leaving._exiting = true;
+    process.emit('exit', exitCode(0));
+    exitNow(exitCode(0));
   });
 }

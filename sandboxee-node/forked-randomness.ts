@@ -2,6 +2,7 @@
 // not, and two children would draw the same numbers.
 import crypto from 'node:crypto';
 import { setFlagsFromString } from 'node:v8';
+import vm from 'node:vm';
 import { addon } from '../native/addon.js';
 
 /** What crypto.randomInt() and randomUUID() keep ahead (lib/internal/crypto/random.js of Node). */
@@ -30,13 +31,18 @@ function random(): number {
   return ((next() >>> 5) * 0x4000000 + (next() >>> 6)) / 0x20000000000000;
 }
 
+/** Contexts of node:vm: V8 seeds each, when it first draws a number in it, with what it was told last. */
+function seedContexts(): void {
+  setFlagsFromString(`--random-seed=${(next() >>> 2) + 1}`);
+}
+
 /** From the kernel, as OpenSSL takes its time to notice the fork. */
 function seed(): void {
-  const words = new Int32Array(5);
+  const words = new Int32Array(4);
   addon().fillRandom(words);
   [a = 0, b = 0, c = 0, counter = 1] = words;
   for (let round = 0; round < 12; round++) next();
-  setFlagsFromString(`--random-seed=${((words[4] ?? 0) >>> 2) + 1}`); // of contexts made from now on (node:vm)
+  seedContexts();
 }
 
 /**
@@ -69,18 +75,29 @@ export function useUpUuids(): void {
 }
 
 /**
- * In the fork server, before its children: replaces Math.random, and uses the integers up. A function that a module has kept before that (const { random } = Math) is V8's own, and stays as it is.
+ * As soon as may be in what is to become a fork server: from now on Math.random and the contexts of node:vm have seeds of
+ * ours. A function that a module has kept before (const { random } = Math) is V8's own, and stays as it is.
  */
+export function replaceRandomness(): void {
+  if (Math.random === random) return;
+  seed();
+  Object.defineProperty(Math, 'random', {
+    value: random,
+    writable: true,
+    enumerable: false,
+    configurable: true,
+  });
+  // All that runs in a context goes through here.
+  const { runInContext } = vm.Script.prototype;
+  vm.Script.prototype.runInContext = function (this: vm.Script, ...args): unknown {
+    seedContexts();
+    return runInContext.apply(this, args);
+  };
+}
+
+/** In the fork server, before its children: uses the integers up that are there. */
 export async function prepareRandomness(): Promise<void> {
-  if (Math.random !== random) {
-    seed();
-    Object.defineProperty(Math, 'random', {
-      value: random,
-      writable: true,
-      enumerable: false,
-      configurable: true,
-    });
-  }
+  replaceRandomness();
   // With a callback an integer comes at once, or, when there is none left, after 1,024 have been made: then one knows
   // where one is.
   for (let tries = 0; tries <= integersAhead; tries++) {

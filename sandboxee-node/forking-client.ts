@@ -1,10 +1,13 @@
 // A fork server in Node: prepare once, fork a sandboxee for each request of the host.
 import { addon, type NativeForkingClient } from '../native/addon.js';
 import { Comms } from './comms.js';
-import { checkForkable, ForkError, forkableThreads, settle } from './fork-readiness.js';
+import { checkForkable, ForkError, forkableThreads, isMeantToFork, settle } from './fork-readiness.js';
 import { rehearse } from './fork-rehearsal.js';
 import { becomeOwnProcess, type ProcessParts } from './forked-process.js';
-import { prepareRandomness, useUpUuids } from './forked-randomness.js';
+import { prepareRandomness, replaceRandomness, useUpUuids } from './forked-randomness.js';
+
+// Before the modules that are imported after this one keep a function of V8's.
+if (isMeantToFork) replaceRandomness();
 
 /** -SANDWIRE_ERROR_CLOSED, sandwire/error.h */
 const closed = -1;
@@ -19,8 +22,10 @@ const closed = -1;
  */
 export class ForkingClient {
   readonly #native: NativeForkingClient;
+  static #isMade = false;
   #child: Comms | undefined;
   #isRehearsed = false;
+  #isWaiting = false;
 
   /**
    * @param comms the channel of requests, which is the client's from then on
@@ -28,6 +33,9 @@ export class ForkingClient {
    */
   constructor(comms: Comms = Comms.default()) {
     checkForkable();
+    if (ForkingClient.#isMade)
+      throw new ForkError('this process has a ForkingClient already, and one channel of requests');
+    ForkingClient.#isMade = true;
     this.#native = new (addon().ForkingClient)(comms.release(), forkableThreads);
   }
 
@@ -50,6 +58,16 @@ export class ForkingClient {
 
   async #fork(wait: () => number): Promise<number> {
     if (this.#child !== undefined) throw new ForkError('this process is a child of the fork server itself');
+    if (this.#isWaiting) throw new ForkError('this client waits for a request already; await that first');
+    this.#isWaiting = true;
+    try {
+      return await this.#waitBy(wait);
+    } finally {
+      this.#isWaiting = false;
+    }
+  }
+
+  async #waitBy(wait: () => number): Promise<number> {
     if (!this.#isRehearsed) rehearse();
     this.#isRehearsed = true;
     await prepareRandomness();

@@ -12,6 +12,8 @@
 #include <cerrno>
 #include <cstring>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "environment.h"
 
@@ -23,6 +25,7 @@ extern "C" {
 #include "inherited_fds.h"
 #include "other_threads.h"
 #include "sandwire/forking_client.h"
+#include "shared_memory.h"
 }
 
 namespace sandwire {
@@ -63,6 +66,7 @@ class ForkingClient : public Napi::ObjectWrap<ForkingClient> {
       return;
     }
     sandwire_forking_options options = {};
+    options.share_memory = true;  // sharedMemory() has looked for it, once
     options.max_threads = info[1].As<Napi::Number>().Uint32Value();
     options.before_fork = &ForkingClient::BeforeFork;
     options.after_fork_in_child = &ForkingClient::AfterFork;
@@ -160,6 +164,36 @@ class ForkingClient : public Napi::ObjectWrap<ForkingClient> {
   std::unique_ptr<inherited_fds> inherited_;
 };
 
+// pollHandles(): the types of what this environment's loop listens to for others – connections, pipes, watched files –
+// whether or not it keeps the loop alive: a child would share it with the fork server, and its loop fail over it.
+Napi::Value PollHandles(const Napi::CallbackInfo& info) {
+  uv_loop_t* loop = nullptr;
+  napi_get_uv_event_loop(info.Env(), &loop);
+  std::vector<std::string> names;
+  uv_walk(
+      loop,
+      [](uv_handle_t* handle, void* context) {
+        const uv_handle_type type = uv_handle_get_type(handle);
+        const bool is_foreign = type == UV_TCP || type == UV_NAMED_PIPE || type == UV_TTY || type == UV_UDP ||
+                                type == UV_POLL || type == UV_FS_EVENT || type == UV_FS_POLL || type == UV_PROCESS;
+        if (is_foreign && uv_is_active(handle)) {
+          static_cast<std::vector<std::string>*>(context)->push_back(uv_handle_type_name(type));
+        }
+      },
+      &names);
+  Napi::Array result = Napi::Array::New(info.Env(), names.size());
+  for (size_t i = 0; i < names.size(); i++) result.Set(static_cast<uint32_t>(i), names[i]);
+  return result;
+}
+
+// sharedMemory(): the name of what is mapped shared and writable here; undefined if nothing is.
+Napi::Value SharedMemory(const Napi::CallbackInfo& info) {
+  char name[100];
+  const int found = sandwire_find_shared_memory(name, sizeof name);
+  if (found < 0) ThrowSystemError(info.Env(), errno, "open /proc/self/maps");
+  return found > 0 ? Napi::String::New(info.Env(), name) : info.Env().Undefined();
+}
+
 // ownPid(): as the kernel says; process.pid is from the time the process was not forked yet.
 Napi::Value OwnPid(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), getpid()); }
 
@@ -180,6 +214,8 @@ Napi::Value FillRandom(const Napi::CallbackInfo& info) {
 
 void DefineForking(Napi::Env env, Napi::Object exports) {
   exports.Set("ForkingClient", ForkingClient::Define(env));
+  exports.Set("pollHandles", Napi::Function::New(env, &PollHandles));
+  exports.Set("sharedMemory", Napi::Function::New(env, &SharedMemory));
   exports.Set("ownPid", Napi::Function::New(env, &OwnPid));
   exports.Set("fillRandom", Napi::Function::New(env, &FillRandom));
 }

@@ -11,7 +11,7 @@
  * sandbox with all capabilities there and has still to give them up; the child's pid, as seen from outside, in the
  * caller, which has no further use and must _exit; -1 with errno.
  *
- * The caller is single-threaded, and in the user namespace the sandbox was made from with the same kernel uid, or
+ * The caller is single-threaded, though it may share its memory (vfork(2)), and in the user namespace the sandbox was made from with the same kernel uid, or
  * privileged there. */
 pid_t sandwire_enter_sandbox(int init_pidfd, bool keep_network_namespace);
 

@@ -91,7 +91,9 @@ static void receive_entrance(struct sandwire_comms *setup, struct entrance *entr
   size_t size = 0;
   memset(entrance, 0, sizeof *entrance);
   must(sandwire_comms_recv_protobuf(setup, bytes, sizeof bytes, &size));
-  if (!parse(entrance, bytes, size)) {
+  const bool is_whole = parse(entrance, bytes, size);
+  explicit_bzero(bytes, size); /* the fork server's memory, and of this child's affairs */
+  if (!is_whole) {
     _exit(FAILURE_EXIT_CODE);
   }
   entrance->init_pidfd = receive_fd(setup);
@@ -194,6 +196,7 @@ void sandwire_forked_child_enter(struct sandwire_comms *setup, struct sandwire_c
     fail(setup, SANDWIRE_STEP_ENTER, "setns and fork");
   }
   if (sandboxee > 0) {
+    explicit_bzero(&entrance, sizeof entrance);
     _exit(0);
   }
   become_sandboxee(setup, comms, &entrance);

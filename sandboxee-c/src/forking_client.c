@@ -3,35 +3,18 @@
 #include <dirent.h>
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "fork_request.h"
-#include "forked_child.h"
+#include "forking_client_private.h"
+#include "shared_memory.h"
 #include "transport.h"
-
-/* A child of ours until it is reaped. In a sandwire sandbox it lives for a millisecond, until the sandboxee, its own
- * child, is born there. */
-struct child {
-  pid_t pid;
-  int pidfd;
-};
-
-struct sandwire_forking_client {
-  struct sandwire_comms *comms;
-  struct sandwire_forking_options options;
-  struct child *children;
-  struct pollfd *polled; /* one more than children: comms comes first */
-  size_t child_count, capacity;
-  bool answered; /* the newest request: what fails after that concerns it alone */
-};
 
 struct sandwire_forking_client *sandwire_forking_client_create(struct sandwire_comms *comms) {
   struct sandwire_forking_client *client = calloc(1, sizeof *client);
@@ -46,7 +29,11 @@ void sandwire_forking_client_destroy(struct sandwire_forking_client *client) {
     for (size_t i = 0; i < client->child_count; i++) {
       (void)close(client->children[i].pidfd);
     }
+    for (size_t i = 0; i < client->entering_count; i++) {
+      sandwire_comms_destroy(client->entering[i]);
+    }
     free(client->children);
+    free(client->entering);
     free(client->polled);
     free(client);
   }
@@ -57,32 +44,39 @@ void sandwire_forking_client_set_options(struct sandwire_forking_client *client,
   client->options = *options;
 }
 
-static enum sandwire_error fail(struct sandwire_forking_client *client, enum sandwire_error error,
-                                const char *detail) {
-  client->comms->operation = "fork";
-  return sandwire_transport_fail(client->comms, error, detail);
-}
-
 /* ---- Children ---- */
 
-static bool reserve_child(struct sandwire_forking_client *client) {
-  if (client->child_count < client->capacity) {
-    return true;
+/* The items with room for one more than count, which may be elsewhere then; NULL: no memory, and all is as it was. */
+static void *with_room(void *items, size_t *capacity, size_t count, size_t size) {
+  if (count < *capacity) {
+    return items;
   }
-  size_t capacity = client->capacity == 0 ? 16 : client->capacity * 2;
-  struct child *children = realloc(client->children, capacity * sizeof *children);
+  const size_t wanted = *capacity == 0 ? 16 : *capacity * 2;
+  void *grown = realloc(items, wanted * size);
+  if (grown) {
+    *capacity = wanted;
+  }
+  return grown;
+}
+
+/* For one child more, in whichever state. */
+static bool reserve_child(struct sandwire_forking_client *client) {
+  void *children =
+      with_room(client->children, &client->child_capacity, client->child_count, sizeof *client->children);
   if (children) {
     client->children = children;
   }
-  struct pollfd *polled = realloc(client->polled, (capacity + 1) * sizeof *polled);
+  void *entering = with_room(client->entering, &client->entering_capacity, client->entering_count,
+                             sizeof(struct sandwire_comms *));
+  if (entering) {
+    client->entering = entering;
+  }
+  void *polled = with_room(client->polled, &client->polled_capacity,
+                           1 + client->child_count + client->entering_count, sizeof *client->polled);
   if (polled) {
     client->polled = polled;
   }
-  if (!children || !polled) {
-    return false;
-  }
-  client->capacity = capacity;
-  return true;
+  return children && entering && polled;
 }
 
 /* By its pid and no other: the program may have children of its own. And without a handler, as it may have one. */
@@ -103,22 +97,52 @@ static void reap(struct sandwire_forking_client *client) {
   client->child_count = kept;
 }
 
-/* Until a request is there, or comms has ended; meanwhile children that end are reaped. */
-static enum sandwire_error await_request(struct sandwire_forking_client *client) {
+/* What has come. */
+enum { NOTHING = -2, REQUEST = -1 }; /* or an index into entering */
+
+static int find_event(const struct sandwire_forking_client *client) {
+  const struct pollfd *entering = client->polled + 1 + client->child_count;
+  for (size_t i = 0; i < client->entering_count; i++) {
+    if (entering[i].revents != 0) {
+      return (int)i;
+    }
+  }
+  return client->polled[0].revents != 0 ? REQUEST : NOTHING;
+}
+
+/* Until a request or the way into a sandbox is there, or comms has ended; meanwhile children that end are reaped. */
+static enum sandwire_error await_event(struct sandwire_forking_client *client, int *event) {
   for (;;) {
     reap(client);
-    if (client->child_count == 0 || sandwire_comms_has_message(client->comms)) {
+    if (client->ended != SANDWIRE_OK && client->entering_count == 0) {
+      const enum sandwire_error ended = client->ended;
+      client->ended = SANDWIRE_OK;
+      return ended;
+    }
+    const bool is_there = client->ended == SANDWIRE_OK && sandwire_comms_has_message(client->comms);
+    *event = REQUEST;
+    if (client->entering_count == 0 && (client->child_count == 0 || is_there)) {
       return SANDWIRE_OK; /* to receive is all there is to wait for */
     }
-    client->polled[0] = (struct pollfd){.fd = client->comms->fd, .events = POLLIN};
+    struct pollfd *polled = client->polled;
+    *polled++ = (struct pollfd){.fd = client->ended ? -1 : client->comms->fd, .events = POLLIN};
     for (size_t i = 0; i < client->child_count; i++) {
-      client->polled[i + 1] = (struct pollfd){.fd = client->children[i].pidfd, .events = POLLIN};
+      *polled++ = (struct pollfd){.fd = client->children[i].pidfd, .events = POLLIN};
     }
-    if (poll(client->polled, client->child_count + 1, -1) < 0) {
+    for (size_t i = 0; i < client->entering_count; i++) {
+      *polled++ = (struct pollfd){.fd = client->entering[i]->fd, .events = POLLIN};
+    }
+    if (poll(client->polled, (nfds_t)(polled - client->polled), is_there ? 0 : -1) < 0) {
       if (errno != EINTR) {
-        return fail(client, SANDWIRE_ERROR_SYSTEM, "poll");
+        return sandwire_forking_fail(client, SANDWIRE_ERROR_SYSTEM, "poll");
       }
-    } else if (client->polled[0].revents != 0) {
+      continue;
+    }
+    *event = find_event(client);
+    if (*event == NOTHING && is_there) {
+      *event = REQUEST;
+    }
+    if (*event != NOTHING) {
       return SANDWIRE_OK;
     }
   }
@@ -141,6 +165,20 @@ static long count_threads(void) {
   return count;
 }
 
+/* SANDWIRE_OK, or why what this process has mapped is not for children. */
+static enum sandwire_error check_memory(struct sandwire_forking_client *client, struct sandwire_comms *setup) {
+  char name[100], detail[200];
+  const int found = client->options.share_memory ? 0 : sandwire_find_shared_memory(name, sizeof name);
+  if (found == 0) {
+    return SANDWIRE_OK;
+  }
+  const int error = found < 0 ? errno : EBUSY;
+  snprintf(detail, sizeof detail, "the fork server has memory that all its children could write to (%s)", name);
+  const char *reason = found < 0 ? "looking for shared memory needs /proc/self/maps" : detail;
+  sandwire_fork_request_fail(setup, SANDWIRE_STEP_FORK_SERVER, error, reason);
+  return sandwire_forking_fail(client, SANDWIRE_ERROR_UNSUPPORTED, reason);
+}
+
 /* SANDWIRE_OK, or why no child can be made now; the host hears it on the set-up socket. */
 static enum sandwire_error prepare(struct sandwire_forking_client *client, struct sandwire_comms *setup) {
   char detail[80];
@@ -151,38 +189,12 @@ static enum sandwire_error prepare(struct sandwire_forking_client *client, struc
     snprintf(detail, sizeof detail, "the fork server has %ld threads, %ld can be forked", threads, allowed);
     const char *reason = threads < 0 ? "counting threads needs /proc/self/task" : detail;
     sandwire_fork_request_fail(setup, SANDWIRE_STEP_FORK_SERVER, error, reason);
-    return fail(client, SANDWIRE_ERROR_UNSUPPORTED, reason);
+    return sandwire_forking_fail(client, SANDWIRE_ERROR_UNSUPPORTED, reason);
   }
-  int error = reserve_child(client) ? 0 : ENOMEM;
-  const char *reason = "memory";
-  if (error == 0 && client->options.before_fork) {
-    error = client->options.before_fork(client->options.context);
-    reason = "before_fork";
+  if (!reserve_child(client)) {
+    return sandwire_forking_refuse(client, setup, SANDWIRE_STEP_FORK_SERVER, ENOMEM, "memory");
   }
-  if (error != 0) {
-    sandwire_fork_request_fail(setup, SANDWIRE_STEP_FORK_SERVER, error, reason);
-    errno = error;
-    return fail(client, SANDWIRE_ERROR_SYSTEM, reason);
-  }
-  return SANDWIRE_OK;
-}
-
-/* In the child: nothing of the fork server's own business comes along. */
-static void become_child(struct sandwire_forking_client *client, const struct sandwire_fork_request *request,
-                         struct sandwire_comms *setup, pid_t parent) {
-  if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0 || getppid() != parent) {
-    _exit(1);
-  }
-  (void)close(client->comms->fd);
-  for (size_t i = 0; i < client->child_count; i++) {
-    (void)close(client->children[i].pidfd);
-  }
-  client->child_count = 0;
-  if (request->from_sandwire) {
-    sandwire_forked_child_enter(setup, client->comms, &client->options);
-  } else {
-    sandwire_forked_child_stay(setup, client->comms, &client->options);
-  }
+  return check_memory(client, setup);
 }
 
 static void remember_child(struct sandwire_forking_client *client, pid_t pid) {
@@ -191,49 +203,72 @@ static void remember_child(struct sandwire_forking_client *client, pid_t pid) {
     client->children[client->child_count++] = (struct child){.pid = pid, .pidfd = pidfd};
     return;
   }
-  /* No fd left. It ends soon, or waits for its host, which needs no word of ours. */
+  /* No fd left. It waits for its host, which needs no word of ours. */
   while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {
   }
 }
 
-pid_t sandwire_forking_client_wait_and_fork(struct sandwire_forking_client *client) {
+/* Takes a request and answers it. The child is made when the host has told it the way; if none is needed, at once. */
+static enum sandwire_error take_request(struct sandwire_forking_client *client, struct sandwire_comms **unsandboxed) {
   struct sandwire_fork_request request;
   struct sandwire_comms *setup = NULL;
   client->answered = false;
-  enum sandwire_error error = await_request(client);
-  if (error == SANDWIRE_OK) {
-    error = sandwire_fork_request_receive(client->comms, &request);
-  }
+  enum sandwire_error error = sandwire_fork_request_receive(client->comms, &request);
   if (error == SANDWIRE_OK) {
     error = sandwire_fork_request_answer(client->comms, &request, &setup);
   }
   if (error) {
-    return -(pid_t)error;
+    client->ended = error;
+    return SANDWIRE_OK; /* to be told when those who are on their way are in */
   }
   client->answered = true;
-  if (!request.can_be_met) {
-    error = fail(client, SANDWIRE_ERROR_UNSUPPORTED, "the host asks for what only sandbox2's own fork server can do");
-  } else {
+  if (request.can_be_met) {
     error = prepare(client, setup);
+  } else {
+    error = sandwire_forking_fail(client, SANDWIRE_ERROR_UNSUPPORTED,
+                                  "the host asks for what only sandbox2's own fork server can do");
   }
-  pid_t parent = getpid();
-  pid_t pid = error ? -1 : fork();
-  if (pid == 0) {
-    become_child(client, &request, setup, parent);
-    return 0;
-  }
-  if (error == SANDWIRE_OK && pid < 0) {
-    int failure = errno;
-    sandwire_fork_request_fail(setup, SANDWIRE_STEP_FORK, failure, "the fork server");
-    errno = failure;
-    error = fail(client, SANDWIRE_ERROR_SYSTEM, "fork");
-  }
-  sandwire_comms_destroy(setup);
   if (error) {
-    return -(pid_t)error;
+    sandwire_comms_destroy(setup);
+  } else if (request.from_sandwire) {
+    client->entering[client->entering_count++] = setup;
+  } else {
+    *unsandboxed = setup;
   }
-  remember_child(client, pid);
-  return pid;
+  return error;
+}
+
+pid_t sandwire_forking_client_wait_and_fork(struct sandwire_forking_client *client) {
+  if (client->is_child) {
+    client->answered = false;
+    return -(pid_t)sandwire_forking_fail(client, SANDWIRE_ERROR_UNSUPPORTED,
+                                         "this process is a child of the fork server itself");
+  }
+  for (;;) {
+    int event = REQUEST;
+    struct sandwire_comms *unsandboxed = NULL;
+    client->answered = false;
+    enum sandwire_error error = await_event(client, &event);
+    if (error == SANDWIRE_OK && event == REQUEST) {
+      error = take_request(client, &unsandboxed);
+    }
+    if (error) {
+      return -(pid_t)error;
+    }
+    if (unsandboxed != NULL) {
+      const pid_t pid = sandwire_fork_unsandboxed(client, unsandboxed);
+      if (pid > 0) {
+        remember_child(client, pid);
+      }
+      return pid;
+    }
+    if (event != REQUEST) {
+      struct sandwire_comms *setup = client->entering[event];
+      client->entering[event] = client->entering[--client->entering_count];
+      client->answered = true;
+      return sandwire_fork_into_sandbox(client, setup);
+    }
+  }
 }
 
 enum sandwire_error sandwire_forking_client_enter_fork_loop(struct sandwire_forking_client *client) {

@@ -27,7 +27,9 @@ function processes(): Process[] {
 }
 
 /** Runs children, twenty at a time, while the victims found again and again are killed. */
-async function runAmongKilling(victims: (server: number, supervisor: number) => readonly Process[]) {
+async function runAmongKilling(
+  victims: (server: number, supervisor: number) => readonly { readonly pid: number }[],
+) {
   const server = await startForkServer();
   const supervisor = processes().find(({ pid }) => pid === server.pid)?.parent ?? 0;
   let going = true;
@@ -45,7 +47,7 @@ async function runAmongKilling(victims: (server: number, supervisor: number) => 
   })();
   const statuses = new Map<string, number>();
   const sandboxes: Sandbox2[] = [];
-  for (let round = 0; round < 8; round++) {
+  for (let round = 0; round < 8 || (killed === 0 && round < 100); round++) {
     const runs = Array.from({ length: 20 }, async () => {
       const sandbox = new Sandbox2(new Executor(server), policy);
       sandboxes.push(sandbox);
@@ -71,8 +73,17 @@ async function runAmongKilling(victims: (server: number, supervisor: number) => 
   return statuses;
 }
 
+/** Each lives for a fraction of a millisecond, so one looks for it without a pause. */
+function findLeaders(server: number): readonly { readonly pid: number }[] {
+  for (const until = performance.now() + 5; performance.now() < until; ) {
+    const children = readFileSync(`/proc/${server}/task/${server}/children`, 'utf8').trim();
+    if (children !== '') return children.split(' ').map((pid) => ({ pid: Number(pid) }));
+  }
+  return [];
+}
+
 test('the processes that lead sandboxees in', async () => {
-  const statuses = await runAmongKilling((server) => processes().filter(({ parent }) => parent === server));
+  const statuses = await runAmongKilling(findLeaders);
   assert.ok(
     [...statuses.keys()].every((status) => ['OK', 'SETUP_ERROR'].includes(status)),
     [...statuses].join(),

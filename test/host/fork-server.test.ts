@@ -18,6 +18,8 @@ import {
 } from '../support/sandbox.js';
 
 const test = suite('fork server');
+/** SANDWIRE_ERROR_UNSUPPORTED, sandwire/error.h */
+const sandwireErrorUnsupported = 13;
 
 interface ForkedRun {
   readonly sandbox: Sandbox2;
@@ -274,6 +276,7 @@ for (const [how, expected] of [
   ['before', /SETUP_ERROR.*forking in the fork server: before_fork: EDOM/],
   ['after', /SETUP_ERROR.*after_fork_in_child: EDOM/],
   ['thread', /SETUP_ERROR.*the fork server has 2 threads, 1 can be forked/],
+  ['shared', /SETUP_ERROR.*memory that all its children could write to \(\/dev\/zero \(deleted\)\)/],
 ] as const) {
   test(`a fork that is refused: ${how}`, async () => {
     await using server = await startForkServer({}, how);
@@ -294,6 +297,52 @@ test('hooks, and threads that the program accepts', async () => {
   assert.is((await sandbox.awaitResult()).exitCode, 0);
   await using threads = await startForkServer({}, 'threads');
   assert.is((await (await forked(threads, 'exit_with', ['3'])).sandbox.awaitResult()).exitCode, 3);
+});
+
+test('memory that is shared on purpose; a child that wants to fork', async () => {
+  await using sharing = await startForkServer({}, 'sharing');
+  assert.is((await (await forked(sharing, 'exit_with', ['3'])).sandbox.awaitResult()).exitCode, 3);
+  await using again = await startForkServer({}, 'again');
+  const sandbox = new Sandbox2(new Executor(again), lenientPolicy());
+  assert.ok(await sandbox.runAsync());
+  assert.is(await sandbox.comms.recvUint32(), sandwireErrorUnsupported);
+  assert.is((await sandbox.awaitResult()).exitCode, 0);
+});
+
+test('fifty on their way at once: none has what is on its way to another', async () => {
+  await using server = await startForkServer();
+  const runs = await Promise.all(Array.from({ length: 50 }, () => forked(server, 'wait_forever')));
+  for (const { sandbox } of runs) {
+    const own = fdsOf(sandbox.pid).filter((target) => target !== '/dev/null');
+    assert.is(own.length, 3, own.join(' ')); // standard output, comms, what is in the place of its listener
+  }
+  for (const { sandbox } of runs) await sandbox[Symbol.asyncDispose]();
+});
+
+test('a child that has ended before its host looks: what it said is there', async () => {
+  await using server = await startForkServer({}, 'hooks');
+  for (let round = 0; round < 20; round++) {
+    const sandbox = new Sandbox2(new Executor(server), lenientPolicy());
+    const started = sandbox.runAsync();
+    await new Promise((resolve) => setTimeout(resolve, 1)); // the request is answered by then, or is not
+    await new Promise(setImmediate);
+    for (const until = performance.now() + 10; performance.now() < until; ); // the host is busy
+    assert.ok(await started, String(await sandbox.awaitResult({ timeoutMs: 1 }).catch(() => '')));
+    assert.is(await sandbox.comms.recvUint32(), 42);
+    await sandbox[Symbol.asyncDispose]();
+  }
+});
+
+test('killed while it is led in: that is the result', async () => {
+  await using server = await startForkServer();
+  for (let round = 0; round < 60; round++) {
+    const sandbox = new Sandbox2(new Executor(server), lenientPolicy());
+    const started = sandbox.runAsync();
+    await new Promise((resolve) => setTimeout(resolve, (round % 6) / 2));
+    sandbox.kill();
+    await started;
+    assert.is((await sandbox.awaitResult()).finalStatus, 'EXTERNAL_KILL', `round ${round}`);
+  }
 });
 
 test('a number that the fork server itself uses cannot be mapped; a name can', async () => {
@@ -320,7 +369,11 @@ test('a fork server that stands still while its child is led in: the others wait
   }
 });
 
-test('a fork server has a wall time of its own', async () => {
+test('a fork server has no wall time but one of its own', async () => {
+  const unlimited = sandboxee('behave', ['fork']).limits;
+  assert.is(unlimited.walltimeMs, 120_000, 'of a sandboxee');
+  assert.is(unlimited.forkServerWalltimeMs, 0);
+  assert.is(unlimited.setWalltimeLimitMs(300).forkServerWalltimeMs, 300);
   const executor = sandboxee('behave', ['fork']);
   executor.limits.setWalltimeLimitMs(200);
   const server = await executor.startForkServer();

@@ -89,6 +89,7 @@ test('wait and fork, one at a time', async () => {
 for (const [name, expected, said] of [
   ['end', /^OK - Exit code: 0$/, undefined],
   ['exit', /^OK - Exit code: 9$/, undefined],
+  ['unsettled', /^OK - Exit code: 13$/, undefined],
   ['throw', /^OK - Exit code: 1$/, /Error: thrown for the test\n +at /],
   ['reject', /^OK - Exit code: 1$/, /Error: thrown for the test/],
   ['handlerFails', /^OK - Exit code: 7$/, /Error: thrown by the handler/],
@@ -145,6 +146,16 @@ for (const mode of ['', 'drawn', 'loop']) {
   });
 }
 
+test('two contexts of one child draw different numbers', async () => {
+  await using server = await start();
+  const drawn: unknown[] = [];
+  for (let round = 0; round < 2; round++) {
+    await using child = await fork(server);
+    drawn.push(...((await child.ask('contexts')) as unknown[]));
+  }
+  assert.is(new Set(drawn).size, 6, drawn.join(' '));
+});
+
 test('files that the fork server has open are not for its children', async () => {
   await using server = await start();
   await using child = await fork(server, {}, policyWithProc);
@@ -185,6 +196,9 @@ test('streams of the child are its own, whatever the fork server did with its', 
 for (const [mode, expected] of [
   ['timer', /ForkError: this process waits for something.*: Timeout\./],
   ['server', /ForkError: this process waits for something.*: TCPServerWrap\./],
+  ['unrefServer', /ForkError: this process waits for something.*: tcp\./],
+  ['shared', /ForkError: this process has memory that all its children could write to.*memfd/],
+  ['pid', /ForkError: this process has the pid 2, as its children may have/],
   ['stdin', /ForkError: this process waits for something/],
   ['worker', /ForkError: this process has \d+ threads, and Node itself \d+/],
   ['inspector', /ForkError: a process with an open inspector cannot be forked/],
@@ -203,9 +217,21 @@ for (const [mode, expected] of [
     await sandbox[Symbol.asyncDispose]();
     await server[Symbol.asyncDispose]();
     assert.match(await stderr, expected, result);
-    assert.match(result, /^SETUP_ERROR/);
+    assert.match(result, /^SETUP_ERROR.*what it says of it is on its standard error/);
   });
 }
+
+test('refused in words: an option of Node that hinders it', async () => {
+  const stdio = { stderr: 'null' } as const;
+  const executor = Executor.nodeForkServer(script, [''], { stdio, execArgv: ['--frozen-intrinsics'] });
+  const stderr = readAll(executor.ipc.receiveFd(2));
+  const server = await executor.startForkServer();
+  assert.match(
+    await stderr,
+    /ForkError: a process that was started with --frozen-intrinsics cannot be forked/,
+  );
+  assert.is((await server.awaitResult()).exitCode, 1);
+});
 
 test('refused in words: Node that was not started to be forked', async () => {
   const executor = Executor.node(script, ['']);

@@ -5,13 +5,17 @@
  *   hooks      both work: the child gets 40 from the one and 2 from the other, and sends the sum
  *   thread     has a second thread
  *   threads    the same, and says that this is fine
- *   busy       has an fd of its own on 9 */
+ *   busy       has an fd of its own on 9
+ *   shared     has memory that is shared and writable
+ *   sharing    the same, and says that this is fine
+ *   again      its child wants to fork too, and sends what became of it */
 #include <errno.h>
 #include <pthread.h>
 #include <sandwire/sandwire.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 enum { MAX_WORDS = 32 };
@@ -65,7 +69,9 @@ static int fork_until_child(struct sandwire_comms *comms) {
   struct sandwire_forking_client *client = sandwire_forking_client_create(comms);
   pthread_t thread;
   if (client == NULL || (strncmp(how, "thread", 6) == 0 && pthread_create(&thread, NULL, wait_in_thread, NULL) != 0) ||
-      (is("busy") && dup2(0, 9) < 0)) {
+      (is("busy") && dup2(0, 9) < 0) ||
+      (strncmp(how, "shar", 4) == 0 &&
+       mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0) == MAP_FAILED)) {
     exit(115);
   }
   sandwire_forking_client_set_options(client, &(struct sandwire_forking_options){
@@ -73,6 +79,7 @@ static int fork_until_child(struct sandwire_comms *comms) {
                                                 .before_fork = before_fork,
                                                 .after_fork_in_child = after_fork_in_child,
                                                 .context = &hooked,
+                                                .share_memory = is("sharing"),
                                               });
   enum sandwire_error error = sandwire_forking_client_enter_fork_loop(client);
   if (error != SANDWIRE_OK) {
@@ -81,6 +88,10 @@ static int fork_until_child(struct sandwire_comms *comms) {
     }
     fprintf(stderr, "behave: %s\n", sandwire_comms_error_text(comms));
     exit(10 + (int)error);
+  }
+  if (is("again")) {
+    hooked = (uint32_t)-sandwire_forking_client_wait_and_fork(client);
+    sandwire_forking_client_destroy(client);
   }
   return 0;
 }
@@ -98,7 +109,7 @@ int main(int argc, char **argv) {
     fprintf(stderr, "behave: %s\n", sandwire_comms_error_text(comms));
     return 117;
   }
-  if (is("hooks")) {
+  if (is("hooks") || is("again")) {
     return sandwire_comms_send_uint32(comms, hooked) == SANDWIRE_OK ? 0 : 114;
   }
   static char words[4096];

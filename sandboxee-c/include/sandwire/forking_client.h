@@ -3,6 +3,7 @@
 #ifndef SANDWIRE_FORKING_CLIENT_H
 #define SANDWIRE_FORKING_CLIENT_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "sandwire/comms.h"
@@ -29,6 +30,10 @@ struct sandwire_forking_options {
    * hears of it. */
   int (*after_fork_in_child)(void *context);
   void *context;
+  /* All children may write to what this process has mapped shared and writable (mmap(2), MAP_SHARED; a sandwire_buffer is
+   * so): through it they see what the others do, and so does the fork server. Otherwise a request is refused while there
+   * is such memory. */
+  bool share_memory;
 };
 
 /* A copy is kept. */
@@ -41,11 +46,13 @@ SANDWIRE_API void sandwire_forking_client_set_options(struct sandwire_forking_cl
  * create() is now its own channel to the host: call sandwire_sandbox_me_here() on it. Of the fork server it has all
  * but the channel of requests; standard input, output and error are what the host gave.
  *
- * The pid of a short-lived process in the fork server; the sandboxee is that one's child, and not ours to wait for.
- * It is reaped in the next call here; if a waitpid(-1, …) elsewhere is quicker, that is fine.
+ * In the fork server the pid of the process that has led the sandboxee in, which is that one's child and not ours to wait
+ * for: it has ended and is reaped. (Under a host that is sandbox2 it is the sandboxee itself. That one is reaped in a
+ * later call here; if a waitpid(-1, …) elsewhere is quicker, that is fine.) Handlers that pthread_atfork() was given for
+ * the parent run in that process too: it has this one's memory, and file descriptors of its own.
  *
  * -SANDWIRE_ERROR_… : CLOSED when the host wants no more children: end then, they go on. UNSUPPORTED (too many
- * threads, or a request that only sandbox2's own fork server can meet) and SYSTEM (no fork, a hook that failed)
+ * threads, shared memory, in a child of the fork server, or a request that only sandbox2's own fork server can meet) and SYSTEM (no fork, a hook that failed)
  * concern one request, and the host is told; see sandwire_comms_error_text(). Others are final.
  *
  * Unwritten data in stdio buffers is written by each child again: fflush() before. */

@@ -1,0 +1,115 @@
+/* Forking, once a request has been answered. Runs in the fork server and in its children. */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "fork_request.h"
+#include "forked_child.h"
+#include "forking_client_private.h"
+#include "transport.h"
+
+enum sandwire_error sandwire_forking_fail(struct sandwire_forking_client *client, enum sandwire_error error,
+                                          const char *detail) {
+  client->comms->operation = "fork";
+  return sandwire_transport_fail(client->comms, error, detail);
+}
+
+enum sandwire_error sandwire_forking_refuse(struct sandwire_forking_client *client, struct sandwire_comms *setup, int step,
+                                  int error, const char *reason) {
+  sandwire_fork_request_fail(setup, step, error, reason);
+  errno = error;
+  return sandwire_forking_fail(client, SANDWIRE_ERROR_SYSTEM, reason);
+}
+
+/* In the child: nothing of the fork server's own business comes along. Changes no memory. */
+static void leave_fork_server(const struct sandwire_forking_client *client, pid_t parent) {
+  if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0 || getppid() != parent) {
+    _exit(1);
+  }
+  (void)close(client->comms->fd);
+  for (size_t i = 0; i < client->child_count; i++) {
+    (void)close(client->children[i].pidfd);
+  }
+  for (size_t i = 0; i < client->entering_count; i++) {
+    (void)close(client->entering[i]->fd);
+  }
+}
+
+/* In the sandboxee, where their fds are closed already. */
+static void forget_siblings(struct sandwire_forking_client *client) {
+  for (size_t i = 0; i < client->entering_count; i++) {
+    client->entering[i]->fd = -1;
+    sandwire_comms_destroy(client->entering[i]);
+  }
+  client->child_count = client->entering_count = 0;
+  client->is_child = true;
+}
+
+/* Returns as fork() does, but in the fork server only when the child has ended: a process for which no page table is
+ * copied, since it uses our memory while we stand still. It joins the sandbox's namespaces and forks the sandboxee, which
+ * returns from here, on its copy of this stack. What vfork(2) warns of is not done: the child itself never returns. */
+static pid_t lead_into_sandbox(struct sandwire_forking_client *client, struct sandwire_comms *setup) {
+  const pid_t parent = getpid();
+  const pid_t leader = vfork();
+  if (leader != 0) {
+    return leader;
+  }
+  leave_fork_server(client, parent);
+  sandwire_forked_child_enter(setup, client->comms, &client->options);
+  forget_siblings(client);
+  return 0;
+}
+
+static pid_t fork_plainly(struct sandwire_forking_client *client, struct sandwire_comms *setup) {
+  const pid_t parent = getpid();
+  const pid_t pid = fork();
+  if (pid != 0) {
+    return pid;
+  }
+  leave_fork_server(client, parent);
+  forget_siblings(client);
+  sandwire_forked_child_stay(setup, client->comms, &client->options);
+  return 0;
+}
+
+typedef pid_t fork_function(struct sandwire_forking_client *client, struct sandwire_comms *setup);
+
+/* Takes setup over, but for the child, which has it on. 0 in the child, its pid, or a negative error. */
+static pid_t fork_by(struct sandwire_forking_client *client, struct sandwire_comms *setup, fork_function *make_child) {
+  const int hook = client->options.before_fork ? client->options.before_fork(client->options.context) : 0;
+  /* A handler of the fork server's is not to run in a process that has its memory but not its files. */
+  sigset_t all, usual;
+  sigfillset(&all);
+  (void)sigprocmask(SIG_SETMASK, &all, &usual); /* no such failure with these arguments */
+  const pid_t pid = hook != 0 ? -1 : make_child(client, setup);
+  const int failure = errno;
+  (void)sigprocmask(SIG_SETMASK, &usual, NULL);
+  if (pid == 0) {
+    return 0;
+  }
+  enum sandwire_error error = SANDWIRE_OK;
+  if (hook != 0) {
+    error = sandwire_forking_refuse(client, setup, SANDWIRE_STEP_FORK_SERVER, hook, "before_fork");
+  } else if (pid < 0) {
+    error = sandwire_forking_refuse(client, setup, SANDWIRE_STEP_FORK, failure, "the fork server");
+  }
+  if (setup->reader.buffer != NULL) {
+    explicit_bzero(setup->reader.buffer, setup->reader.capacity); /* the way the child was told */
+  }
+  sandwire_comms_destroy(setup);
+  return error ? -(pid_t)error : pid;
+}
+
+pid_t sandwire_fork_into_sandbox(struct sandwire_forking_client *client, struct sandwire_comms *setup) {
+  const pid_t leader = fork_by(client, setup, lead_into_sandbox);
+  while (leader > 0 && waitpid(leader, NULL, 0) < 0 && errno == EINTR) {
+  }
+  return leader;
+}
+
+pid_t sandwire_fork_unsandboxed(struct sandwire_forking_client *client, struct sandwire_comms *setup) {
+  return fork_by(client, setup, fork_plainly);
+}
