@@ -1,5 +1,6 @@
 /* What the supervisor hands to the unwinder: this struct, as far as its threads go, as one message on its standard input, a
- * socket, and with it the seccomp listener where there is one, which becomes fd 3. The answer is a StackTraces message (protocol/control.proto) on its standard output. */
+ * socket, and with it the seccomp listener where there is one, which becomes fd 3. The answer is a
+ * StackTraces message (protocol/control.proto), one message on its standard output, which is the same socket. */
 #ifndef UNWINDER_REQUEST_H
 #define UNWINDER_REQUEST_H
 

@@ -6,7 +6,7 @@
 #include "budget.h"
 #include "image.h"
 
-enum { SYMBOLS_AT_ONCE = 1024, MAX_SYMBOLS = 8 * 1024 * 1024, REACH_OF_SIZELESS = 64 };
+enum { SYMBOLS_AT_ONCE = 1024, MAX_SYMBOLS = 8 * 1024 * 1024, REACH_OF_SIZELESS = 64, FIRST_PIECE_OF_NAME = 32 };
 
 #ifdef SANDWIRE_HAS_DEMANGLER
 /* Of libsupc++, which is C inside: the Itanium C++ ABI, section 3.4. */
@@ -55,11 +55,24 @@ static void offer(struct frame **frames, size_t count, uint64_t bias, const Elf6
   }
 }
 
+/* In pieces that double, since most names are short and one may stand at the very end of what can be read. */
 static void read_name(const struct image *image, uint64_t offset, char *name, size_t size) {
-  size_t length = 0;
-  while (length < size - 1 && offset <= UINT64_MAX - length &&
-         image_read(image, offset + length, name + length, 1) && name[length] != '\0') {
-    length++;
+  size_t length = 0, piece = FIRST_PIECE_OF_NAME;
+  while (length < size - 1 && offset <= UINT64_MAX - length) {
+    piece = piece < size - 1 - length ? piece : size - 1 - length;
+    if (!image_read(image, offset + length, name + length, piece)) {
+      if (piece == 1) {
+        break;
+      }
+      piece /= 2;
+      continue;
+    }
+    const char *end = memchr(name + length, '\0', piece);
+    if (end != NULL) {
+      return;
+    }
+    length += piece;
+    piece *= 2;
   }
   name[length] = '\0';
 }

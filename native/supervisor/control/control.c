@@ -217,17 +217,17 @@ static void take_fd(int fd) {
     return;
   }
   awaiting_fds->fds[awaiting_fds->fds_received++] = fd;
-  if (awaiting_fds->fds_received == awaiting_fds->fd_count - awaiting_fds->null_count) {
+  if (awaiting_fds->fds_received == start_request_given(awaiting_fds)) {
     struct start_request *request = awaiting_fds;
     awaiting_fds = NULL;
-    if (start_request_open_null(request) != 0) {
+    if (request->mode != SANDWIRE_FORK_SERVER) {
+      run_start(request);
+    } else if (start_request_open_null(request) == 0) {
+      fork_server_start(request);
+    } else {
       events_send_refused(request->run, errno == ENOENT || errno == EACCES ? "/dev/null cannot be opened"
                                                                            : "the supervisor has no fds left");
       start_request_destroy(request);
-    } else if (request->mode == SANDWIRE_FORK_SERVER) {
-      fork_server_start(request);
-    } else {
-      run_start(request);
     }
   }
 }

@@ -117,8 +117,15 @@ static const char *add_null_targets(struct start_request *request) {
   return NULL;
 }
 
+size_t start_request_given(const struct start_request *request) {
+  return request->fd_count - request->null_count;
+}
+
 int start_request_open_null(struct start_request *request) {
-  for (size_t i = request->fd_count - request->null_count; i < request->fd_count; i++) {
+  for (size_t i = start_request_given(request); i < request->fd_count; i++) {
+    if (request->fds[i] >= 0) {
+      continue; /* for a sandbox that came to nothing */
+    }
     request->fds[i] = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (request->fds[i] < 0) {
       return -1;

@@ -69,8 +69,11 @@ extern const struct limit_kind {
 /* NULL if the bytes are no good; *reason (static text) then says why. *run is filled if it could be read. */
 struct start_request *start_request_parse(const uint8_t *bytes, size_t size, uint64_t *run, const char **reason);
 
-/* All fds have been received: opens /dev/null for the standard ones that are not among them, each anew, as what is open
- * once has flags that all its holders share. 0, or -1 with errno. */
+/* How many of the fds have come with it: those before the ones that become /dev/null. */
+size_t start_request_given(const struct start_request *request);
+
+/* Opens /dev/null for the standard ones that are not among those received, each anew, as what is open once has flags that
+ * all its holders share. 0, or -1 with errno. */
 int start_request_open_null(struct start_request *request);
 
 /* Closes what fds are left and frees everything. */

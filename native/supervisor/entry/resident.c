@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -34,7 +35,7 @@ bool resident_can_take(const struct start_request *request) {
 int resident_instruct(int socket, const struct start_request *request, int cgroup_fd) {
   struct instructions instructions = {.has_cgroup = cgroup_fd >= 0};
   struct iovec parts[] = {{&instructions, sizeof(instructions)}, {(void *)request->encoded, request->encoded_size}};
-  const size_t count = request->fd_count + (cgroup_fd >= 0 ? 1 : 0);
+  const size_t given = start_request_given(request), count = given + (cgroup_fd >= 0 ? 1 : 0);
   union fd_message control;
   memset(&control, 0, CMSG_SPACE(count * sizeof(int)));
   struct msghdr message = {
@@ -47,22 +48,22 @@ int resident_instruct(int socket, const struct start_request *request, int cgrou
   rights->cmsg_level = SOL_SOCKET;
   rights->cmsg_type = SCM_RIGHTS;
   rights->cmsg_len = CMSG_LEN(count * sizeof(int));
-  memcpy(CMSG_DATA(rights), request->fds, request->fd_count * sizeof(int));
+  memcpy(CMSG_DATA(rights), request->fds, given * sizeof(int));
   if (cgroup_fd >= 0) {
-    memcpy(CMSG_DATA(rights) + request->fd_count * sizeof(int), &cgroup_fd, sizeof(int));
+    memcpy(CMSG_DATA(rights) + given * sizeof(int), &cgroup_fd, sizeof(int));
   }
   return sendmsg(socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -1 : 0;
 }
 
 /* The request, with its fds; *cgroup_fd is -1 if there is none. */
-static struct start_request *receive(int socket, struct setup_report *report, int *cgroup_fd) {
+static struct start_request *receive(const struct luggage *luggage, struct setup_report *report, int *cgroup_fd) {
   static uint8_t bytes[REQUEST_SIZE];
   struct instructions instructions;
   union fd_message control;
   struct iovec parts[] = {{&instructions, sizeof(instructions)}, {bytes, sizeof(bytes)}};
   struct msghdr message = {
     .msg_iov = parts, .msg_iovlen = 2, .msg_control = control.bytes, .msg_controllen = sizeof(control)};
-  const ssize_t size = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
+  const ssize_t size = recvmsg(luggage->socket, &message, MSG_CMSG_CLOEXEC);
   if (size == 0) {
     _exit(0); /* nobody took the sandbox */
   }
@@ -77,27 +78,36 @@ static struct start_request *receive(int socket, struct setup_report *report, in
     errno = ENOMEM; /* it is what the supervisor has parsed already */
     setup_fail(report, SANDWIRE_STEP_MEMORY, reason);
   }
-  const size_t expected = request->fd_count + (instructions.has_cgroup ? 1 : 0);
-  if (rights->cmsg_len != CMSG_LEN(expected * sizeof(int))) {
+  const size_t given = start_request_given(request), expected = given + (instructions.has_cgroup ? 1 : 0);
+  if (rights->cmsg_len != CMSG_LEN(expected * sizeof(int)) || request->null_count > RESIDENT_NULLS) {
     errno = EMFILE;
     setup_fail(report, SANDWIRE_STEP_FDS, "receiving them");
   }
-  memcpy(request->fds, CMSG_DATA(rights), request->fd_count * sizeof(int));
+  memcpy(request->fds, CMSG_DATA(rights), given * sizeof(int));
+  memcpy(request->fds + given, luggage->nulls, request->null_count * sizeof(int));
   *cgroup_fd = -1;
   if (instructions.has_cgroup) {
-    memcpy(cgroup_fd, CMSG_DATA(rights) + request->fd_count * sizeof(int), sizeof(int));
+    memcpy(cgroup_fd, CMSG_DATA(rights) + given * sizeof(int), sizeof(int));
   }
   return request;
 }
 
-_Noreturn void resident_main(const struct sandbox_description *description, struct setup_report *report, int socket) {
+static int ascending(const void *a, const void *b) {
+  return (*(const int *)a > *(const int *)b) - (*(const int *)a < *(const int *)b);
+}
+
+_Noreturn void resident_main(const struct sandbox_description *description, struct setup_report *report,
+                             const struct luggage *luggage) {
+  int kept[1 + RESIDENT_NULLS] = {luggage->socket};
+  memcpy(kept + 1, luggage->nulls, sizeof(luggage->nulls));
+  qsort(kept, sizeof(kept) / sizeof(kept[0]), sizeof(kept[0]), ascending);
   /* Before all else: it may wait for long, and has what the supervisor had open, ends of other runs' sockets too. */
-  if (sandwire_close_all_fds_but((const int[]){socket}, 1) != 0) {
+  if (sandwire_close_all_fds_but(kept, sizeof(kept) / sizeof(kept[0])) != 0) {
     setup_fail(report, SANDWIRE_STEP_FDS, "close_range");
   }
   (void)prctl(PR_SET_NAME, "sandwire-inside", 0, 0, 0); /* for those who look at the machine; exec gives it another */
   launch_prepare(report);
   int cgroup_fd;
-  const struct start_request *request = receive(socket, report, &cgroup_fd);
-  launch_go_on(request, report, socket, cgroup_fd, description);
+  const struct start_request *request = receive(luggage, report, &cgroup_fd);
+  launch_go_on(request, report, luggage->socket, cgroup_fd, description);
 }

@@ -139,6 +139,10 @@ static void on_enterer_end(struct process *process, const siginfo_t *info, const
 
 static void fork_enterer(struct run *run) {
   int pair[2];
+  if (start_request_open_null(run->request) != 0) {
+    run_fail_setup(run, SANDWIRE_STEP_FDS, errno, "/dev/null");
+    return;
+  }
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
     run_fail_setup(run, SANDWIRE_STEP_MEMORY, errno, "socketpair");
     return;

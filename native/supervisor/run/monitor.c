@@ -53,7 +53,7 @@ static void on_notification(struct watch *watch, uint32_t events) {
 }
 
 void monitor_violate(struct run *run, const struct seccomp_notif *notification, int cause) {
-  violation_read(&run->violation, run->listener.fd, notification);
+  violation_read(&run->violation, run->listener.fd, notification, run->sandboxee.pid);
   run->violation.cause = cause;
   /* The listener stays open until everybody is dead: closing it would answer the syscall with ENOSYS, and another
    * process of the sandbox could run on for a moment. */

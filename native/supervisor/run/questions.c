@@ -87,7 +87,7 @@ int questions_ask(struct run *run, const struct seccomp_notif *notification) {
       violation_read_memory((pid_t)notification->pid, notification->data.args[i], memory[i], ARGUMENT_MEMORY_SIZE);
   }
   /* After all reading it says whether the thread has stood there all the time: if not, this was another's memory. */
-  violation_read(&call, run->listener.fd, notification);
+  violation_read(&call, run->listener.fd, notification, run->sandboxee.pid);
   if (!listener_still_waits(run->listener.fd, notification->id)) {
     forget(question);
     return 0;

@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/ptrace.h>
-#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -23,32 +22,25 @@ static void finish(struct run *run);
 
 /* --- the unwinder ------------------------------------------------------------------------------------------ */
 
-static void take_answer(struct stack_trace *trace) {
-  struct stat status;
-  if (fstat(trace->answer_fd, &status) != 0 || status.st_size <= 0 || status.st_size > UNWIND_ANSWER_SIZE) {
-    return;
+static void on_unwound(struct run *run, const void *answer, size_t size) {
+  struct stack_trace *trace = &run->stack_trace;
+  trace->unwinder = NULL;
+  if (answer != NULL) {
+    trace->answer = malloc(size);
+  } else if (trace->missing == NULL) {
+    trace->missing = "the unwinder failed on the program's memory or files";
   }
-  trace->answer = malloc((size_t)status.st_size);
   if (trace->answer != NULL) {
-    ssize_t count = pread(trace->answer_fd, trace->answer, (size_t)status.st_size, 0);
-    trace->answer_size = count > 0 ? (size_t)count : 0;
+    memcpy(trace->answer, answer, size);
+    trace->answer_size = size;
   }
+  finish(run);
 }
 
-static void on_unwinder_end(struct process *process, const siginfo_t *info, const struct rusage *usage) {
-  (void)usage;
-  struct run *run = RUN_OF(process, stack_trace.unwinder);
-  struct stack_trace *trace = &run->stack_trace;
-  if (trace->under_way) {
-    if (info->si_code == CLD_EXITED && info->si_status == 0) {
-      take_answer(trace);
-    } else if (trace->missing == NULL) {
-      trace->missing = "the unwinder failed on the program's memory or files";
-    }
-  }
-  close(trace->answer_fd);
-  trace->answer_fd = -1;
-  finish(run);
+/* Gives it up. May free the run. */
+static void stop_unwinding(struct run *run) {
+  unwinder_end(run->stack_trace.unwinder);
+  on_unwound(run, NULL, 0);
 }
 
 static void on_overdue(struct deadline *deadline) {
@@ -57,7 +49,7 @@ static void on_overdue(struct deadline *deadline) {
     unwind(run); /* those that have stopped */
   } else {
     run->stack_trace.missing = "there was none within a second";
-    process_kill(&run->stack_trace.unwinder);
+    stop_unwinding(run);
   }
 }
 
@@ -72,11 +64,11 @@ static void unwind(struct run *run) {
   trace->request = NULL;
   const char *missing = "the supervisor has no memory left";
   if (set_deadline(trace, UNWIND_PATIENCE_MS)) {
-    missing = unwinder_begin(&trace->unwinder, on_unwinder_end, request,
-                             request->has_listener ? run->listener.fd : -1, &trace->answer_fd);
+    trace->unwinder =
+      unwinder_begin(request, request->has_listener ? run->listener.fd : -1, run, on_unwound, &missing);
   }
   free(request);
-  if (missing != NULL) {
+  if (trace->unwinder == NULL) {
     trace->missing = missing;
     finish(run);
   }
@@ -199,12 +191,13 @@ static void on_thread_stopped(struct follow *follow, struct followed_thread *thr
 /* --- for the run ------------------------------------------------------------------------------------------- */
 
 static void on_sandboxee_withheld(struct process *process) {
-  process_kill(&RUN_OF(process, sandboxee)->stack_trace.unwinder); /* it traces a process that is dead */
+  struct run *run = RUN_OF(process, sandboxee);
+  if (run->stack_trace.unwinder != NULL) {
+    stop_unwinding(run); /* it traces a process that is dead */
+  }
 }
 
 void stack_trace_init(struct run *run) {
-  process_init(&run->stack_trace.unwinder);
-  run->stack_trace.answer_fd = -1;
   run->stack_trace.follow.stopped = on_thread_stopped;
   run->sandboxee.withheld = on_sandboxee_withheld;
 }
@@ -238,7 +231,8 @@ void stack_trace_drop(struct run *run) {
   free(trace->request);
   trace->request = NULL;
   deadline_clear(&trace->deadline);
-  process_kill(&trace->unwinder);
+  unwinder_end(trace->unwinder);
+  trace->unwinder = NULL;
 }
 
 void stack_trace_sandboxee_ended(struct run *run) {
@@ -263,7 +257,7 @@ void stack_trace_tell(struct run *run) {
 }
 
 bool stack_trace_is_idle(const struct run *run) {
-  return run->stack_trace.unwinder.pid == 0;
+  return run->stack_trace.unwinder == NULL;
 }
 
 void stack_trace_destroy(struct run *run) {

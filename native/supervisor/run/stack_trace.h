@@ -13,16 +13,16 @@
 
 struct run;
 struct unwind_request;
+struct unwinder;
 
 struct stack_trace {
   bool spent; /* one a run, and none once it is being killed */
   int kind;   /* of the end it is for, enum sandwire_end_kind; 0: none was begun */
   bool under_way;
   struct follow follow;
-  struct process unwinder;
+  struct unwinder *unwinder; /* NULL: none is at work */
   struct deadline deadline;
   struct unwind_request *request; /* while threads are being stopped */
-  int answer_fd;
   unsigned char *answer; /* NULL: none */
   size_t answer_size;
   const char *missing;

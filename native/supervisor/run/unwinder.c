@@ -1,11 +1,12 @@
 #include "unwinder.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
+#include <stdbool.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -13,15 +14,22 @@
 
 #include "entry/inheritance.h"
 #include "loop/deadlines.h"
+#include "loop/event_loop.h"
+#include "loop/process.h"
 
 static const uint64_t lifetime_ns = 5000000000u;
 
-/* One that waits for its request; process.pid 0: there is none. */
-static struct {
+/* Lives until its process is reaped. */
+struct unwinder {
   struct process process;
+  struct watch channel; /* brings the answer */
+  int socket;           /* the same, while nobody waits for one yet; -1 then */
   struct deadline expiry;
-  int socket, answer_fd;
-} ready = {.process = {.watch = {.fd = -1}}};
+  struct run *run; /* NULL: nobody waits for it */
+  unwinder_done *done;
+};
+
+static struct unwinder *ready; /* waits for its request */
 
 /* Beside this program. -1: it is not there. */
 static int unwinder_program(void) {
@@ -37,74 +45,104 @@ static int unwinder_program(void) {
 }
 
 /* In the child, which has the supervisor's privileges still: the unwinder drops them when it has opened what it needs. */
-_Noreturn static void become_unwinder(int program, int request, int answer) {
+_Noreturn static void become_unwinder(int program, int socket) {
   char *const args[] = {"sandwire-unwinder", NULL}, *const envs[] = {NULL};
   /* Nobody's number is one of those taken here: 0 to 3 are the supervisor's standard fds and its control channel. */
-  if (inheritance_reset_signals() == 0 && dup2(request, 0) == 0 && dup2(answer, 1) == 1 &&
+  if (inheritance_reset_signals() == 0 && dup2(socket, 0) == 0 && dup2(socket, 1) == 1 &&
       syscall(SYS_close_range, UNWIND_LISTENER_FD, ~0u, CLOSE_RANGE_CLOEXEC) == 0) {
     syscall(SYS_execveat, program, "", args, envs, AT_EMPTY_PATH);
   }
   _exit(127);
 }
 
-static void close_if_open(int fd) {
-  if (fd >= 0) {
-    close(fd);
-  }
+/* It has answered, or will not. */
+static void take_answer(struct unwinder *unwinder) {
+  static unsigned char answer[UNWIND_ANSWER_SIZE];
+  struct run *run = unwinder->run;
+  const ssize_t size = recv(unwinder->channel.fd, answer, sizeof(answer), MSG_DONTWAIT);
+  unwinder_end(unwinder);
+  unwinder->done(run, size > 0 ? answer : NULL, size > 0 ? (size_t)size : 0);
 }
 
-/* *socket and *answer_fd are the caller's to close if it returns NULL. */
-static const char *start(struct process *process,
-                         void (*ended)(struct process *, const siginfo_t *, const struct rusage *), int *socket,
-                         int *answer_fd) {
-  const int program = unwinder_program();
-  if (program < 0) {
-    return "sandwire-unwinder is not beside the supervisor";
-  }
-  int pair[2] = {-1, -1};
-  const int answer = memfd_create("unwind-answer", MFD_CLOEXEC);
-  pid_t pid = -1;
-  if (answer >= 0 && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0) {
-    pid = fork();
-    if (pid == 0) {
-      become_unwinder(program, pair[1], answer);
-    }
-  }
-  close_if_open(pair[1]);
-  if (pid < 0 || !process_watch(process, pid, ended)) {
-    close_if_open(pair[0]);
-    close_if_open(answer);
-    return "the unwinder could not be started";
-  }
-  *socket = pair[0];
-  *answer_fd = answer;
-  return NULL;
+static void on_answer(struct watch *channel, uint32_t events) {
+  (void)events;
+  take_answer((struct unwinder *)((char *)channel - offsetof(struct unwinder, channel)));
 }
 
-/* Nothing is left of it once it is used, or has ended. */
-static void forget_ready(void) {
-  deadline_clear(&ready.expiry);
-  close(ready.socket);
-}
-
-static void on_ready_end(struct process *process, const siginfo_t *info, const struct rusage *usage) {
-  (void)process;
+static void on_end(struct process *process, const siginfo_t *info, const struct rusage *usage) {
   (void)info;
   (void)usage;
-  forget_ready();
-  close(ready.answer_fd);
+  struct unwinder *unwinder = (struct unwinder *)process; /* its first member */
+  if (unwinder->run != NULL) {
+    take_answer(unwinder); /* the last it has said, if anything */
+  }
+  if (unwinder == ready) {
+    ready = NULL;
+    deadline_clear(&unwinder->expiry);
+    close(unwinder->socket);
+  }
+  free(unwinder);
+}
+
+void unwinder_end(struct unwinder *unwinder) {
+  if (unwinder != NULL) {
+    unwinder->run = NULL;
+    event_loop_close(&unwinder->channel);
+    process_kill(&unwinder->process); /* most often it is on its way out */
+  }
+}
+
+static struct unwinder *start(const char **missing) {
+  const int program = unwinder_program();
+  if (program < 0) {
+    *missing = "sandwire-unwinder is not beside the supervisor";
+    return NULL;
+  }
+  *missing = "the unwinder could not be started";
+  int pair[2];
+  struct unwinder *unwinder = calloc(1, sizeof(*unwinder));
+  if (unwinder == NULL || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
+    free(unwinder);
+    return NULL;
+  }
+  process_init(&unwinder->process);
+  unwinder->channel.fd = -1;
+  unwinder->socket = pair[0];
+  const pid_t pid = fork();
+  if (pid == 0) {
+    become_unwinder(program, pair[1]);
+  }
+  close(pair[1]);
+  if (pid < 0 || !process_watch(&unwinder->process, pid, on_end)) {
+    close(pair[0]);
+    free(unwinder);
+    return NULL;
+  }
+  return unwinder;
 }
 
 static void on_expiry(struct deadline *deadline) {
-  (void)deadline;
-  process_kill(&ready.process);
+  process_kill(&((struct unwinder *)((char *)deadline - offsetof(struct unwinder, expiry)))->process);
 }
 
 void unwinder_make_ahead(void) {
-  if (ready.process.pid == 0 && start(&ready.process, on_ready_end, &ready.socket, &ready.answer_fd) == NULL &&
-      deadline_set(&ready.expiry, monotonic_now_ns() + lifetime_ns, on_expiry) != 0) {
-    process_kill(&ready.process);
+  const char *missing;
+  if (ready != NULL) {
+    return;
   }
+  ready = start(&missing);
+  if (ready != NULL && deadline_set(&ready->expiry, monotonic_now_ns() + lifetime_ns, on_expiry) != 0) {
+    process_kill(&ready->process);
+  }
+}
+
+static struct unwinder *take_ready(void) {
+  struct unwinder *unwinder = ready;
+  if (unwinder != NULL) {
+    ready = NULL;
+    deadline_clear(&unwinder->expiry);
+  }
+  return unwinder;
 }
 
 /* 0, or -1: it takes none. */
@@ -129,22 +167,29 @@ static int send_request(int socket, const struct unwind_request *request, int li
   return sendmsg(socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)part.iov_len ? 0 : -1;
 }
 
-const char *unwinder_begin(struct process *process,
-                           void (*ended)(struct process *, const siginfo_t *, const struct rusage *),
-                           const struct unwind_request *request, int listener, int *answer_fd) {
-  if (ready.process.pid != 0 && send_request(ready.socket, request, listener) == 0) {
-    if (process_move(process, &ready.process, ended)) {
-      forget_ready();
-      *answer_fd = ready.answer_fd;
+/* False: it takes no request, and ends. */
+static bool instruct(struct unwinder *unwinder, const struct unwind_request *request, int listener) {
+  const int socket = unwinder->socket;
+  unwinder->socket = -1;
+  if (send_request(socket, request, listener) == 0 &&
+      event_loop_add(&unwinder->channel, socket, EPOLLIN, on_answer) == 0) {
+    return true;
+  }
+  close(socket);
+  process_kill(&unwinder->process);
+  return false;
+}
+
+struct unwinder *unwinder_begin(const struct unwind_request *request, int listener, struct run *run,
+                                unwinder_done *done, const char **missing) {
+  struct unwinder *unwinder = take_ready();
+  if (unwinder == NULL || !instruct(unwinder, request, listener)) {
+    unwinder = start(missing);
+    if (unwinder == NULL || !instruct(unwinder, request, listener)) {
       return NULL;
     }
-    process_kill(&ready.process);
   }
-  int socket;
-  const char *missing = start(process, ended, &socket, answer_fd);
-  if (missing == NULL) {
-    (void)send_request(socket, request, listener); /* without one it ends, and the run goes on without a trace */
-    close(socket);
-  }
-  return missing;
+  unwinder->run = run;
+  unwinder->done = done;
+  return unwinder;
 }

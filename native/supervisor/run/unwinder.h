@@ -4,14 +4,24 @@
 #ifndef SUPERVISOR_UNWINDER_H
 #define SUPERVISOR_UNWINDER_H
 
-#include "../../unwinder/request.h"
-#include "loop/process.h"
+#include <stddef.h>
 
-/* Sends the request to an unwinder, watched as `process` from now on. listener: -1, if the request has none. NULL, or
- * why there is none. *answer_fd is where its answer will be, the caller's to close. */
-const char *unwinder_begin(struct process *process,
-                           void (*ended)(struct process *, const siginfo_t *, const struct rusage *),
-                           const struct unwind_request *request, int listener, int *answer_fd);
+#include "../../unwinder/request.h"
+
+struct run;
+struct unwinder; /* one at work */
+
+/* What it has to say: a StackTraces message, good until the call returns; NULL: it has failed. The unwinder is no longer
+ * the run's then. */
+typedef void unwinder_done(struct run *run, const void *answer, size_t size);
+
+/* Sends the request to an unwinder. listener: -1, if the request has none. done is called, later and once, unless it is
+ * ended before. NULL with *missing, the reason. */
+struct unwinder *unwinder_begin(const struct unwind_request *request, int listener, struct run *run,
+                                unwinder_done *done, const char **missing);
+
+/* Nobody waits for it any more. NULL is passed over. */
+void unwinder_end(struct unwinder *unwinder);
 
 /* Good moment to start one for the next time. */
 void unwinder_make_ahead(void);

@@ -72,12 +72,13 @@ size_t violation_read_memory(pid_t tid, uint64_t address, unsigned char *into, s
   return count > 0 ? (size_t)count : 0;
 }
 
-void violation_read(struct violation *violation, int listener, const struct seccomp_notif *notification) {
+void violation_read(struct violation *violation, int listener, const struct seccomp_notif *notification,
+                    pid_t sandboxee) {
   memset(violation, 0, sizeof(*violation));
   violation->notification = notification->id;
   violation->data = notification->data;
   violation->tid = (pid_t)notification->pid;
-  violation->pid = thread_group_of(violation->tid);
+  violation->pid = violation->tid == sandboxee ? sandboxee : thread_group_of(violation->tid);
   read_program(violation);
   /* Which arguments are addresses is the host's knowledge: it has the table of syscalls. Here every one that could
    * be is tried. */

@@ -32,8 +32,9 @@ struct violation {
 
 /* Fills what can be read; what cannot is left empty. Never fails: a violation stands without its details. The listener
  * tells whether the thread still stood there afterwards; if not, its pid may have been another's, and only what the
- * notification itself says is kept. */
-void violation_read(struct violation *violation, int listener, const struct seccomp_notif *notification);
+ * notification itself says is kept. sandboxee: the pid of its first process, whose first thread need not be looked up. */
+void violation_read(struct violation *violation, int listener, const struct seccomp_notif *notification,
+                    pid_t sandboxee);
 
 /* Up to size bytes at the address, less at the end of a mapping; 0 if it is none, or cannot be read. */
 size_t violation_read_memory(pid_t tid, uint64_t address, unsigned char *into, size_t size);

@@ -63,6 +63,13 @@ static void lead_resident_in(const struct sandbox_description *description, stru
   if (inheritance_volunteer_for_oom() != 0) {
     setup_fail(&made->report, SANDWIRE_STEP_PRIVILEGES, "oom_score_adj");
   }
+  struct luggage luggage = {.socket = socket};
+  for (size_t i = 0; i < RESIDENT_NULLS; i++) { /* each anew: what is open once has flags that all its holders share */
+    luggage.nulls[i] = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (luggage.nulls[i] < 0) {
+      setup_fail(&made->report, SANDWIRE_STEP_FDS, "/dev/null");
+    }
+  }
   if (init_pidfd < 0 || sandwire_join_sandbox(init_pidfd, description->unrestricted_networking) != 0) {
     setup_fail(&made->report, SANDWIRE_STEP_ENTER, "setns");
   }
@@ -71,7 +78,7 @@ static void lead_resident_in(const struct sandbox_description *description, stru
     setup_fail(&made->report, SANDWIRE_STEP_ENTER, "fork");
   }
   if (resident == 0) {
-    resident_main(description, &made->entrance, socket);
+    resident_main(description, &made->entrance, &luggage);
   }
   made->entrance.child_pid = resident;
 }
