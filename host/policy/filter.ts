@@ -48,6 +48,7 @@ export function rulesFor(filter: Filter, number: number): readonly Rule[] {
   // What a preset refuses in place of a violation is no restriction of a default that is none.
   const isViolation = unconditional(last)?.kind === 'violation';
   return [
+    ...(piece?.strict === undefined ? [] : [piece.strict]),
     ...(piece === undefined || waived ? [] : [piece.rule]),
     ...filter.rules.of(number),
     ...filter.rules.overridableOf(number).filter(({ by }) => isViolation || by.startsWith('overridable')),

@@ -52,6 +52,8 @@ interface Piece {
   /** With this token the piece is left out. */
   readonly waivedBy?: DangerousToken;
   readonly rule: Rule;
+  /** What no token waives. */
+  readonly strict?: Rule;
 }
 
 /** By syscall name. None of them lets through what could do harm. */
@@ -68,7 +70,16 @@ export const preamble: ReadonlyMap<string, Piece> = new Map<string, Piece>([
       ),
     },
   ],
-  ['clone', { waivedBy: 'allowNewNamespaces', rule: rule(has(0, newNamespacesInClone), violation) }],
+  [
+    'clone',
+    {
+      waivedBy: 'allowNewNamespaces',
+      rule: rule(has(0, newNamespacesInClone), violation),
+      // The sandboxee's parent is the supervisor: such a child would be nobody's in the sandbox, and nothing would show
+      // that it is left there when the sandboxee has ended.
+      strict: rule(has(0, n.CLONE_PARENT), violation),
+    },
+  ],
   ['unshare', { waivedBy: 'allowNewNamespaces', rule: rule(has(0, newNamespaces), violation) }],
   [
     'seccomp',

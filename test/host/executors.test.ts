@@ -6,7 +6,9 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Executor, type Policy, probe, type Result, Sandbox2 } from '../../host/index.js';
 import { syscallNumber } from '../../host/policy/syscalls.js';
+import { childrenOf, commOf, supervisorPid } from '../support/processes.js';
 import {
+  eventually,
   isRoot,
   lenientPolicy,
   readAll,
@@ -45,6 +47,12 @@ const makers: Readonly<Record<string, (line: readonly string[], ids: Options) =>
   forked: (_, { uid, gid }) =>
     new Executor(server, { ...(uid !== undefined && { uid }), ...(gid !== undefined && { gid }) }),
 };
+
+/** Children of the supervisor that are, or were, sandboxees. */
+const ofSandboxees = () =>
+  childrenOf(supervisorPid()).filter(
+    (pid) => pid !== server.pid && ['leave_behind', 'behave'].includes(commOf(pid)),
+  );
 
 for (const [way, make] of Object.entries(makers)) {
   const start = async (line: readonly string[], options: Options = {}): Promise<Started> => {
@@ -189,6 +197,15 @@ for (const [way, make] of Object.entries(makers)) {
   test(`${way}: nothing stays behind`, async () => {
     const result = await run(['leave_behind']);
     assert.is(result.exitCode, 0);
+  });
+
+  test(`${way}: children that it leaves to its parent, which is ours, are reaped`, async () => {
+    const policy = lenientPolicy((builder) => builder.allow('allowNewNamespaces').allowSyscall('clone3'));
+    for (let i = 0; i < 3; i++) {
+      const result = await run(['leave_behind', 'siblings', '300'], { policy });
+      assert.is(String(result), 'OK - Exit code: 0');
+    }
+    await eventually('none of them is left, not even dead', () => ofSandboxees().length === 0);
   });
 
   test(`${way}: with Landlock as the only fence`, async () => {

@@ -18,14 +18,7 @@ async function initOf(policy = newPolicy(), options: ExecutorOptions = {}): Prom
   return sandbox.initPid;
 }
 
-const named = (name: string) =>
-  childrenOf(supervisorPid()).filter((pid) => {
-    try {
-      return commOf(pid) === name;
-    } catch {
-      return false; // gone meanwhile
-    }
-  });
+const named = (name: string) => childrenOf(supervisorPid()).filter((pid) => commOf(pid) === name);
 /** The inits of those that are there, and the processes that wait in them to become sandboxees. */
 const waiting = () => named('sandwire-init');
 const residents = () => named('sandwire-inside');

@@ -176,6 +176,19 @@ test('clone3 answers ENOSYS, so that programs take clone', () => {
   }
 });
 
+test("a child that is not its maker's own is refused whatever the tokens", () => {
+  const cloneParent = 0x8000;
+  for (const arch of arches) {
+    for (const flags of [cloneParent, cloneParent | 17, cloneParent | 0x10f00, 0x100000000n | 0x8011n]) {
+      assert.equal(actions(policies(arch), 'clone', [flags]), violations);
+      assert.equal(actions(policies(arch, 'allowNewNamespaces'), 'clone', [flags]), violations);
+    }
+    assert.equal(actions(policies(arch), 'clone', [0x7f00 | 17]), ['violation', 'allow', 'allow', 'notify']);
+    const asked = new PolicyBuilder({ arch }).allowSyscall('clone').build();
+    assert.is(asked.evaluate({ syscall: 'clone', args: [cloneParent | 17] }).action, 'violation');
+  }
+});
+
 const guardedArguments: readonly [string, DangerousToken, (number | bigint)[], (number | bigint)[]][] = [
   ...[0x20000, 0x2000000, 0x4000000, 0x8000000, 0x10000000, 0x20000000, 0x40000000].map(
     (flag): [string, DangerousToken, (number | bigint)[], (number | bigint)[]] => [

@@ -9,8 +9,13 @@ export function parentOf(pid: number | string): number | undefined {
   }
 }
 
+/** Empty when it is gone. */
 export function commOf(pid: number | string): string {
-  return readFileSync(`/proc/${pid}/comm`, 'utf8').trim();
+  try {
+    return readFileSync(`/proc/${pid}/comm`, 'utf8').trim();
+  } catch {
+    return '';
+  }
 }
 
 export function childrenOf(pid: number): number[] {

@@ -113,15 +113,17 @@ static void instruct_resident(struct run *run) {
 static void on_enterer_end(struct process *process, const siginfo_t *info, const struct rusage *usage) {
   (void)usage;
   struct run *run = RUN_OF(process, enterer);
-  const struct setup_report *said = sandbox_entrance_report(run->sandbox);
+  struct setup_report *said = sandbox_entrance_report(run->sandbox);
   if (said->is_stale && run->end.kind == 0) {
     strays_launcher_ended(info);
     entering_start_over(run);
     run_advance(run);
     return;
   }
-  if (said->child_pid > 0) {
-    run_watch_sandboxee(run, said->child_pid);
+  const pid_t sandboxee = said->child_pid;
+  said->child_pid = 0; /* it is watched now, and its number may become another's one day */
+  if (sandboxee > 0) {
+    run_watch_sandboxee(run, sandboxee);
   }
   entering_hear(run);
   strays_launcher_ended(info);
@@ -167,8 +169,6 @@ static void fork_enterer(struct run *run) {
     run_fail_setup(run, SANDWIRE_STEP_FORK, error, "enterer");
   } else if (!process_watch(&run->enterer, pid, on_enterer_end)) {
     run_fail_setup(run, SANDWIRE_STEP_MEMORY, errno, "pidfd");
-  } else {
-    strays_launcher_forked();
   }
 }
 

@@ -1,12 +1,17 @@
 /* Children nobody told us of: those of a maker or an enterer that was killed between its fork and its report, by somebody
- * on the machine or for want of memory. They die with their sandbox, and have to be reaped. Runs in the supervisor. */
+ * on the machine or for want of memory; and those that a process whose parent we are has left to us by clone() with
+ * CLONE_PARENT, which every policy refuses, but nothing refuses to a program before it calls sandboxMeHere(). They die
+ * with their sandbox, and one that is not reaped holds up the end of all of it (zap_pid_ns_processes() in the kernel's
+ * pid_namespace.c). Runs in the supervisor. */
 #ifndef SUPERVISOR_STRAYS_H
 #define SUPERVISOR_STRAYS_H
 
 #include <signal.h>
 
-/* A maker or enterer was forked; and: it has ended, and what it reported is watched by now. */
-void strays_launcher_forked(void);
+/* A maker or enterer has ended, and what it reported is watched by now. */
 void strays_launcher_ended(const siginfo_t *info);
+
+/* A sandbox has been killed: should it not be gone in a moment, strays may be why. */
+void strays_sandbox_killed(void);
 
 #endif

@@ -53,9 +53,12 @@ static void write_id_maps(const struct sandbox_description *description, struct 
 
 /* As fork, in a single-threaded process, but by number, without a new stack. CLONE_PARENT makes it the supervisor's own
  * child: its end is the supervisor's to learn of, and its parent-death signal, if any, is tied to the supervisor and not
- * to this process. */
-static pid_t fork_for_supervisor(unsigned long namespaces) {
-  return (pid_t)syscall(SYS_clone, namespaces | CLONE_PARENT | SIGCHLD, 0, 0, 0, 0);
+ * to this process. Its pid is in the report before it runs (CLONE_PARENT_SETTID): whatever happens next, the supervisor
+ * can reap it, and never takes it for somebody else's. */
+static pid_t fork_for_supervisor(unsigned long namespaces, struct setup_report *report) {
+  /* The third argument is where the pid goes, on both architectures (clone(2), "C library/kernel differences"). */
+  return (pid_t)syscall(SYS_clone, namespaces | CLONE_PARENT | CLONE_PARENT_SETTID | SIGCHLD, 0, &report->child_pid, 0,
+                        0);
 }
 
 static void lead_resident_in(const struct sandbox_description *description, struct made *made, int socket) {
@@ -73,14 +76,13 @@ static void lead_resident_in(const struct sandbox_description *description, stru
   if (init_pidfd < 0 || sandwire_join_sandbox(init_pidfd, description->unrestricted_networking) != 0) {
     setup_fail(&made->report, SANDWIRE_STEP_ENTER, "setns");
   }
-  const pid_t resident = fork_for_supervisor(0);
+  const pid_t resident = fork_for_supervisor(0, &made->entrance);
   if (resident < 0) {
     setup_fail(&made->report, SANDWIRE_STEP_ENTER, "fork");
   }
   if (resident == 0) {
     resident_main(description, &made->entrance, &luggage);
   }
-  made->entrance.child_pid = resident;
 }
 
 _Noreturn void maker_main(struct sandbox_description *description, struct made *made, int resident_socket,
@@ -109,7 +111,7 @@ _Noreturn void maker_main(struct sandbox_description *description, struct made *
   if (!description->unrestricted_networking) {
     flags |= CLONE_NEWNET;
   }
-  const pid_t init = fork_for_supervisor(flags);
+  const pid_t init = fork_for_supervisor(flags, report);
   if (init < 0) {
     setup_fail(report, SANDWIRE_STEP_NAMESPACES, "user, mount, pid, net, ipc, uts and cgroup namespaces");
   }
@@ -117,7 +119,6 @@ _Noreturn void maker_main(struct sandbox_description *description, struct made *
     close(pair[0]);
     init_main(description, made->identities, report, pair[1]);
   }
-  report->child_pid = init; /* first, so that the supervisor can reap it whatever happens next */
   close(pair[1]);
   write_id_maps(description, report, init);
   char byte;

@@ -20,7 +20,8 @@ struct sandbox {
   int resident_socket; /* our end; -1: it is the run's, or there is none */
   struct made *made;   /* shared with the children that fill it */
   struct sandbox_template *template;
-  struct sandbox *next_spare; /* in the pool */
+  struct sandbox *next, *previous; /* of all */
+  struct sandbox *next_spare;      /* in the pool */
   struct cgroup *cgroup;      /* of the run that is over, to be removed with us */
   struct run *run;            /* NULL: made ahead and not taken, or released */
   void (*changed)(struct run *);
@@ -29,7 +30,8 @@ struct sandbox {
   bool released;
 };
 
-static size_t alive;
+static struct sandbox *all;
+static size_t alive, released;
 static void (*when_gone)(void);
 
 static size_t made_size(struct sandbox_template *template) {
@@ -47,8 +49,17 @@ static void forget_if_done(struct sandbox *sandbox) {
   munmap(sandbox->made, made_size(sandbox->template));
   sandbox_template_unref(sandbox->template);
   cgroup_remove(sandbox->cgroup);
+  if (sandbox->previous != NULL) {
+    sandbox->previous->next = sandbox->next;
+  } else {
+    all = sandbox->next;
+  }
+  if (sandbox->next != NULL) {
+    sandbox->next->previous = sandbox->previous;
+  }
   free(sandbox);
   alive--;
+  released--;
   if (alive == 0 && when_gone != NULL) {
     when_gone();
   }
@@ -95,9 +106,12 @@ static void on_resident_end(struct process *process, const siginfo_t *info, cons
   on_loss(sandbox, "the process that waited in the sandbox was killed");
 }
 
-static void watch_child(struct sandbox *sandbox, struct process *process, pid_t pid,
+/* pid: as a report tells it, where it counts no more from now on. */
+static void watch_child(struct sandbox *sandbox, struct process *process, pid_t *pid,
                         void (*ended)(struct process *, const siginfo_t *, const struct rusage *)) {
-  if (pid > 0 && !process_watch(process, pid, ended)) {
+  const pid_t child = *pid;
+  *pid = 0;
+  if (child > 0 && !process_watch(process, child, ended)) {
     setup_report_failure(&sandbox->made->report, SANDWIRE_STEP_MEMORY, errno, "pidfd");
   }
 }
@@ -106,8 +120,8 @@ static void on_maker_end(struct process *process, const siginfo_t *info, const s
   (void)usage;
   struct sandbox *sandbox = (struct sandbox *)process; /* its first member */
   /* Before anything else: they must be reaped even if the maker failed after forking them. */
-  watch_child(sandbox, &sandbox->init, sandbox->made->report.child_pid, on_init_end);
-  watch_child(sandbox, &sandbox->resident, sandbox->made->entrance.child_pid, on_resident_end);
+  watch_child(sandbox, &sandbox->init, &sandbox->made->report.child_pid, on_init_end);
+  watch_child(sandbox, &sandbox->resident, &sandbox->made->entrance.child_pid, on_resident_end);
   strays_launcher_ended(info);
   if (info->si_code != CLD_EXITED || info->si_status != 0) {
     setup_report_failure(&sandbox->made->report, SANDWIRE_STEP_FORK, 0,
@@ -144,8 +158,6 @@ static void begin(struct sandbox *sandbox) {
     setup_report_failure(&sandbox->made->report, SANDWIRE_STEP_FORK, error, "maker");
   } else if (!process_watch(&sandbox->maker, pid, on_maker_end)) {
     setup_report_failure(&sandbox->made->report, SANDWIRE_STEP_MEMORY, errno, "pidfd");
-  } else {
-    strays_launcher_forked();
   }
 }
 
@@ -167,6 +179,11 @@ struct sandbox *sandbox_make(struct sandbox_template *template) {
   sandbox->template = template;
   sandbox->made_ahead = true;
   sandbox_template_ref(template);
+  sandbox->next = all;
+  if (all != NULL) {
+    all->previous = sandbox;
+  }
+  all = sandbox;
   alive++;
   begin(sandbox);
   return sandbox;
@@ -255,6 +272,7 @@ void sandbox_keep_cgroup(struct sandbox *sandbox, struct cgroup *cgroup) {
 
 void sandbox_kill(const struct sandbox *sandbox) {
   process_kill(&sandbox->init);
+  strays_sandbox_killed();
 }
 
 void sandbox_release(struct sandbox *sandbox) {
@@ -264,7 +282,8 @@ void sandbox_release(struct sandbox *sandbox) {
   }
   sandbox->run = NULL;
   sandbox->released = true;
-  process_kill(&sandbox->init);
+  released++;
+  sandbox_kill(sandbox);
   forget_if_done(sandbox);
 }
 
@@ -278,6 +297,18 @@ struct sandbox **sandbox_link(struct sandbox *sandbox) {
 
 size_t sandboxes_alive(void) {
   return alive;
+}
+
+size_t sandboxes_dying(void) {
+  return released;
+}
+
+bool sandboxes_expect(pid_t pid) {
+  const struct sandbox *sandbox = all;
+  while (sandbox != NULL && sandbox->made->report.child_pid != pid && sandbox->made->entrance.child_pid != pid) {
+    sandbox = sandbox->next;
+  }
+  return sandbox != NULL;
 }
 
 void sandboxes_when_gone(void (*gone)(void)) {

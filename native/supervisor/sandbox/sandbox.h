@@ -75,8 +75,12 @@ void sandbox_make_ahead(const struct sandbox *sandbox, int wanted);
 /* Ends all sandboxes made ahead, and makes no more. */
 void sandboxes_close(void);
 
-/* How many are not yet forgotten. */
+/* How many are not yet forgotten; and of them, those that are released. */
 size_t sandboxes_alive(void);
+size_t sandboxes_dying(void);
+
+/* Whether this is a child that a maker or an enterer has reported, and nobody watches yet. */
+bool sandboxes_expect(pid_t pid);
 
 /* Called when the last of them is forgotten. */
 void sandboxes_when_gone(void (*gone)(void));
