@@ -76,6 +76,12 @@ int listener_take(int pidfd, pid_t pid, int number, bool is_certain) {
   return number < 0 ? -1 : (int)syscall(SYS_pidfd_getfd, pidfd, number, 0);
 }
 
+void listener_stay_on_one_core(int listener) {
+  /* From linux/seccomp.h; many systems' headers are older than the kernels they run on. */
+  const unsigned long set_flags = _IOW('!', 4, uint64_t), sync_wake_up = 1;
+  (void)ioctl(listener, set_flags, sync_wake_up);
+}
+
 bool listener_still_waits(int listener, uint64_t id) {
   return ioctl(listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &id) == 0;
 }

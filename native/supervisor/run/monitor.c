@@ -74,7 +74,9 @@ void monitor_take_listener(struct run *run) {
     if (!process_is_exiting(run->sandboxee.pid)) {
       run_fail_setup(run, SANDWIRE_STEP_LISTENER, error, "pidfd_getfd");
     }
+    return;
   }
+  listener_stay_on_one_core(listener);
 }
 
 void run_attach_listener(uint64_t number, int listener) {
