@@ -307,7 +307,10 @@ export class Comms {
     return this.#recvSync(values.status, options);
   }
 
-  /** A structured value as MessagePack: plain objects, arrays, Map, Set, Date, BigInt up to 64 bits, typed arrays. */
+  /**
+   * A structured value as MessagePack: plain objects, arrays, Map, Set, Date, BigInt, typed arrays. Functions arrive as
+   * undefined, objects of other classes as plain ones with their own properties; symbols throw.
+   */
   sendValue(value: unknown): Promise<void> {
     return this.#send(this.#structured, value);
   }

@@ -9,7 +9,10 @@ const options = { useRecords: true, moreTypes: true, int64AsType: 'auto', copyBu
 // what one peer defined away from what another sends.
 const packr = new Packr(options);
 
-/** Map, Set, Date, BigInt up to 64 bits and typed arrays keep their types. Throws for what has no such form. */
+/**
+ * Map, Set, Date, BigInt and typed arrays keep their types. Functions become undefined, objects of other classes plain ones
+ * with their own properties. Throws for a symbol.
+ */
 export function encodeValue(value: unknown): Uint8Array {
   return packr.pack(value).slice();
 }

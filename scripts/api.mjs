@@ -67,14 +67,35 @@ function declarationOf({ doc, code }) {
   const [, kind, name] = head;
   if (kind.endsWith('class') || kind === 'interface') {
     const title = first.replace(/^export (declare )?/, '').replace(/ \{\}?$/, '');
-    const members = pieces(code.slice(1, -1), 4).filter((member) => !/^(#|private )/.test(member.code[0]));
-    return { name, kind, doc, signature: title, members };
+    const members = pieces(code.slice(1, -1), 4).filter(
+      (member) => !/^(#|private |protected )/.test(member.code[0]),
+    );
+    const base = / extends (\w+)/.exec(title)?.[1];
+    return { name, kind, doc, signature: title, members, base };
   }
   const signature = code
     .join('\n')
     .replace(/^export (declare )?/, '')
     .replace(/;$/, '');
   return { name, kind, doc, signature, members: [] };
+}
+
+const moduleBeside = (file, from) => path.join(path.dirname(file), from.replace(/\.js$/, '.d.ts'));
+
+/** The declaration behind a name that a module imports or declares itself; undefined for what is not of this package. */
+function lookUp(file, name) {
+  for (const line of readFileSync(file, 'utf8').split('\n')) {
+    const imported = /^import (?:type )?\{(.*)\} from '(\.[^']+)';$/.exec(line);
+    if (imported === null) continue;
+    for (const word of imported[1].split(',')) {
+      const [original, alias = original] = word
+        .trim()
+        .replace(/^type /, '')
+        .split(' as ');
+      if (alias === name) return exportsOf(moduleBeside(file, imported[2])).get(original);
+    }
+  }
+  return exportsOf(file).get(name);
 }
 
 /** Exported declarations of a module by name, in order, those it passes on included. Overloads are one. */
@@ -90,11 +111,11 @@ function exportsOf(file) {
     const passed = /^export (?:type )?(?:\{(.*)\}|\*) from '([^']+)';$/.exec(text);
     if (passed === null) {
       const declaration = declarationOf(piece);
-      if (declaration !== undefined) add(declaration.name, declaration);
+      if (declaration !== undefined) add(declaration.name, { ...declaration, file });
       continue;
     }
     const [, list, from] = passed;
-    const module = exportsOf(path.join(path.dirname(file), from.replace(/\.js$/, '.d.ts')));
+    const module = exportsOf(moduleBeside(file, from));
     const names = list?.split(',').map((word) => word.trim().replace(/^type /, '')) ?? [...module.keys()];
     for (const name of names.filter((word) => word !== '')) {
       const [original, alias = original] = name.split(' as ');
@@ -114,11 +135,44 @@ function memberText({ doc, code: lines }) {
   return `- ${code(signature)}${text === '' ? '' : ` – ${text}`}`;
 }
 
-function declarationText({ name, doc, signature, members }) {
+const nameOf = ({ code: [first] }) =>
+  /^(?:static |readonly |abstract |get |set )*(\[[\w.]+\]|\w+)/.exec(first)?.[1];
+
+/** The class as it was declared, so that one that is passed on by another name is known again. */
+const originOf = ({ file, kind, signature }) => `${file}: ${kind} ${signature}`;
+
+/** Members of a class and of those it stands on, unless those have been shown as they are. */
+function allMembers(declaration, described) {
+  const members = [...declaration.members];
+  const notes = [];
+  const own = new Set(members.map(nameOf));
+  let at = declaration;
+  while (at.base !== undefined) {
+    const base = lookUp(at.file, at.base);
+    if (base === undefined) break;
+    const where = described.get(originOf(base));
+    if (where !== undefined) {
+      notes.push(`Has the members of ${where} as well.`);
+      break;
+    }
+    for (const member of base.members) {
+      const name = nameOf(member);
+      if (name === 'constructor' || own.has(name)) continue;
+      members.push(member);
+    }
+    for (const member of base.members) own.add(nameOf(member));
+    at = base;
+  }
+  return { members, notes };
+}
+
+function declarationText(declaration, described) {
+  const { name, doc, signature } = declaration;
   const parts = [`### ${name}`, `\`\`\`ts\n${signature}\n\`\`\``];
   if (doc !== '') parts.push(doc);
+  const { members, notes } = allMembers(declaration, described);
   if (members.length > 0) parts.push(members.map(memberText).join('\n'));
-  return parts.join('\n\n');
+  return [...parts, ...notes].join('\n\n');
 }
 
 const parts = [
@@ -127,14 +181,18 @@ const parts = [
     '[guide.md](guide.md). The C library has its own [manual](../sandboxee-c/README.md).',
 ];
 const shown = new Map();
+const described = new Map();
 for (const [entry, file, about] of entries) {
   parts.push(`## ${entry}`, about);
   const again = [];
   for (const declaration of exportsOf(path.join(root, file)).values()) {
-    const text = declarationText(declaration);
+    const text = declarationText(declaration, described);
     if (shown.get(declaration.name) === text) again.push(code(declaration.name));
     else parts.push(text);
     shown.set(declaration.name, text);
+    if (!described.has(originOf(declaration))) {
+      described.set(originOf(declaration), `${code(declaration.name)} of ${code(entry)}`);
+    }
   }
   if (again.length > 0) parts.push(`Also exported here: ${again.join(', ')}.`);
 }

@@ -23,6 +23,16 @@ function lookUp(name: string, from: string): string | undefined {
   }
 }
 
+/** Links by which scripts of this program's project find the package at root, as npm link and pnpm make them. */
+function linksTo(root: string): readonly string[] {
+  const places = [process.cwd(), path.dirname(process.argv[1] ?? '/')].map((from) =>
+    lookUp('sandwire', from),
+  );
+  return [...new Set(places)].filter(
+    (place): place is string => place !== undefined && place !== root && realpathSync(place) === root,
+  );
+}
+
 function dependenciesOf(directory: string): readonly string[] {
   const manifest: unknown = JSON.parse(readFileSync(path.join(directory, 'package.json'), 'utf8'));
   const { dependencies = {} } = manifest as { dependencies?: Record<string, string> };
@@ -30,7 +40,7 @@ function dependenciesOf(directory: string): readonly string[] {
 }
 
 /**
- * The package's own part for sandboxees, and the packages that it imports with all they depend on. Where a package
+ * The package's own part for sandboxees, with links that lead to it, and the packages that it imports with all they depend on. Where a package
  * manager has put links (pnpm), the package is shown in the link's place, and what it depends on beside it. Throws
  * NativeUnavailableError, or Error for a dependency that is not installed.
  */
@@ -50,5 +60,7 @@ export function sandboxeeFiles(): SandboxeeFiles {
   };
   for (const name of own.dependencies) add(name, own.root, undefined);
   const rooms = own.directories.map((directory) => ({ outside: directory, inside: directory }));
-  return { files: own.files, directories: [...rooms, ...found.values()] };
+  // A file behind the link brings the link along.
+  const throughLinks = linksTo(own.root).map((link) => path.join(link, 'package.json'));
+  return { files: [...own.files, ...throughLinks], directories: [...rooms, ...found.values()] };
 }

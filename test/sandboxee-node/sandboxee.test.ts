@@ -1,5 +1,16 @@
 // A Node program as a sandboxee: under allowNode() and addNodeRuntime() alone, in both ways to start.
-import { constants, openSync } from 'node:fs';
+import {
+  chmodSync,
+  constants,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -106,6 +117,35 @@ test('addNodeRuntime() shows Node, its libraries and the package, and nothing el
     .split(/[^\w.-]+/)
     .filter((name) => ['home', 'proc', 'sys', 'dev', 'root'].includes(name) && !firstParts.includes(name));
   assert.equal(unexpected, []);
+});
+
+test('a project that has the package by a link', async () => {
+  const folder = realpathSync(mkdtempSync(path.join(tmpdir(), 'sandwire-test-')));
+  try {
+    chmodSync(folder, 0o755);
+    mkdirSync(path.join(folder, 'node_modules'));
+    symlinkSync(checkout.replace(/\/$/, ''), path.join(folder, 'node_modules/sandwire'));
+    writeFileSync(
+      path.join(folder, 'sandboxee.mjs'),
+      "import { Comms } from 'sandwire/sandboxee';\nComms.default().sendStringSync('hello');\n",
+    );
+    writeFileSync(
+      path.join(folder, 'host.mjs'),
+      `import { Executor, PolicyBuilder, Sandbox2 } from 'sandwire';
+      const script = ${JSON.stringify(path.join(folder, 'sandboxee.mjs'))};
+      for (const show of [(it) => it.addFile(script), (it) => it.addDirectory(${JSON.stringify(folder)})]) {
+        const policy = show(new PolicyBuilder().allowNode().addNodeRuntime()).build();
+        const sandbox = new Sandbox2(Executor.node(script, [], { stdio: { stderr: 'inherit' } }), policy);
+        if (await sandbox.runAsync()) console.log(await sandbox.comms.recvString().catch(String));
+        console.log(String(await sandbox.awaitResult()));
+      }`,
+    );
+    const host = await run(process.execPath, [path.join(folder, 'host.mjs')]);
+    assert.is(host.stderr, '');
+    assert.is(host.stdout, 'hello\nOK - Exit code: 0\n'.repeat(2));
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });
 
 test('addNodeRuntime() of what is no Node', () => {
