@@ -215,6 +215,7 @@ function hint(step: SetupStep, errno: string, detail: string, context: SetupCont
     case SetupStep.STEP_CWD:
       return errno === 'ENOENT' ? 'the policy mounts no such directory' : '';
     case SetupStep.STEP_FDS:
+      if (errno === 'EBUSY') return 'close it before the fork server waits for requests';
       return 'the hard limit of open files (ulimit -Hn) must be well above 1024';
     default:
       return '';

@@ -53,8 +53,8 @@ export function leaveWithoutThreads(leaving: Leaving, watchForEnd: WatchForEnd):
       process.emit('beforeExit', exitCode(0)); // its handlers may find more to do
       return;
     }
-    // As Node does at its end, and not process.exit(): that would take away the handler by which an await at top level
-    // that came to nothing makes the exit code 13.
+    // As Node does at its end, and not process.exit(): that would take away the handler by which Node 20 makes the exit
+    // code 13 of an await at top level that came to nothing. Later ones look at it in native code, which is out of reach.
     leaving._exiting = true;
     process.emit('exit', exitCode(0));
     exitNow(exitCode(0));

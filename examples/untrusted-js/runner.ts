@@ -21,6 +21,15 @@ async function run({ code, values }: Job): Promise<unknown> {
   return json === undefined ? undefined : JSON.parse(json);
 }
 
+/** What was thrown may be anything, and need not be ready to become a string. */
+function inWords(error: unknown): string {
+  try {
+    return String(error);
+  } catch {
+    return 'an exception that has no words';
+  }
+}
+
 await run({ code: 'rehearsal.length', values: [['rehearsal', '[1, "two", { "three": null }]']] });
 const comms = await new ForkingClient().enterForkLoop();
 new Client(comms).sandboxMeHere();
@@ -28,6 +37,6 @@ comms.sendStringSync('ready');
 try {
   comms.sendValueSync({ value: await run(comms.recvValueSync() as Job) });
 } catch (error) {
-  comms.sendValueSync({ error: String(error) });
+  comms.sendValueSync({ error: inWords(error) });
 }
 process.exit(); // whatever the code has left waiting

@@ -289,6 +289,15 @@ for (const [how, expected] of [
   });
 }
 
+test('a hook that never returns', async () => {
+  await using server = await startForkServer({}, 'hang');
+  const executor = new Executor(server);
+  executor.limits.setWalltimeLimitMs(300);
+  const sandbox = new Sandbox2(executor, lenientPolicy());
+  assert.not(await sandbox.runAsync());
+  assert.match(String(await sandbox.awaitResult()), /TIMEOUT.*the fork server had not forked it yet/);
+});
+
 test('hooks, and threads that the program accepts', async () => {
   await using hooks = await startForkServer({}, 'hooks');
   const sandbox = new Sandbox2(new Executor(hooks), lenientPolicy());
@@ -353,7 +362,7 @@ test('a number that the fork server itself uses cannot be mapped; a name can', a
   assert.not(await sandbox.runAsync());
   assert.match(
     String(await sandbox.awaitResult()),
-    /SETUP_ERROR.*FAILED_IPC.*the fork server itself uses fd 9: EBUSY/,
+    /SETUP_ERROR.*FAILED_IPC.*the fork server itself uses fd 9: EBUSY.*close it before the fork server waits/,
   );
 });
 

@@ -89,7 +89,12 @@ test('wait and fork, one at a time', async () => {
 for (const [name, expected, said] of [
   ['end', /^OK - Exit code: 0$/, undefined],
   ['exit', /^OK - Exit code: 9$/, undefined],
-  ['unsettled', /^OK - Exit code: 13$/, undefined],
+  // Node 22 and later decide that in native code, which a child cannot go through.
+  [
+    'unsettled',
+    process.version.startsWith('v20.') ? /^OK - Exit code: 13$/ : /^OK - Exit code: 0$/,
+    undefined,
+  ],
   ['throw', /^OK - Exit code: 1$/, /Error: thrown for the test\n +at /],
   ['reject', /^OK - Exit code: 1$/, /Error: thrown for the test/],
   ['handlerFails', /^OK - Exit code: 7$/, /Error: thrown by the handler/],

@@ -2,6 +2,7 @@
  * bytes with a NUL behind each word, and does what the sandboxee of that name does. HOW:
  *   before     the hook before each fork fails with EDOM
  *   after      the hook after each fork does
+ *   hang       the hook before each fork never returns
  *   hooks      both work: the child gets 40 from the one and 2 from the other, and sends the sum
  *   thread     has a second thread
  *   threads    the same, and says that this is fine
@@ -50,6 +51,9 @@ static int is(const char *name) {
 
 static int before_fork(void *context) {
   *(uint32_t *)context = 40;
+  while (is("hang")) {
+    pause();
+  }
   return is("before") ? EDOM : 0;
 }
 
