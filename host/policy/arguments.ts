@@ -14,37 +14,42 @@ export function argumentBits(syscall: string, index: number): 32 | 64 | undefine
   return kind === undefined ? undefined : wide.has(kind) ? 64 : 32;
 }
 
+/** The kernel's umode_t: of the mode in chmod() and its like it takes 16 bits, and what is above passes unseen. */
+const permissionBits = 0xffffn;
+
 /**
- * One argument of a syscall. An int (a descriptor, flags, a mode …) is compared by its lower 32 bits, since the kernel
- * ignores the others; a long, a size or an address by all 64. Comparisons are unsigned. Throws RangeError for a value
+ * One argument of a syscall. An int (a descriptor, flags …) is compared by its lower 32 bits, since the kernel ignores
+ * the others, permissions (chmod, mkdir, open …) by 16; a long, a size or an address by all 64. Comparisons are unsigned. Throws RangeError for a value
  * that does not fit.
  */
 export class Argument {
   readonly #index: number;
   readonly #bits: 32 | 64 | undefined;
   readonly #mask: bigint | undefined;
+  /** The mask is the kernel's own. */
+  readonly #isOfTables: boolean;
   readonly #syscall: string;
 
-  constructor(syscall: string, index: number, bits: 32 | 64 | undefined, mask?: bigint) {
+  constructor(syscall: string, index: number, bits: 32 | 64 | undefined, mask?: bigint, isOfTables = false) {
     this.#syscall = syscall;
     this.#index = index;
     this.#bits = bits;
     this.#mask = mask;
+    this.#isOfTables = isOfTables;
   }
 
   /** The lower 32 bits, whatever the tables say. */
   get u32(): Argument {
-    if (this.#mask !== undefined && this.#mask >= 1n << 32n) {
-      throw new RangeError(
-        `the mask 0x${this.#mask.toString(16)} does not fit into 32 bits: say u32 before it`,
-      );
+    const mask = this.#isOfTables ? undefined : this.#mask;
+    if (mask !== undefined && mask >= 1n << 32n) {
+      throw new RangeError(`the mask 0x${mask.toString(16)} does not fit into 32 bits: say u32 before it`);
     }
-    return new Argument(this.#syscall, this.#index, 32, this.#mask);
+    return new Argument(this.#syscall, this.#index, 32, mask);
   }
 
   /** All 64 bits, whatever the tables say. */
   get u64(): Argument {
-    return new Argument(this.#syscall, this.#index, 64, this.#mask);
+    return new Argument(this.#syscall, this.#index, 64, this.#isOfTables ? undefined : this.#mask);
   }
 
   /** Only these bits of the argument: arg(1).mask(0x7f).eq(0). */
@@ -167,7 +172,9 @@ export function argumentsOf(syscall: string): ArgumentOf {
     if (!Number.isInteger(index) || index < 0 || index > 5) {
       throw new RangeError(`a syscall has the arguments 0 to 5, and no argument ${shown(index)}`);
     }
-    return new Argument(syscall, index, argumentBits(syscall, index));
+    const isPermissions = argumentKinds.get(syscall)?.[index] === 'permissions';
+    const mask = isPermissions ? permissionBits : undefined;
+    return new Argument(syscall, index, argumentBits(syscall, index), mask, isPermissions);
   };
 }
 

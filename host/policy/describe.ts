@@ -116,6 +116,7 @@ function argumentText(call: Call, kind: ArgumentKind, index: number): string {
     case 'address':
       return socketAddressText(memory, call.args[index + 1] ?? 0n, textAt) ?? pointerText(value);
     case 'mode':
+    case 'permissions':
       return named32 ?? `0${BigInt.asUintN(32, value).toString(8)}`;
     case 'signal':
       return signals.get(signed32(value)) ?? String(signed32(value));

@@ -5,8 +5,8 @@ import { maxInstructions } from './bpf/instructions.js';
 import { type Filter, numbersOf, rulesFor } from './filter.js';
 import { listMounts } from './mount-list.js';
 import type { MountEntry } from './mount-tree.js';
-import { magicSyscall } from './preamble.js';
-import { describeRule, type Rule, unconditional } from './rules.js';
+import { answeredWithEnosys, magicSyscall } from './preamble.js';
+import { describeRule, possibleActions, type Rule, unconditional } from './rules.js';
 import { type Arch, syscallName } from './syscalls.js';
 import { constantName } from './tables/constants.js';
 import { guardOf } from './tokens.js';
@@ -20,7 +20,7 @@ export interface Explained {
   readonly rootWritable: boolean;
   readonly landlock: boolean;
   readonly instructionCount: number;
-  /** How a program may come to machine code of its own: "mmap", "mprotect". */
+  /** How a program may come to machine code of its own: "mmap", "mprotect" (possible.ts). */
   readonly makesCode: readonly string[];
 }
 
@@ -99,8 +99,19 @@ function ruleLines(arch: Arch, name: string, rule: Rule, isLast: boolean): strin
   return lines;
 }
 
+/** Whether it has a line of its own: where the policy speaks of it, or the preamble says other than the default. */
+function isTold(filter: Filter, { name, rules }: Decided): boolean {
+  if (!rules.every(isOwnRule)) return true;
+  const lastAction = unconditional(rules.at(-1) as Rule);
+  if (filter.defaultAction.kind === 'violation' || lastAction?.kind === 'violation') return false;
+  const isLaunchOnly = rules
+    .slice(0, -1)
+    .every((rule) => possibleActions(rule).every(({ kind }) => kind === 'launch'));
+  return answeredWithEnosys.has(name) || (rules.length > 1 && !isLaunchOnly);
+}
+
 function syscallLines(filter: Filter): string[] {
-  const all = decidedSyscalls(filter).filter(({ rules }) => !rules.every(isOwnRule));
+  const all = decidedSyscalls(filter).filter((decided) => isTold(filter, decided));
   const simple = all.filter(({ rules }) => rules.length === 1);
   const lines: string[] = [];
   for (const [kind, heading] of Object.entries(outcomes)) {

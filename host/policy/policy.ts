@@ -12,6 +12,7 @@ import { type PolicyData, writePolicy } from './json/write.js';
 import { resolvePath } from './mount-list.js';
 import type { MountEntry } from './mount-tree.js';
 import type { PolicyFields } from './policy-fields.js';
+import { waysToCode } from './possible.js';
 import { shown } from './quoting.js';
 import { describeRule, possibleActions, type Rule } from './rules.js';
 import type { Networking, StackTraces } from './surroundings.js';
@@ -165,15 +166,8 @@ export class Policy {
       filter,
       ...rest,
       instructionCount: this.instructions.length,
-      makesCode: executableMemory.filter((syscall) => this.#allowsWriteAndExecute(syscall)),
+      makesCode: waysToCode(filter),
     });
-  }
-
-  #allowsWriteAndExecute(syscall: string): boolean {
-    const readWriteExecute = 7;
-    const privateAnonymous = 0x22;
-    const args = [0, 4096, readWriteExecute, privateAnonymous, -1, 0];
-    return this.evaluate({ syscall, args: syscall === 'mmap' ? args : args.slice(0, 3) }).action === 'allow';
   }
 
   /** Where on the host a path of the sandbox is; undefined for what is not of the host, or not there. */
@@ -195,6 +189,3 @@ export class Policy {
     return new Policy(readPolicy(json));
   }
 }
-
-/** Ways to executable memory. */
-const executableMemory = ['mmap', 'mprotect', 'pkey_mprotect'] as const;

@@ -84,7 +84,10 @@ export class PresetBuilder extends RuleBuilder {
 
   /** exit, exit_group */
   allowExit = () => this.preset('allowExit', families.exit);
-  /** fork, vfork, clone without new namespaces: processes and threads */
+  /**
+   * fork, vfork, clone without new namespaces: processes. pthread_create() needs more, which depends on the C library: a
+   * mapping for the stack (PROT_NONE with MAP_STACK), membarrier, futex to wait.
+   */
   allowFork = () => this.preset('allowFork', families.fork);
   /** wait4, waitid */
   allowWait = () => this.preset('allowWait', families.wait);

@@ -1,4 +1,7 @@
 // Rules as expressions, and what evaluate() says of them.
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import {
@@ -33,6 +36,76 @@ test('an int is compared by its lower half, a size by all of it', () => {
   assert.ok(allows('openat', (arg) => arg(0).eq(-100), -100));
   assert.not.ok(allows('read', (arg) => arg(0).u64.eq(1), upper | 1n));
   assert.ok(allows('mmap', (arg) => arg(1).u32.eq(4096), 0, upper | 4096n));
+});
+
+test('permissions are compared by the 16 bits that the kernel takes', () => {
+  const directory = mkdtempSync(path.join(tmpdir(), 'sandwire-mode-'));
+  try {
+    // The kernel itself: what is above bit 15 is no error, and does nothing.
+    const made = path.join(directory, 'made');
+    mkdirSync(made, { mode: 0x10000 | 0o700 });
+    assert.is(statSync(made).mode & 0o7777, 0o700);
+    chmodSync(made, 0x10000 | 0o755);
+    assert.is(statSync(made).mode & 0o7777, 0o755);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+  const modes = Object.entries({
+    chmod: 1,
+    fchmod: 1,
+    fchmodat: 2,
+    fchmodat2: 2,
+    mkdir: 1,
+    mkdirat: 2,
+    mknod: 1,
+    mknodat: 2,
+    creat: 1,
+    open: 2,
+    openat: 3,
+    mq_open: 2,
+  });
+  for (const [syscall, index] of modes) {
+    const args = (mode: number | bigint) =>
+      Array.from({ length: index + 1 }, (_, at) => (at === index ? mode : 0));
+    for (const above of [0n, 0x10000n, 0xffff0000n, upper]) {
+      const mode = above | 0o4755n;
+      assert.ok(
+        allows(syscall, (arg) => arg(index).eq(0o4755), ...args(mode)),
+        syscall,
+      );
+      assert.ok(
+        allows(syscall, (arg) => arg(index).in(1, 0o4755), ...args(mode)),
+        syscall,
+      );
+      assert.ok(
+        allows(syscall, (arg) => arg(index).hasAny(0o6000), ...args(mode)),
+        syscall,
+      );
+      assert.ok(
+        allows(syscall, (arg) => arg(index).hasOnly(0o4777), ...args(mode)),
+        syscall,
+      );
+      assert.ok(
+        allows(syscall, (arg) => arg(index).le(0o4755), ...args(mode)),
+        syscall,
+      );
+      assert.ok(
+        allows(syscall, (arg) => arg(index).mask(0o777).eq(0o755), ...args(mode)),
+        syscall,
+      );
+      assert.is(
+        allows(syscall, (arg) => arg(index).u32.eq(0o4755), ...args(mode)),
+        (mode & 0xffffffffn) === 0o4755n,
+      );
+      assert.is(
+        allows(syscall, (arg) => arg(index).u64.eq(0o4755), ...args(mode)),
+        above === 0n,
+      );
+    }
+    assert.throws(() => allows(syscall, (arg) => arg(index).eq(0x10000 | 0o777)), /is never 0x101ff/);
+  }
+  // These are no permissions, and the kernel looks at all 32 bits.
+  assert.not.ok(allows('access', (arg) => arg(1).eq(4), 0, 0x10004));
 });
 
 test('every comparison, at the edges', () => {

@@ -1,9 +1,29 @@
 // What disassemble() and explain() show.
+import * as fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { ALLOW, ARG, JEQ, KILL, NOTIFY, PolicyBuilder } from '../../host/index.js';
+import {
+  ALLOW,
+  ARG,
+  ARG_32,
+  anyOf,
+  ERRNO,
+  JA,
+  JA32,
+  JEQ,
+  JEQ32,
+  JUMP,
+  KILL,
+  LABEL,
+  NOTIFY,
+  not,
+  PolicyBuilder,
+} from '../../host/index.js';
 import { disassemble, instructionText } from '../../host/policy/bpf/disassembler.js';
 import { type Instruction, instruction as i, Opcode } from '../../host/policy/bpf/instructions.js';
+import { run } from '../../host/policy/bpf/interpreter.js';
+import { possibleReturns } from '../../host/policy/bpf/outcomes.js';
+import { checkPiece } from '../../host/policy/rules.js';
 
 const test = suite('listing');
 
@@ -138,6 +158,101 @@ test('a policy in words', () => {
   has('Network: a loopback device of its own, nothing else.\nHost name: box\n');
 });
 
+test('every way to code of its own is told, in one step or in two', () => {
+  type Say = (builder: PolicyBuilder) => PolicyBuilder;
+  const ways = (say: Say) => {
+    const told = say(new PolicyBuilder({ arch: 'x86-64' }))
+      .build()
+      .explain();
+    return /^Memory can be made executable: (.*)\.$/m.exec(told)?.[1];
+  };
+  const prot = ARG_32(2);
+  const cases: readonly [Say, string | undefined][] = [
+    [(b) => b.allowDynamicStartup().allowSystemMalloc(), 'mprotect'],
+    [(b) => b.allowStaticStartup().allowSystemMalloc(), undefined],
+    [(b) => b.allowMmapWithoutExec().allowMprotectWithoutExec().allowPkeyMprotectWithoutExec(), undefined],
+    [(b) => b.syscall('mmap', (arg) => arg(2).hasOnly(5)), undefined],
+    [(b) => b.syscall('mmap', (arg) => arg(2).hasOnly(5)).allowSyscall('memfd_create'), 'memfd_create'],
+    [(b) => b.allowMmapWithoutExec().allowSyscall('memfd_create'), undefined],
+    // However narrow, and on whatever else it depends.
+    [(b) => b.syscall('mprotect', (arg) => [arg(2).eq(4), arg(1).eq(12_345), arg(0).u64.gt(7)]), 'mprotect'],
+    [(b) => b.syscall('mmap', (arg) => not(anyOf(arg(2).ne(7), arg(4).ne(3)))), 'mmap'],
+    [(b) => b.syscall('mmap', (arg) => [arg(3).eq(0x22), arg(2).hasNone(4)]), undefined],
+    [(b) => b.syscall('mmap', (arg) => arg(2).hasAny(4), { errno: 1 }).allowSyscall('mmap'), undefined],
+    [(b) => b.syscall('mmap', (arg) => arg(1).gt(9), { errno: 1 }).allowSyscall('mmap'), 'mmap'],
+    [(b) => b.syscall('shmat', (arg) => arg(2).hasNone(0x8000)), undefined],
+    [(b) => b.allowSyscall('shmat'), 'shmat'],
+    [(b) => b.allowLlvmSanitizers(), undefined],
+    [(b) => b.syscall('personality', (arg) => arg(0).hasAny(0x400000)), 'personality'],
+    // By pieces of BPF.
+    [(b) => b.addPolicyOnSyscall('mprotect', [prot, JA32(4, KILL), ALLOW]), undefined],
+    [(b) => b.addPolicyOnSyscall('mprotect', [ARG(2), JA(4, KILL), ALLOW]), undefined],
+    [
+      (b) => b.addPolicyOnSyscall('mprotect', [ARG_32(1), JEQ32(3, JUMP('on')), KILL, LABEL('on'), ALLOW]),
+      'mprotect',
+    ],
+    [(b) => b.addPolicyOnSyscall('mprotect', [prot, JA32(4, KILL)]).allowSyscall('mprotect'), undefined],
+    [(b) => b.addPolicyOnMmap([prot, JEQ32(7, ERRNO('EPERM'))]).allowSyscall('mmap'), 'mmap'],
+    [
+      (b) => b.addPolicyOnMmap([prot, JEQ32(7, ERRNO(1)), JEQ32(6, ERRNO(1))]).allowSyscall('mmap'),
+      undefined,
+    ],
+  ];
+  for (const [index, [say, expected]] of cases.entries()) assert.is(ways(say), expected, `case ${index}`);
+});
+
+test('a piece of BPF comes to what it is foretold, whatever the rest', () => {
+  const piece = fc
+    .array(
+      fc.record({
+        code: fc.constantFrom(...Object.values(Opcode)),
+        k: fc.oneof(fc.nat(63), fc.nat(0xffffffff)),
+        jumps: fc.tuple(fc.nat(4), fc.nat(4)),
+      }),
+      { minLength: 1, maxLength: 12 },
+    )
+    .map((entries) =>
+      entries.map(({ code, k, jumps: [jt, jf] }, index) => {
+        const ahead = entries.length - index;
+        if (code === Opcode.JUMP) return i(code, k % ahead);
+        if ((code & 7) === 5) return i(code, k, jt % ahead, jf % ahead);
+        if (code === Opcode.LOAD) return i(code, (k % 16) * 4);
+        const isSmall = [0x60, 0x61, 0x02, 0x03, 0x64, 0x74].includes(code);
+        return i(code, isSmall ? k % 16 : k);
+      }),
+    )
+    .filter((program) => {
+      try {
+        checkPiece(program);
+        return true;
+      } catch {
+        return false;
+      }
+    });
+  const word = fc.oneof(fc.nat(3), fc.nat(0xffffffff));
+  const words = fc.array(word, { minLength: 16, maxLength: 16 });
+  const known = fc.array(fc.boolean(), { minLength: 16, maxLength: 16 });
+  fc.assert(
+    fc.property(piece, words, known, (program, all, isKnown) => {
+      const told = possibleReturns(
+        program,
+        all.map((value, at) => (isKnown[at] === true ? value : undefined)),
+      );
+      const result = run(program, Uint32Array.from(all), all[0]);
+      assert.ok(told.has(result), `${result} is not among ${[...told]}`);
+      // With everything known there is no doubt.
+      assert.equal([...possibleReturns(program, all)], [result]);
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test('-1 is no set of flags', () => {
+  const told = new PolicyBuilder({ arch: 'x86-64' }).syscall('openat', (arg) => arg(2).eq(-1)).build();
+  assert.match(told.explain(), /allow when arg 2 == 0xffffffff {2}\(syscall\)/);
+  assert.match(JSON.stringify(told), /"value":"0xffffffff"/);
+});
+
 test('what a default leaves out, in words', () => {
   const plain = new PolicyBuilder().build().explain();
   assert.match(plain, /Nothing is weakened by name\./);
@@ -146,7 +261,32 @@ test('what a default leaves out, in words', () => {
   assert.match(all, /Weakened by name: allowAllSyscalls\n/);
   assert.match(all, /A violation for want of a token:[\s\S]*ptrace \(allowPtrace\)/);
   assert.match(all, /Everything else is allowed\./);
-  assert.match(all, /Memory can be made executable: mmap, mprotect, pkey_mprotect\./);
+  assert.match(
+    all,
+    /Memory can be made executable: mmap, mprotect, pkey_mprotect, memfd_create, shmat, personality\./,
+  );
+  // And what is never given by accident, although nothing speaks of it.
+  for (const token of ['allowAllSyscalls', 'traceAllSyscalls'] as const) {
+    const told = new PolicyBuilder({ arch: 'x86-64' }).defaultAction(token).build().explain();
+    const otherwise = token === 'allowAllSyscalls' ? 'allow' : 'notify';
+    assert.match(told, /Refused with an errno: clone3 ENOSYS\n/);
+    for (const part of [
+      `  clone\n    violation when arg 0 & CLONE_PARENT is not 0\n    violation when arg 0 & (CLONE_NEWNS|`,
+      `  unshare\n    violation when arg 0 & (CLONE_NEWTIME|`,
+      `  ioctl\n    violation when arg 1 is TIOCSTI or TIOCLINUX\n    otherwise ${otherwise}\n`,
+      `  seccomp\n    violation when arg 1 & SECCOMP_FILTER_FLAG_NEW_LISTENER is not 0\n    otherwise ${otherwise}\n`,
+    ]) {
+      assert.ok(told.includes(part), `${part}\nin\n${told}`);
+    }
+    assert.not.match(told, /launch/);
+  }
+  const tokens = ['allowNewNamespaces', 'allowTerminalInjection', 'allowSeccompListener'] as const;
+  const waived = new PolicyBuilder()
+    .allow(...tokens)
+    .defaultAction('allowAllSyscalls')
+    .build()
+    .explain();
+  assert.not.match(waived, /TIOCSTI|NEW_LISTENER|CLONE_NEW/);
   const open = new PolicyBuilder().allowUnrestrictedNetworking().defaultAction('traceAllSyscalls').build();
   assert.match(open.explain(), /Weakened by name: traceAllSyscalls, allowUnrestrictedNetworking\n/);
   assert.match(open.explain(), /Network: that of the host\./);

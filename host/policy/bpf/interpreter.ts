@@ -162,7 +162,8 @@ export function run(program: readonly Instruction[], words: Uint32Array, startWi
   return undefined;
 }
 
-function compare(code: number, a: number, operand: number): boolean {
+/** Whether a conditional jump is taken. Throws BpfError for what is none. */
+export function compare(code: number, a: number, operand: number): boolean {
   switch (code & 0xf7) {
     case Opcode.JUMP_IF_EQUAL:
       return a === operand;
@@ -177,7 +178,8 @@ function compare(code: number, a: number, operand: number): boolean {
   }
 }
 
-function calculate(code: number, a: number, operand: number): number {
+/** Throws BpfError for what is no arithmetic. */
+export function calculate(code: number, a: number, operand: number): number {
   switch (code & 0xf7) {
     case Opcode.ADD:
       return (a + operand) >>> 0;

@@ -18,6 +18,8 @@ export type ArgumentKind =
   | 'address'
   /** Octal, as permission bits are. */
   | 'mode'
+  /** The same where the kernel takes 16 bits of it (umode_t). */
+  | 'permissions'
   | 'flags'
   | 'signal'
   /** Address family of socket(). */
@@ -30,7 +32,7 @@ export type ArgumentKind =
 const text = `
 read fd pointer size; write fd pointer size; readv fd pointer int; writev fd pointer int; close fd
 pread64 fd pointer size long; pwrite64 fd pointer size long; lseek fd long int; sendfile fd fd pointer size
-open path flags mode; openat fd path flags mode; openat2 fd path pointer size; creat path mode
+open path flags permissions; openat fd path flags permissions; openat2 fd path pointer size; creat path permissions
 stat path pointer; lstat path pointer; fstat fd pointer; newfstatat fd path pointer flags; statx fd path flags flags pointer
 statfs path pointer; fstatfs fd pointer; access path mode; faccessat fd path mode; faccessat2 fd path mode flags
 poll pointer count int; ppoll pointer count pointer pointer size; select int pointer pointer pointer pointer
@@ -47,10 +49,10 @@ execveat fd path pointer pointer flags; exit int; exit_group int; wait4 int poin
 kill int signal; tkill int signal; tgkill int int signal; uname pointer; getpid; getppid; gettid; getuid; geteuid; getgid
 getegid; setuid int; setgid int; setsid; getpgid int; setpgid int int; prctl int long long long long
 ptrace long long pointer pointer; mount path path path flags pointer; umount2 path flags; pivot_root path path
-chroot path; chdir path; fchdir fd; getcwd pointer size; mkdir path mode; mkdirat fd path mode; rmdir path
+chroot path; chdir path; fchdir fd; getcwd pointer size; mkdir path permissions; mkdirat fd path permissions; rmdir path
 unlink path; unlinkat fd path flags; rename path path; renameat fd path fd path; renameat2 fd path fd path flags
 link path path; linkat fd path fd path flags; symlink path path; symlinkat path fd path; readlink path pointer count
-readlinkat fd path pointer count; chmod path mode; fchmod fd mode; fchmodat fd path mode; chown path int int
+readlinkat fd path pointer count; chmod path permissions; fchmod fd permissions; fchmodat fd path permissions; chown path int int
 fchownat fd path int int flags; truncate path size; ftruncate fd size; fallocate fd mode long long; umask mode
 getdents64 fd pointer count; utimensat fd path pointer flags; futex pointer int int pointer pointer int
 set_robust_list pointer size; set_tid_address pointer; rseq pointer count flags signal; getrandom pointer size flags; bpf int pointer count
@@ -71,7 +73,7 @@ setreuid int int; setregid int int; setresuid int int int; getresuid pointer poi
 getresgid pointer pointer pointer; setfsuid int; setfsgid int; getgroups int pointer; setgroups int pointer
 capget pointer pointer; capset pointer pointer; rt_sigpending pointer size; rt_sigtimedwait pointer pointer pointer size
 rt_sigqueueinfo int signal pointer; rt_tgsigqueueinfo int int signal pointer; rt_sigsuspend pointer size
-utime path pointer; utimes path pointer; futimesat fd path pointer; mknod path mode int; mknodat fd path mode int
+utime path pointer; utimes path pointer; futimesat fd path pointer; mknod path permissions int; mknodat fd path permissions int
 ustat int pointer; getpriority int int; setpriority int int int; sched_setparam int pointer; sched_getparam int pointer
 sched_setscheduler int int pointer; sched_getscheduler int; sched_get_priority_max int; sched_get_priority_min int
 sched_rr_get_interval int pointer; sched_setaffinity int count pointer; sched_setattr int pointer flags
@@ -91,7 +93,7 @@ timer_gettime int pointer; timer_getoverrun int; timer_delete int; clock_settime
 clock_adjtime int pointer; mbind pointer size long pointer long flags; set_mempolicy int pointer long
 get_mempolicy pointer pointer long pointer long; set_mempolicy_home_node pointer size long long
 migrate_pages int long pointer pointer; move_pages int long pointer pointer pointer flags
-mq_open path flags mode pointer; mq_unlink path; mq_timedsend fd pointer size int pointer
+mq_open path flags permissions pointer; mq_unlink path; mq_timedsend fd pointer size int pointer
 mq_timedreceive fd pointer size pointer pointer; mq_notify fd pointer; mq_getsetattr fd pointer pointer
 kexec_load pointer long pointer long; kexec_file_load fd fd size path long; add_key path path pointer size int
 request_key path path path int; ioprio_set int int int; ioprio_get int int; inotify_init; inotify_rm_watch fd int
@@ -111,7 +113,7 @@ fsconfig fd int path pointer int; fsmount fd flags flags; fspick fd path flags; 
 open_tree_attr fd path flags pointer size; close_range int int flags; process_madvise fd pointer size int flags
 process_mrelease fd flags; landlock_create_ruleset pointer size flags; landlock_add_rule fd int pointer flags
 landlock_restrict_self fd flags; memfd_secret flags; futex_waitv pointer int flags pointer int
-cachestat fd pointer pointer flags; fchmodat2 fd path mode flags; map_shadow_stack pointer size flags
+cachestat fd pointer pointer flags; fchmodat2 fd path permissions flags; map_shadow_stack pointer size flags
 futex_wake pointer long int flags; futex_wait pointer long long flags pointer int; futex_requeue pointer flags int int
 mseal pointer size long; statmount pointer pointer size flags; listmount pointer pointer size flags
 setxattrat fd path flags path pointer size; getxattrat fd path flags path pointer size

@@ -233,6 +233,8 @@ export function constantText(
   value: bigint,
 ): string | undefined {
   if (value === 0n && zero !== undefined) return zero;
+  // -1 is no set of flags but an error or a question.
+  if (bits.length > 0 && (value === 0xffffffffn || value === allBits)) return undefined;
   const told = values.get(value & valueMask);
   const words = told === undefined ? [] : [told];
   let rest = told === undefined ? value : value & ~valueMask;

@@ -17,6 +17,11 @@ export const MAP_FIXED_NOREPLACE = 0x100000;
 
 export const MREMAP_MAYMOVE = 1;
 
+export const SHM_EXEC = 0x8000;
+
+export const ADDR_NO_RANDOMIZE = 0x40000;
+export const READ_IMPLIES_EXEC = 0x400000;
+
 export const MADV_SEQUENTIAL = 2;
 export const MADV_DONTNEED = 4;
 export const MADV_FREE = 8;

@@ -1,0 +1,111 @@
+// What may become of a call of which only some arguments are known: for whom it matters whether there is any way at all.
+import { actionOf, normalReturn } from './actions.js';
+import { DataOffset, dataSize } from './bpf/instructions.js';
+import { possibleReturns, type Word } from './bpf/outcomes.js';
+import { type Condition, holds } from './conditions.js';
+import { type Filter, rulesFor } from './filter.js';
+import type { Rule } from './rules.js';
+import { auditArch, syscallNumber } from './syscalls.js';
+import * as n from './tables/numbers.js';
+
+/** By their place; the others may be anything. */
+export type KnownArguments = ReadonlyMap<number, bigint>;
+
+/** undefined: that depends on arguments that are not known. */
+function mayHold(condition: Condition, known: KnownArguments): boolean | undefined {
+  switch (condition.kind) {
+    case 'always':
+      return true;
+    case 'not': {
+      const part = mayHold(condition.of, known);
+      return part === undefined ? undefined : !part;
+    }
+    case 'all':
+    case 'any': {
+      const parts = condition.of.map((part) => mayHold(part, known));
+      const deciding = condition.kind === 'any';
+      if (parts.includes(deciding)) return deciding;
+      return parts.includes(undefined) ? undefined : !deciding;
+    }
+    default: {
+      const value = known.get(condition.arg);
+      if (value === undefined) return undefined;
+      return holds(
+        condition,
+        Array.from({ length: 6 }, () => value),
+      );
+    }
+  }
+}
+
+function wordsOf(filter: Filter, number: number, known: KnownArguments): readonly Word[] {
+  const words: Word[] = Array.from({ length: dataSize / 4 }, () => undefined);
+  words[DataOffset.nr / 4] = number;
+  words[DataOffset.arch / 4] = auditArch[filter.arch];
+  for (const [index, value] of known) {
+    words[DataOffset.argumentLow(index) / 4] = Number(BigInt.asUintN(32, value));
+    words[DataOffset.argumentHigh(index) / 4] = Number(BigInt.asUintN(64, value) >> 32n);
+  }
+  return words;
+}
+
+/** Whether a rule may allow it, and whether it may leave it to the next. */
+function outcomeOf(filter: Filter, number: number, rule: Rule, known: KnownArguments) {
+  const { body } = rule;
+  if (body.kind === 'when') {
+    const held = mayHold(body.condition, known);
+    return { allows: held !== false && body.action.kind === 'allow', goesOn: held !== true };
+  }
+  const returned = possibleReturns(body.program, wordsOf(filter, number, known));
+  const allows = [...returned].some(
+    (value) => value !== undefined && actionOf(normalReturn(value)).kind === 'allow',
+  );
+  return { allows, goesOn: returned.has(undefined) };
+}
+
+/** Whether any call of the syscall with these arguments is allowed. */
+export function mayBeAllowed(filter: Filter, syscall: string, known: KnownArguments): boolean {
+  const number = syscallNumber(syscall, filter.arch);
+  if (number === undefined) return false;
+  for (const rule of rulesFor(filter, number)) {
+    const { allows, goesOn } = outcomeOf(filter, number, rule, known);
+    if (allows) return true;
+    if (!goesOn) return false;
+  }
+  return false;
+}
+
+const { PROT_READ, PROT_WRITE, PROT_EXEC } = n;
+const executable = [
+  PROT_EXEC,
+  PROT_READ | PROT_EXEC,
+  PROT_WRITE | PROT_EXEC,
+  PROT_READ | PROT_WRITE | PROT_EXEC,
+];
+
+/**
+ * The syscalls by which a program may come to run what it has written itself: memory that is writable and executable at
+ * once, or becomes executable afterwards. Its stack and its data are always writable.
+ */
+export function waysToCode(filter: Filter): readonly string[] {
+  const may = (syscall: string, index: number, values: readonly number[]) =>
+    values.some((value) => mayBeAllowed(filter, syscall, new Map([[index, BigInt(value)]])));
+  const ways: readonly (readonly [string, boolean])[] = [
+    [
+      'mmap',
+      may(
+        'mmap',
+        2,
+        executable.filter((protection) => (protection & PROT_WRITE) !== 0),
+      ),
+    ],
+    ['mprotect', may('mprotect', 2, executable)],
+    ['pkey_mprotect', may('pkey_mprotect', 2, executable)],
+    // A file in memory is written first and mapped afterwards.
+    ['memfd_create', mayBeAllowed(filter, 'memfd_create', new Map()) && may('mmap', 2, executable)],
+    ['shmat', may('shmat', 2, [n.SHM_EXEC])],
+    // READ_IMPLIES_EXEC: whatever is mapped to be read can be executed.
+    ['personality', may('personality', 0, [n.READ_IMPLIES_EXEC, n.READ_IMPLIES_EXEC | n.ADDR_NO_RANDOMIZE])],
+  ];
+  return ways.filter(([, isWay]) => isWay).map(([syscall]) => syscall);
+}
