@@ -58,6 +58,8 @@ runDocument('docs/guide.md', {
     prints: '7692c3ad3540bb80\n3fc4ccfe745870e2\n',
     needs: ['node-forking'],
   },
+  expression: { kind: 'run', added: 'console.log(policy.program.length > 0);\n', prints: 'true\n' },
+  'which-files': { kind: 'run', prints: /\n\/etc\/hosts\n$/, skipIf },
   policy: {
     kind: 'run',
     added: 'console.log(policy.program.length > 0);\n',
