@@ -117,7 +117,9 @@ export function checkSource(
     ({ type } = statfsSync(path));
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
-    const hint = code === 'ENOENT' ? ' (there is none; the …IfExists methods pass over that)' : '';
+    const canPassOver = method === 'addFile' || method === 'addDirectory';
+    const missing = canPassOver ? `there is none; ${method}IfExists() passes over that` : 'there is none';
+    const hint = code === 'ENOENT' ? ` (${missing})` : '';
     throw new PolicyError(method, `${path}: ${code}${hint}`);
   }
   if (status.isDirectory() !== (kind === 'directory')) {

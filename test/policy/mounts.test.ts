@@ -128,7 +128,8 @@ test('a relative path is anchored, and cannot climb', () => {
 });
 
 test('what is not there, or of another kind', () => {
-  refused((b) => b.addFile(at('nothing')), /ENOENT \(there is none; the …IfExists methods pass over that\)/);
+  refused((b) => b.addFile(at('nothing')), /ENOENT \(there is none; addFileIfExists\(\) passes over that\)/);
+  refused((b) => b.addLibrariesForBinary(at('nothing')), /ENOENT \(there is none\)$/);
   refused((b) => b.addFile(at('gone')), /ENOENT/);
   refused((b) => b.addFile(at('loop')), /ELOOP/);
   refused((b) => b.addFile(at('real')), /is a directory; addDirectory\(\) shows one/);
