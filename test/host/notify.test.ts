@@ -296,7 +296,7 @@ test('more threads than may wait at once', async () => {
   const executor = sandboxee('ask', ['threads', '1100']);
   const { result, calls } = await answered(executor, () => new Promise<SyscallAnswer>(() => {}));
   assert.is(result.violation?.cause, 'tooManyQuestions', String(result));
-  assert.is(calls.length, 1024);
+  assert.ok(calls.length <= 1024, `${calls.length}`); // what waits to be told counts, too
 });
 
 test('wrong handlers are refused at the call', () => {

@@ -358,7 +358,7 @@ function childrenOf(pid: number): string[] {
 test('nothing is left of it: no fd, no process', async () => {
   await resultOf('deep', ['crash']);
   const pid = supervisorPid();
-  const ready = ['sandwire-init', 'sandwire-inside', 'unwinder-ready'];
+  const ready = ['sandwire-init', 'sandwire-inside', 'unwinder-ready', 'sandwire-reader'];
   const spares = () => childrenOf(pid).filter((name) => !ready.includes(name));
   await eventually('the first run is cleared away', () => spares().length === 0);
   const before = fdsOf(pid).filter((name) => name.includes('memfd') || name === 'anon_inode:[pidfd]').length;
@@ -373,7 +373,7 @@ test('nothing is left of it: no fd, no process', async () => {
   await eventually('the rest is cleared away', () => spares().length === 0);
   await eventually('its fds are closed', () => {
     const now = fdsOf(pid).filter((name) => name.includes('memfd') || name === 'anon_inode:[pidfd]').length;
-    return now <= before + 18; // two pidfds for each sandbox made ahead, a pidfd and a memfd for an unwinder
+    return now <= before + 19; // two pidfds for each sandbox made ahead, a pidfd and a memfd for an unwinder, one for a reader
   });
   assert.ok(childrenOf(pid).filter((name) => name === 'unwinder-ready').length <= 1);
   const isThere = () => childrenOf(pid).includes('unwinder-ready');

@@ -61,6 +61,28 @@ void monitor_violate(struct run *run, const struct seccomp_notif *notification, 
   run_advance(run);
 }
 
+static void on_memory_read(struct memory_reading *reading, const struct argument_memory memory[6]) {
+  struct run *run = RUN_OF(reading, violation_memory);
+  if (listener_still_waits(run->listener.fd, run->violation.notification)) { /* it was its own memory */
+    violation_take_memory(&run->violation, memory);
+  }
+  run_end(run, run->end.kind);
+  run_advance(run);
+}
+
+bool monitor_begin_reading(struct run *run) {
+  struct memory_reading *reading = &run->violation_memory;
+  reading->done = on_memory_read;
+  reading->tid = run->violation.tid;
+  reading->size = VIOLATION_MEMORY_SIZE;
+  memcpy(reading->addresses, run->violation.data.args, sizeof(reading->addresses));
+  return memory_reading_is_needed(reading) && memory_reader_read(&run->reader, reading);
+}
+
+bool monitor_is_reading(const struct run *run) {
+  return run->violation_memory.reader != NULL;
+}
+
 void monitor_take_listener(struct run *run) {
   /* Before exec it is our own code that has announced it. */
   const bool is_certain = run->request->mode == SANDWIRE_SANDBOXED_BEFORE_EXEC;

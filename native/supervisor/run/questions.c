@@ -1,6 +1,7 @@
 #include "questions.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -22,6 +23,7 @@ struct question {
   struct question *next;
   struct run *run;
   struct seccomp_notif notification;
+  struct memory_reading reading;
 };
 
 bool questions_are_for_host(const struct run *run, const struct seccomp_data *data) {
@@ -38,6 +40,7 @@ static void forget(struct question *question) {
   *link = question->next;
   question->run->question_count--;
   deadline_clear(&question->deadline);
+  memory_reading_cancel(&question->reading);
   free(question);
 }
 
@@ -61,38 +64,41 @@ static void on_no_answer(struct deadline *deadline) {
   deny((struct question *)deadline, SANDWIRE_CAUSE_NO_ANSWER); /* its first member */
 }
 
-int questions_ask(struct run *run, const struct seccomp_notif *notification) {
-  static unsigned char memory[6][ARGUMENT_MEMORY_SIZE];
+/* The host is told, and has its time from now on. */
+static void on_memory_read(struct memory_reading *reading, const struct argument_memory memory[6]) {
   static struct violation call;
-  if (run->question_count == MAX_QUESTIONS) {
-    return SANDWIRE_CAUSE_TOO_MANY;
+  struct question *question = (struct question *)((char *)reading - offsetof(struct question, reading));
+  struct run *run = question->run;
+  violation_read(&call, run->listener.fd, &question->notification, run->sandboxee.pid);
+  /* After all reading it says whether the thread has stood there all the time: if not, this was another's memory. */
+  if (!listener_still_waits(run->listener.fd, question->notification.id)) {
+    forget(question);
+  } else if (deadline_set(&question->deadline, monotonic_now_ns() + run->request->answer_timeout_ms * 1000000u,
+                          on_no_answer) != 0) {
+    deny(question, SANDWIRE_CAUSE_TOO_MANY);
+  } else {
+    events_send_asked(run->request->run, question->notification.id, &call, memory);
   }
-  struct question *question = calloc(1, sizeof(*question));
-  if (question == NULL || deadline_set(&question->deadline,
-                                       monotonic_now_ns() + run->request->answer_timeout_ms * 1000000u,
-                                       on_no_answer) != 0) {
-    free(question);
+}
+
+int questions_ask(struct run *run, const struct seccomp_notif *notification) {
+  struct question *question = run->question_count == MAX_QUESTIONS ? NULL : calloc(1, sizeof(*question));
+  if (question == NULL) {
     return SANDWIRE_CAUSE_TOO_MANY;
   }
   question->run = run;
   question->notification = *notification;
+  question->reading.done = on_memory_read;
+  question->reading.tid = (pid_t)notification->pid;
+  question->reading.size = ARGUMENT_MEMORY_SIZE;
+  memcpy(question->reading.addresses, notification->data.args, sizeof(question->reading.addresses));
   question->next = run->questions;
   run->questions = question;
   run->question_count++;
-
-  struct argument_memory arguments[6];
-  for (int i = 0; i < 6; i++) {
-    arguments[i].bytes = memory[i];
-    arguments[i].size =
-      violation_read_memory((pid_t)notification->pid, notification->data.args[i], memory[i], ARGUMENT_MEMORY_SIZE);
-  }
-  /* After all reading it says whether the thread has stood there all the time: if not, this was another's memory. */
-  violation_read(&call, run->listener.fd, notification, run->sandboxee.pid);
-  if (!listener_still_waits(run->listener.fd, notification->id)) {
+  if (!memory_reader_read(&run->reader, &question->reading)) {
     forget(question);
-    return 0;
+    return SANDWIRE_CAUSE_TOO_MANY;
   }
-  events_send_asked(run->request->run, notification->id, &call, arguments);
   return 0;
 }
 

@@ -37,7 +37,8 @@ struct run *run_find(uint64_t number) {
 
 /* With a sandboxee, the end is told when it is reaped; without one, at once. An enterer may still bring one. */
 static bool end_can_be_told(const struct run *run) {
-  return run->end.kind != 0 && run->sandboxee.pid == 0 && run->enterer.pid == 0 && stack_trace_is_idle(run);
+  return run->end.kind != 0 && run->sandboxee.pid == 0 && run->enterer.pid == 0 && !monitor_is_reading(run) &&
+         stack_trace_is_idle(run);
 }
 
 void run_end(struct run *run, int kind) {
@@ -45,9 +46,15 @@ void run_end(struct run *run, int kind) {
   questions_drop(run);
   if (run->end.kind == 0) {
     run->end.kind = kind;
-    if (stack_trace_begin(run)) {
+    if (kind == SANDWIRE_VIOLATED && monitor_begin_reading(run)) {
       return; /* and comes again */
     }
+  } else if (monitor_is_reading(run)) { /* somebody has lost patience */
+    memory_reading_cancel(&run->violation_memory);
+    stack_trace_drop(run);
+  }
+  if (stack_trace_begin(run)) {
+    return; /* and comes again */
   }
   stack_trace_drop(run);
   process_kill(&run->sandboxee);
@@ -107,6 +114,7 @@ static void forget(struct run *run) {
   event_loop_close(&run->listener);
   forked_destroy(run->forked);
   stack_trace_destroy(run);
+  memory_reader_destroy(&run->reader);
   start_request_destroy(run->request);
   free(run);
 }
@@ -152,7 +160,7 @@ void run_on_sandboxee_end(struct process *process, const siginfo_t *info, const 
   entering_hear(run);
   run->end.usage = *usage;
   stack_trace_sandboxee_ended(run);
-  if (!stack_trace_holds_end(run)) {
+  if (!stack_trace_holds_end(run) && !monitor_is_reading(run)) {
     settle_exit(run, info);
     run_end(run, run->end.kind);
   }

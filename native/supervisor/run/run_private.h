@@ -33,6 +33,8 @@ struct run {
   bool launched;            /* the one notification that is not a violation has been let through */
   struct run_end end;       /* kind 0: it goes on */
   struct violation violation;
+  struct memory_reader reader;
+  struct memory_reading violation_memory; /* while it is being read, the end is held up */
   struct stack_trace stack_trace;
   struct question *questions; /* calls the host is being asked about */
   size_t question_count;

@@ -4,13 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "listener.h"
-
-/* Below this nothing is ever mapped (vm.mmap_min_addr), and most arguments are numbers below it. */
-enum { LOWEST_ADDRESS = 65536 };
 
 static ssize_t read_proc_file(pid_t pid, const char *name, char *buffer, size_t size) {
   char path[64];
@@ -50,28 +46,6 @@ static void read_program(struct violation *violation) {
   }
 }
 
-size_t violation_read_memory(pid_t tid, uint64_t address, unsigned char *into, size_t size) {
-  if (address < LOWEST_ADDRESS || address >= UINT64_MAX - size) {
-    return 0;
-  }
-  /* A part for each page: reading stops before the first that is not mapped (process_vm_readv(2)). */
-  enum { PARTS = 3 };
-  const uint64_t page = 4096;
-  struct iovec local = {into, size};
-  struct iovec remote[PARTS];
-  unsigned long parts = 0;
-  for (size_t done = 0; done < size && parts < PARTS; parts++) {
-    size_t length = (size_t)(page - (address + done) % page);
-    if (length > size - done) {
-      length = size - done;
-    }
-    remote[parts] = (struct iovec){(void *)(uintptr_t)(address + done), length};
-    done += length;
-  }
-  ssize_t count = process_vm_readv(tid, &local, 1, remote, parts, 0);
-  return count > 0 ? (size_t)count : 0;
-}
-
 void violation_read(struct violation *violation, int listener, const struct seccomp_notif *notification,
                     pid_t sandboxee) {
   memset(violation, 0, sizeof(*violation));
@@ -80,15 +54,17 @@ void violation_read(struct violation *violation, int listener, const struct secc
   violation->tid = (pid_t)notification->pid;
   violation->pid = violation->tid == sandboxee ? sandboxee : thread_group_of(violation->tid);
   read_program(violation);
-  /* Which arguments are addresses is the host's knowledge: it has the table of syscalls. Here every one that could
-   * be is tried. */
-  for (int i = 0; i < 6; i++) {
-    violation->memory_size[i] = violation_read_memory(violation->tid, notification->data.args[i],
-                                                      violation->memory[i], VIOLATION_MEMORY_SIZE);
-  }
   if (!listener_still_waits(listener, notification->id)) {
     violation->pid = violation->tid;
     violation->program[0] = violation->comm[0] = '\0';
-    memset(violation->memory_size, 0, sizeof(violation->memory_size));
+  }
+}
+
+void violation_take_memory(struct violation *violation, const struct argument_memory memory[6]) {
+  for (int i = 0; i < 6; i++) {
+    violation->memory_size[i] = memory[i].size < VIOLATION_MEMORY_SIZE ? memory[i].size : VIOLATION_MEMORY_SIZE;
+    if (violation->memory_size[i] > 0) {
+      memcpy(violation->memory[i], memory[i].bytes, violation->memory_size[i]);
+    }
   }
 }

@@ -7,16 +7,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "memory_reader.h"
+
 enum { VIOLATION_MEMORY_SIZE = 256, VIOLATION_PROGRAM_SIZE = 1024, VIOLATION_COMM_SIZE = 64 };
-
-/* A path is no longer (PATH_MAX). */
-enum { ARGUMENT_MEMORY_SIZE = 4096 };
-
-/* Bytes read at an argument taken as an address; size 0: it is none, or nothing could be read. */
-struct argument_memory {
-  size_t size;
-  const unsigned char *bytes;
-};
 
 struct violation {
   int cause; /* enum sandwire_violation_cause */
@@ -30,13 +23,13 @@ struct violation {
   unsigned char memory[6][VIOLATION_MEMORY_SIZE];
 };
 
-/* Fills what can be read; what cannot is left empty. Never fails: a violation stands without its details. The listener
+/* Fills what can be read at once; what cannot is left empty. Never fails: a violation stands without its details. The listener
  * tells whether the thread still stood there afterwards; if not, its pid may have been another's, and only what the
  * notification itself says is kept. sandboxee: the pid of its first process, whose first thread need not be looked up. */
 void violation_read(struct violation *violation, int listener, const struct seccomp_notif *notification,
                     pid_t sandboxee);
 
-/* Up to size bytes at the address, less at the end of a mapping; 0 if it is none, or cannot be read. */
-size_t violation_read_memory(pid_t tid, uint64_t address, unsigned char *into, size_t size);
+/* What its arguments point at (memory_reader.h), as much of it as there is room for. */
+void violation_take_memory(struct violation *violation, const struct argument_memory memory[6]);
 
 #endif
