@@ -1,6 +1,9 @@
 // Sandboxees that do all they can to stay, hosts that end in every way, and what is killed at any moment: each run has one
 // result, and nobody outlives anybody.
 import { once } from 'node:events';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Executor, Sandbox2 } from '../../host/index.js';
@@ -65,6 +68,30 @@ test('kill(), and then nobody waits', async () => {
   sandbox.kill();
   await eventually('it is gone', () => isGone(sandbox));
 });
+
+for (const how of [[], ['violate']]) {
+  test(`nobody of the sandbox goes on when its result is there ${how}`, async () => {
+    const folder = mkdtempSync(path.join(tmpdir(), 'sandwire-'));
+    try {
+      const counter = path.join(folder, 'counter');
+      chmodSync(folder, 0o755);
+      const policy = lenientPolicy((builder) => builder.addDirectoryAt(folder, '/out', false));
+      for (let i = 0; i < 10; i++) {
+        writeFileSync(counter, Buffer.alloc(5 * 4096));
+        chmodSync(counter, 0o666);
+        const { result } = await runToEnd(sandboxee('write_late', ['4', ...how]), policy);
+        const then = readFileSync(counter);
+        assert.ok(result.isOk || result.finalStatus === 'VIOLATION', String(result));
+        await new Promise((resolve) => setTimeout(resolve, 30));
+        assert.is(readFileSync(counter).compare(then), 0, `run ${i}`);
+        if (how.length > 0)
+          assert.is(then.compare(Buffer.alloc(5 * 4096)), 0, `run ${i}: past its violation`);
+      }
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+}
 
 test('a child that is left over does not delay the result', async () => {
   const { result } = await runToEnd(sandboxee('stay', ['orphan']));

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/audit.h>
+#include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -80,6 +81,11 @@ void listener_stay_on_one_core(int listener) {
   /* From linux/seccomp.h; many systems' headers are older than the kernels they run on. */
   const unsigned long set_flags = _IOW('!', 4, uint64_t), sync_wake_up = 1;
   (void)ioctl(listener, set_flags, sync_wake_up);
+}
+
+bool listener_is_over(int listener) {
+  struct pollfd look = {.fd = listener};
+  return listener < 0 || (poll(&look, 1, 0) > 0 && (look.revents & POLLHUP) != 0);
 }
 
 bool listener_still_waits(int listener, uint64_t id) {

@@ -18,6 +18,10 @@ void listener_stay_on_one_core(int listener);
 /* Whether the fd is a seccomp listener at all. */
 bool listener_is_one(int fd);
 
+/* Whether no process is under its filter any more, be it the sandboxee or what that has made (seccomp_notify_poll() in the
+ * kernel's seccomp.c). -1, a listener that was closed since, says so, too. */
+bool listener_is_over(int listener);
+
 /* Whether the thread of this notification still stands before its syscall: what was read of it until now was its own
  * (SECCOMP_IOCTL_NOTIF_ID_VALID in seccomp_unotify(2)). */
 bool listener_still_waits(int listener, uint64_t id);

@@ -1,7 +1,8 @@
 /* The life of a run, event by event:
  *
  *   sandbox ready ─► sandboxee there (entering.c) ─► filter in force ─► sandboxee ended
- *                                                                       └► Ended, then the sandbox released
+ *                                                                       └► Ended, then the sandbox released;
+ *                                                          others it has left are killed first
  *
  * The sandboxee is killed at will. The run is forgotten when it is reaped, and so is the enterer, if there was one. */
 #include "run.h"
@@ -15,6 +16,7 @@
 #include "entering.h"
 #include "fork/fork_server.h"
 #include "fork/forked.h"
+#include "listener.h"
 #include "loop/deadlines.h"
 #include "loop/event_loop.h"
 #include "monitor.h"
@@ -35,10 +37,25 @@ struct run *run_find(uint64_t number) {
 
 /* --- ending ------------------------------------------------------------------------------------------------ */
 
-/* With a sandboxee, the end is told when it is reaped; without one, at once. An enterer may still bring one. */
+/* Whether nobody whom the sandboxee, which has ended, has left in the sandbox goes on in it. All that are under the filter
+ * are counted by the listener. Those that a program or a fork server has made before they took it are children of init, as
+ * they became its own before their parent was there to be reaped (exit_notify() and find_new_reaper() in the kernel's
+ * exit.c) and no policy lets anybody make children for somebody else. */
+static bool nobody_is_left(const struct run *run) {
+  if (run->sandbox == NULL || !run->entered || sandbox_init(run->sandbox) == 0) {
+    return true;
+  }
+  if (run->launched && !listener_is_over(run->listener.fd)) {
+    return false;
+  }
+  return run->request->mode == SANDWIRE_SANDBOXED_BEFORE_EXEC || sandbox_is_empty(run->sandbox);
+}
+
+/* With a sandboxee, the end is told when it is reaped, and all it has left are dead; without one, at once. An enterer may
+ * still bring one. */
 static bool end_can_be_told(const struct run *run) {
   return run->end.kind != 0 && run->sandboxee.pid == 0 && run->enterer.pid == 0 && !monitor_is_reading(run) &&
-         stack_trace_is_idle(run);
+         stack_trace_is_idle(run) && nobody_is_left(run);
 }
 
 void run_end(struct run *run, int kind) {

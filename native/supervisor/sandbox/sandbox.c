@@ -1,6 +1,8 @@
 #include "sandbox.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -27,11 +29,12 @@ struct sandbox {
   void (*changed)(struct run *);
   bool made_ahead;
   bool is_complete;
+  bool killed;
   bool released;
 };
 
 static struct sandbox *all;
-static size_t alive, released;
+static size_t alive, dying;
 static void (*when_gone)(void);
 
 static size_t made_size(struct sandbox_template *template) {
@@ -59,7 +62,7 @@ static void forget_if_done(struct sandbox *sandbox) {
   }
   free(sandbox);
   alive--;
-  released--;
+  dying--;
   if (alive == 0 && when_gone != NULL) {
     when_gone();
   }
@@ -229,6 +232,17 @@ struct setup_report *sandbox_entrance_report(const struct sandbox *sandbox) {
   return &sandbox->made->entrance;
 }
 
+bool sandbox_is_empty(const struct sandbox *sandbox) {
+  char path[64], first;
+  snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)sandbox->init.pid, (int)sandbox->init.pid);
+  const int fd = open(path, O_RDONLY | O_CLOEXEC);
+  const ssize_t size = fd < 0 ? -1 : read(fd, &first, 1); /* not there without CONFIG_PROC_CHILDREN */
+  if (fd >= 0) {
+    close(fd);
+  }
+  return size == 0;
+}
+
 bool sandbox_has_resident(const struct sandbox *sandbox) {
   return sandbox->resident.pid > 0;
 }
@@ -270,7 +284,11 @@ void sandbox_keep_cgroup(struct sandbox *sandbox, struct cgroup *cgroup) {
   sandbox->cgroup = cgroup;
 }
 
-void sandbox_kill(const struct sandbox *sandbox) {
+void sandbox_kill(struct sandbox *sandbox) {
+  if (!sandbox->killed) {
+    sandbox->killed = true;
+    dying++;
+  }
   process_kill(&sandbox->init);
   strays_sandbox_killed();
 }
@@ -282,7 +300,6 @@ void sandbox_release(struct sandbox *sandbox) {
   }
   sandbox->run = NULL;
   sandbox->released = true;
-  released++;
   sandbox_kill(sandbox);
   forget_if_done(sandbox);
 }
@@ -300,7 +317,7 @@ size_t sandboxes_alive(void) {
 }
 
 size_t sandboxes_dying(void) {
-  return released;
+  return dying;
 }
 
 bool sandboxes_expect(pid_t pid) {

@@ -59,11 +59,14 @@ bool sandbox_hand_over_resident(struct sandbox *sandbox, struct process *process
                                 void (*ended)(struct process *, const siginfo_t *, const struct rusage *), int *socket);
 bool sandbox_has_resident(const struct sandbox *sandbox);
 
+/* Whether its init has no children; false also if that cannot be told. */
+bool sandbox_is_empty(const struct sandbox *sandbox);
+
 /* It goes when all that was in the sandbox is gone. NULL is passed over. */
 void sandbox_keep_cgroup(struct sandbox *sandbox, struct cgroup *cgroup);
 
 /* Kills what is in it, now; it stays the run's. */
-void sandbox_kill(const struct sandbox *sandbox);
+void sandbox_kill(struct sandbox *sandbox);
 
 /* The run is done with it: it is killed, and forgotten when all of it is reaped. */
 void sandbox_release(struct sandbox *sandbox);
@@ -75,7 +78,7 @@ void sandbox_make_ahead(const struct sandbox *sandbox, int wanted);
 /* Ends all sandboxes made ahead, and makes no more. */
 void sandboxes_close(void);
 
-/* How many are not yet forgotten; and of them, those that are released. */
+/* How many are not yet forgotten; and of them, those that are killed. */
 size_t sandboxes_alive(void);
 size_t sandboxes_dying(void);
 
