@@ -30,7 +30,20 @@ test('file size', async () => {
   const policy = lenientPolicy((builder) => builder.addTmpfs('/tmp', 8 << 20));
   const { result } = await runToEnd(executor, policy);
   assert.is(result.signal, 'SIGXFSZ');
-  assert.match(String(result), /limit of 1048576 bytes for a file was reached/);
+  assert.match(
+    String(result),
+    /so ends a program that writes a file beyond the limit of 1048576 bytes, or one/,
+  );
+});
+
+test('a signal that a program sends itself is not told as a limit that was reached', async () => {
+  for (const signal of ['SIGXFSZ', 'SIGXCPU', 'SIGKILL'] as const) {
+    const executor = sandboxee('die_by', [String(constants.signals[signal])]);
+    executor.limits.setRlimitCpu(1);
+    const { result } = await runToEnd(executor);
+    assert.is(result.signal, signal);
+    assert.not.match(String(result), /was reached/);
+  }
 });
 
 test('size of a tmpfs', async () => {
@@ -49,7 +62,7 @@ test('cpu', async () => {
   executor.limits.setRlimitCpu(1);
   const { result } = await runToEnd(executor);
   assert.is(result.signal, 'SIGKILL');
-  assert.match(String(result), /limit of 1 s of CPU time was reached/);
+  assert.match(String(result), /so ends a program that reaches the limit of 1 s of CPU time, or one/);
   assert.ok((result.rusage?.userTimeMs ?? 0) + (result.rusage?.systemTimeMs ?? 0) > 700);
 });
 
@@ -58,6 +71,15 @@ test('a fork bomb ends with the sandbox', async () => {
   executor.limits.setRlimitNproc(50).setWalltimeLimitMs(5000);
   const { result } = await runToEnd(executor);
   assert.is(result.exitCode, constants.errno.EAGAIN);
+});
+
+test('core: not told to a program of the host either', async () => {
+  const maximum = readFileSync('/proc/self/limits', 'utf8').match(/^Max core file size +\S+ +(\S+)/m)?.[1];
+  if (maximum === '0') return skip('core_pattern with "|"', 'the host itself has a hard limit of 0');
+  await using sandbox = new Sandbox2(sandboxee('wait_forever'), lenientPolicy());
+  assert.ok(await sandbox.runAsync());
+  // core(5) and coredump.c of the kernel: with a limit of 0 such a program is started all the same, with 1 it is not.
+  assert.match(readFileSync(`/proc/${sandbox.pid}/limits`, 'utf8'), /^Max core file size +1 +1 /m);
 });
 
 test('core: none is written unless allowed, and its size is limited', async () => {

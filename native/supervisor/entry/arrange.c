@@ -70,6 +70,12 @@ int arrange_limits(const struct start_request *request, pid_t pid, const char **
     /* Never above what the host itself may use: only the privileged can raise a hard limit, and nobody should. */
     struct rlimit present;
     rlim_t value = request->limits[i].value;
+    if (start_request_limits[i].resource == RLIMIT_CORE && value == 0) {
+      /* 0 keeps the kernel from writing a file, and not from starting a core_pattern program as root, outside of every
+       * sandbox, and feeding it the sandboxee's memory. 1 does (coredump_pipe() in the kernel's coredump.c), and is less
+       * than any file (min_coredump). */
+      value = 1;
+    }
     if (prlimit(pid, start_request_limits[i].resource, NULL, &present) == 0 && present.rlim_max < value) {
       value = present.rlim_max;
     }
