@@ -1,6 +1,7 @@
 // Memory that host and sandboxee share: a memfd, its mapping as a Uint8Array.
 import { constants } from 'node:buffer';
 import { fstatSync, readSync, writeSync } from 'node:fs';
+import { kindOf } from '../protocol/arguments.js';
 import { checkOptions } from '../protocol/options.js';
 import { addon } from './addon.js';
 
@@ -11,7 +12,10 @@ export interface BufferOptions {
    * set.
    */
   readonly shared?: boolean | undefined;
-  /** Of a copy: a file descriptor with more than so many bytes is refused. 256 MiB unless set. */
+  /**
+   * A file descriptor with more than so many bytes is refused. Unless set 256 MiB for a copy; memory that is mapped takes
+   * none before it is touched, and has no limit.
+   */
   readonly maxBytes?: number | undefined;
 }
 
@@ -65,7 +69,7 @@ function refusal(fd: number, error: unknown): Error {
 function checkSize(method: string, size: number): void {
   if (Number.isInteger(size) && size > 0 && size <= constants.MAX_LENGTH) return;
   throw new RangeError(
-    `Buffer.${method}: a size from 1 to ${constants.MAX_LENGTH} bytes is needed, not ${size}`,
+    `Buffer.${method}: a size from 1 to ${constants.MAX_LENGTH} bytes is needed, not ${typeof size === 'number' ? size : kindOf(size)}`,
   );
 }
 
@@ -79,7 +83,8 @@ function checkBufferOptions(method: string, options: BufferOptions): void {
  *
  * The other side may write to shared memory at any time: copy what must not change before looking at it.
  *
- * The memory stays mapped as long as a Uint8Array over it can be reached, whatever becomes of the Buffer.
+ * The memory stays mapped as long as a Uint8Array over it can be reached, whatever becomes of the Buffer; the file
+ * descriptor stays open until dispose().
  */
 export class Buffer implements Disposable {
   #fd: number;
@@ -129,7 +134,8 @@ export class Buffer implements Disposable {
     let size: number;
     try {
       size = addon().measureBufferFd(fd);
-      if (size > constants.MAX_LENGTH) throw tooLarge(fd, size, constants.MAX_LENGTH);
+      const limit = Math.min(constants.MAX_LENGTH, options.maxBytes ?? constants.MAX_LENGTH);
+      if (size > limit) throw tooLarge(fd, size, limit);
       return new Buffer(fd, ...map(fd, size, options));
     } catch (error) {
       throw refusal(fd, error);

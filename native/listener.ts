@@ -1,4 +1,5 @@
 // Named sockets: one process listens, others connect.
+
 import { CommsError, type ReceiveOptions, type SyncReceiveOptions } from '../protocol/index.js';
 import { waitMs, waitSyncMs } from '../protocol/receiving.js';
 import { addon, type NativeSocket } from './addon.js';
@@ -12,6 +13,13 @@ interface Waiting {
 
 /** Between two tries to connect to a listener whose queue is full: the kernel tells nobody when there is room again. */
 const retryMs = 5;
+
+/** Between two tries to accept where this process, or the machine, has as many file descriptors as it may. */
+const outOfFdsMs = 50;
+
+function isOutOfFds(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && (error.code === 'EMFILE' || error.code === 'ENFILE');
+}
 
 function checkAddress(what: string, address: string): void {
   if (typeof address === 'string' && address !== '' && address !== '@' && !address.includes('\0')) return;
@@ -53,8 +61,8 @@ export class Listener implements AsyncDisposable {
 
   /** The next connection. Rejects with CommsError: TIMEOUT, ABORTED, CLOSED when the listener is closed. */
   accept(options: ReceiveOptions = {}): Promise<Comms> {
-    const limitMs = waitMs('accept', options);
     return new Promise((resolve, reject) => {
+      const limitMs = waitMs('accept', options);
       const { signal } = options;
       if (!this.#isOpen) return reject(this.#error('CLOSED', 'the listener was closed'));
       if (signal?.aborted) return reject(this.#error('ABORTED', 'aborted by the caller', signal.reason));
@@ -88,7 +96,7 @@ export class Listener implements AsyncDisposable {
     return new Comms(fd);
   }
 
-  /** Every connection until the listener is closed. */
+  /** Every connection until the listener is closed. One for which there is no file descriptor waits until there is. */
   async *[Symbol.asyncIterator](): AsyncGenerator<Comms, void, void> {
     while (this.#isOpen) {
       let comms: Comms;
@@ -96,7 +104,10 @@ export class Listener implements AsyncDisposable {
         comms = await this.accept();
       } catch (error) {
         if (error instanceof CommsError && error.code === 'CLOSED') return;
-        throw error;
+        if (!isOutOfFds(error)) throw error;
+        // Whoever connects can bring that about; the next connection waits until others have been closed.
+        await new Promise((resolve) => setTimeout(resolve, outOfFdsMs));
+        continue;
       }
       yield comms;
     }

@@ -1,9 +1,17 @@
 // Messages over a transport: queues, waiting, errors. Knows tags and payloads, but no value types; see comms.ts.
+import { refusalOfBytes } from './arguments.js';
 import { writeHeader } from './codec.js';
 import { CommsError, type CommsErrorCode, tagName } from './errors.js';
 import { Inbox, InboxMessage } from './inbox.js';
 import { copiedSize, Outbox } from './outbox.js';
-import { BadPayload, type ReceiveOptions, type Receiving, waitMs } from './receiving.js';
+import {
+  BadPayload,
+  type ReceiveOptions,
+  type Receiving,
+  type SyncReceiveOptions,
+  waitMs,
+  waitSyncMs,
+} from './receiving.js';
 import type { Transport } from './transport.js';
 import { Tag, WireLimit } from './wire.generated.js';
 
@@ -96,7 +104,7 @@ export class Channel {
     const refusal = this.#refusal(operation, payload);
     if (refusal !== undefined) return Promise.reject(refusal);
     return new Promise((resolve, reject) => {
-      this.#outbox.add(tag, payload, fd, { resolve, reject });
+      this.#outbox.add(tag, payload, fd, { operation, resolve, reject });
       if (this.#flushScheduled || this.#watchedWritable) return;
       this.#flushScheduled = true;
       // After all that this tick still adds, and before the event loop waits.
@@ -113,6 +121,7 @@ export class Channel {
     }
     let failure: Error | undefined;
     const waiting = {
+      operation,
       resolve: () => {},
       reject: (error: Error) => {
         failure = error;
@@ -141,11 +150,19 @@ export class Channel {
 
   /** Resolves when the kernel has taken everything sent so far. */
   flush(): Promise<void> {
-    return new Promise((resolve, reject) => this.#outbox.whenSent({ resolve, reject }));
+    const operation = 'flush';
+    if (this.#cannotSend) return Promise.reject(this.#errorOf(operation));
+    return new Promise((resolve, reject) => this.#outbox.whenSent({ operation, resolve, reject }));
   }
 
-  #refusal(operation: string, payload: Uint8Array): CommsError | undefined {
-    if (this.#failure !== undefined || this.#sendingEnded) return this.#errorOf(operation);
+  get #cannotSend(): boolean {
+    return this.#failure !== undefined || this.#sendingEnded;
+  }
+
+  #refusal(operation: string, payload: Uint8Array): Error | undefined {
+    const wrong = refusalOfBytes(operation, payload);
+    if (wrong !== undefined) return wrong;
+    if (this.#cannotSend) return this.#errorOf(operation);
     if (payload.length > WireLimit.MAX_PAYLOAD) {
       return this.#error(
         'TOO_LARGE',
@@ -153,40 +170,47 @@ export class Channel {
         `${payload.length} bytes are more than ${WireLimit.MAX_PAYLOAD}`,
       );
     }
-    if (this.#outbox.pending > this.#highWaterMark) {
-      const why = `${this.#outbox.pending} bytes wait to be sent already; await the sends`;
+    if (this.#outbox.held > this.#highWaterMark) {
+      const why = `${this.#outbox.held} bytes wait to be sent already; await the sends`;
       return this.#error('BUSY', operation, why);
     }
     return undefined;
   }
 
   #flush(wait: boolean): void {
-    try {
-      let segment = this.#outbox.first;
-      while (segment !== undefined) {
-        const { bytes, start, end, fd } = segment;
-        const count = this.#transport.send(bytes, start, end - start, fd, wait);
-        if (count < 0) break;
-        this.#outbox.sent(count);
-        if (!wait && count < end - start) break; // there is no more room
-        segment = this.#outbox.first;
+    for (;;) {
+      const segment = this.#outbox.first;
+      if (segment === undefined) break;
+      const { bytes, start, end, fd } = segment;
+      let count: number;
+      try {
+        count = this.#transport.send(bytes, start, end - start, fd, wait);
+      } catch (error) {
+        if (fd < 0 || isEndOfSending(error)) {
+          this.#failSending(error);
+          return;
+        }
+        // That fd cannot be sent, EBADF for example. Nothing of the message has gone, so the stream is what it was.
+        this.#outbox.giveUpFirst((operation) =>
+          this.#error('SYSTEM', operation, `fd ${fd} cannot be sent: ${messageOf(error)}`, error),
+        );
+        continue;
       }
-    } catch (error) {
-      this.#failSending(error);
-      return;
+      if (count < 0) break;
+      this.#outbox.sent(count);
+      if (!wait && count < end - start) break; // there is no more room
     }
     this.#updateWatch();
   }
 
   /** The other end takes nothing any more; what it has sent before can still be received. */
   #failSending(error: unknown): void {
-    const code = systemCode(error);
-    if (code !== 'EPIPE' && code !== 'ECONNRESET') {
+    if (!isEndOfSending(error)) {
       this.#failSystem(error);
       return;
     }
     this.#sendingEnded = true;
-    this.#outbox.fail(() => this.#error('CLOSED', 'send', 'the other end has closed', error));
+    this.#outbox.fail((operation) => this.#error('CLOSED', operation, 'the other end has closed', error));
     this.#updateWatch();
   }
 
@@ -209,7 +233,7 @@ export class Channel {
     what: Receiving<T>,
     options: ReceiveOptions | undefined,
   ): Promise<T> {
-    const refusal = this.#refusal(what.operation, payload);
+    const refusal = this.#refusal(what.operation, payload) ?? this.#refusalToWait(what.operation, options);
     if (refusal !== undefined) return Promise.reject(refusal);
     const answer = this.receive(what, options);
     // If the send fails and the answer never comes, the send tells why.
@@ -217,10 +241,17 @@ export class Channel {
     return this.send(what.operation, tag, payload).then(() => answer);
   }
 
-  exchangeSync<T>(tag: number, payload: Uint8Array, what: Receiving<T>, timeoutMs: number): T {
-    this.#checkNobodyWaits(what.operation);
-    this.sendSync(what.operation, tag, payload);
-    return this.receiveSync(what, timeoutMs);
+  exchangeSync<T>(
+    tag: number,
+    payload: Uint8Array,
+    what: Receiving<T>,
+    options: SyncReceiveOptions | undefined,
+  ): T {
+    const { operation } = what;
+    waitSyncMs(operation, options);
+    this.#checkNobodyWaits(operation);
+    this.sendSync(operation, tag, payload);
+    return this.receiveSync(what, options);
   }
 
   #checkNobodyWaits(operation: string): void {
@@ -229,15 +260,23 @@ export class Channel {
     throw this.#error('BUSY', operation, why);
   }
 
+  /** Throws TypeError or RangeError for options that are none. */
+  #refusalToWait(operation: string, options: ReceiveOptions | undefined): CommsError | undefined {
+    waitMs(operation, options);
+    if (!options?.signal?.aborted) return undefined;
+    return this.#error('ABORTED', operation, 'aborted by the caller', options.signal.reason);
+  }
+
   /** Starts timeout and signal; true if it was over before it began. */
   #arm(receiver: Receiver, options: ReceiveOptions): boolean {
     const { operation } = receiver.what;
-    const limitMs = waitMs(operation, options);
-    const { timeoutMs, signal } = options;
-    if (signal?.aborted) {
-      receiver.reject(this.#error('ABORTED', operation, 'aborted by the caller', signal.reason));
+    const refusal = this.#refusalToWait(operation, options);
+    if (refusal !== undefined) {
+      receiver.reject(refusal);
       return true;
     }
+    const { timeoutMs, signal } = options;
+    const limitMs = waitMs(operation, options);
     const giveUp = (error: CommsError) => {
       const place = this.#receivers.indexOf(receiver);
       if (place < 0) return;
@@ -250,7 +289,12 @@ export class Channel {
     };
     const onAbort = () => giveUp(this.#error('ABORTED', operation, 'aborted by the caller', signal?.reason));
     signal?.addEventListener('abort', onAbort, { once: true });
-    const onTimeout = () => giveUp(this.#error('TIMEOUT', operation, `nothing came within ${timeoutMs} ms`));
+    const onTimeout = () => {
+      // It may have come in time, while the event loop was busy with something else.
+      this.#receiveWhatIsThere();
+      this.#updateWatchAfterTick();
+      giveUp(this.#error('TIMEOUT', operation, `nothing came within ${timeoutMs} ms`));
+    };
     const timer = limitMs < 0 ? undefined : setTimeout(onTimeout, limitMs);
     receiver.cleanUp = () => {
       clearTimeout(timer);
@@ -259,8 +303,9 @@ export class Channel {
     return false;
   }
 
-  receiveSync<T>(what: Receiving<T>, timeoutMs: number): T {
+  receiveSync<T>(what: Receiving<T>, options: SyncReceiveOptions | undefined): T {
     const { operation } = what;
+    const timeoutMs = waitSyncMs(operation, options);
     this.#checkNobodyWaits(operation);
     const deadline = timeoutMs < 0 ? 0 : performance.now() + timeoutMs;
     for (;;) {
@@ -445,7 +490,7 @@ export class Channel {
 
   #failSystem(error: unknown): void {
     const code = systemCode(error);
-    const why = error instanceof Error ? error.message : String(error);
+    const why = messageOf(error);
     if (code === 'ECONNRESET') this.#fail('CLOSED', 'the other end has closed', error);
     else this.#fail(code === 'SURPLUS_FD' ? 'SURPLUS_FD' : 'SYSTEM', why, error);
   }
@@ -455,7 +500,7 @@ export class Channel {
     if (this.#failure !== undefined) return;
     this.#failure = { code, why, cause };
     this.#dropFds();
-    this.#outbox.fail(() => this.#errorOf('send'));
+    this.#outbox.fail((operation) => this.#errorOf(operation));
     this.#updateWatch();
     this.#serve();
   }
@@ -475,9 +520,20 @@ function systemCode(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error ? String(error.code) : undefined;
 }
 
+/** The other end takes nothing any more. */
+function isEndOfSending(error: unknown): boolean {
+  const code = systemCode(error);
+  return code === 'EPIPE' || code === 'ECONNRESET';
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
 /** Tags users may send with sendTlv: below the reserved ones. */
 export function checkUserTag(tag: number): void {
-  if (!Number.isInteger(tag) || tag < 0 || tag >= WireLimit.FIRST_RESERVED_TAG || tag === Tag.MessagePack) {
+  const isOwn = tag >>> 16 === WireLimit.OWN_TAG_PREFIX;
+  if (!Number.isInteger(tag) || tag < 0 || tag >= WireLimit.FIRST_RESERVED_TAG || isOwn) {
     throw new RangeError(`a tag from 0 to 0x7fffffff is needed (0x5357xxxx are sandwire's own), not ${tag}`);
   }
 }

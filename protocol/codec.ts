@@ -1,5 +1,6 @@
 // TLV framing and the fixed-size values, as pure functions: bytes in, bytes out. Everything is little-endian, as both
 // supported CPUs are.
+import { checkKind } from './arguments.js';
 import { Tag, WireLimit } from './wire.generated.js';
 
 export interface Header {
@@ -104,8 +105,9 @@ export function encodeBigInteger(type: BigIntegerType, value: bigint): Uint8Arra
   return writeBigInteger(type, value, new Uint8Array(8));
 }
 
-/** The same, into 8 bytes, which are returned. */
+/** The same, into 8 bytes, which are returned. Throws TypeError for a number too. */
 export function writeBigInteger(type: BigIntegerType, value: bigint, bytes: Uint8Array): Uint8Array {
+  checkKind(value, 'bigint');
   const fits = type === 'Int64' ? BigInt.asIntN(64, value) : BigInt.asUintN(64, value);
   if (fits !== value) throw new RangeError(`${value} is no ${type}`);
   viewOf(bytes).setBigUint64(0, BigInt.asUintN(64, value), true);

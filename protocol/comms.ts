@@ -1,7 +1,8 @@
 // The typed channel, in the words of the guide: send… and recv… of every type, asynchronous, and …Sync.
+import { promised } from './arguments.js';
 import { Channel, checkUserTag } from './channel.js';
 import { CommsError } from './errors.js';
-import { type ReceiveOptions, type Receiving, type SyncReceiveOptions, waitSyncMs } from './receiving.js';
+import type { ReceiveOptions, Receiving, SyncReceiveOptions } from './receiving.js';
 import type { Credentials, Transport } from './transport.js';
 import type { Message, ProtobufDecoder, ProtobufEncoder, Status, ValueType } from './values.js';
 import * as values from './values.js';
@@ -14,10 +15,12 @@ const nothing = new Uint8Array();
  *
  * A send resolves when the kernel has taken the message; sends keep their order. Receives are served in the order they
  * were made. A typed receive that meets another tag, or a payload that is no such value, fails with TAG_MISMATCH,
- * BAD_LENGTH or INVALID_VALUE and leaves the message to the next receive. Every failure is a CommsError.
+ * BAD_LENGTH or INVALID_VALUE and leaves the message to the next receive. Every failure is a CommsError, but for an
+ * argument that is none: a TypeError or RangeError, and nothing was sent or taken.
  *
  * A …Sync call waits where it stands, and the event loop with it. A synchronous receive while asynchronous ones are
- * pending fails with BUSY, as it would overtake them; a synchronous send takes all pending sends along.
+ * pending fails with BUSY, as it would overtake them; a synchronous send takes all pending sends along, and waits for as
+ * long as the other end reads nothing.
  */
 export class Comms {
   readonly #channel: Channel;
@@ -30,7 +33,7 @@ export class Comms {
   }
 
   #send<T>(type: ValueType<T>, value: T): Promise<void> {
-    return this.#channel.send(type.sendOperation, type.tag, type.encode(value));
+    return promised(() => this.#channel.send(type.sendOperation, type.tag, type.encode(value)));
   }
   #sendSync<T>(type: ValueType<T>, value: T): void {
     this.#channel.sendSync(type.sendOperation, type.tag, type.encode(value));
@@ -39,7 +42,7 @@ export class Comms {
     return this.#channel.receive(what, options);
   }
   #recvSync<T>(what: Receiving<T>, options: SyncReceiveOptions | undefined): T {
-    return this.#channel.receiveSync(what, waitSyncMs(what.operation, options));
+    return this.#channel.receiveSync(what, options);
   }
 
   /** Whether both directions still work, as far as is known here. */
@@ -77,7 +80,10 @@ export class Comms {
     return this.#channel.pendingBytes;
   }
 
-  /** What is sent while more than so many bytes wait for the kernel fails with BUSY: 64 MiB unless set. */
+  /**
+   * What is sent while more than so many bytes wait for the kernel fails with BUSY: 64 MiB unless set. Each send that
+   * waits counts as 400 bytes more, which is about what its promise takes.
+   */
   get highWaterMark(): number {
     return this.#channel.highWaterMark;
   }
@@ -88,14 +94,21 @@ export class Comms {
 
   /** Who made the other end (SO_PEERCRED). NO_CREDENTIALS if the transport cannot tell. */
   peerCredentials(): Credentials {
-    const credentials = this.#channel.transport.peerCredentials?.();
+    const operation = 'peerCredentials';
+    const transport = this.#openTransport(operation);
+    const credentials = transport.peerCredentials?.();
     if (credentials !== undefined) return credentials;
-    const peer = this.#channel.transport.name;
     const why = 'this transport does not know who the other end is';
-    throw new CommsError('NO_CREDENTIALS', why, { operation: 'peerCredentials', peer });
+    throw new CommsError('NO_CREDENTIALS', why, { operation, peer: transport.name });
   }
 
-  /** Resolves when the kernel has taken everything sent so far. */
+  #openTransport(operation: string): Transport {
+    const { transport } = this.#channel;
+    if (transport.isOpen) return transport;
+    throw new CommsError('CLOSED', 'the channel was closed here', { operation, peer: transport.name });
+  }
+
+  /** Resolves when the kernel has taken everything sent so far; rejects if some of it could not be sent. */
   flush(): Promise<void> {
     return this.#channel.flush();
   }
@@ -258,7 +271,7 @@ export class Comms {
    * unread, if they do not fit.
    */
   recvBytesInto(target: Uint8Array, options?: ReceiveOptions): Promise<number> {
-    return this.#recv(values.bytesInto(target), options);
+    return promised(() => this.#recv(values.bytesInto(target), options));
   }
   recvBytesIntoSync(target: Uint8Array, options?: SyncReceiveOptions): number {
     return this.#recvSync(values.bytesInto(target), options);
@@ -280,7 +293,7 @@ export class Comms {
 
   /** Any type of protobufjs, static or reflected, or of another library with encode() and decode(). */
   sendProtobuf<T>(type: ProtobufEncoder<T>, message: T): Promise<void> {
-    return this.#channel.send('sendProtobuf', Tag.Proto2, type.encode(message).finish());
+    return promised(() => this.#channel.send('sendProtobuf', Tag.Proto2, type.encode(message).finish()));
   }
   sendProtobufSync<T>(type: ProtobufEncoder<T>, message: T): void {
     this.#channel.sendSync('sendProtobuf', Tag.Proto2, type.encode(message).finish());
@@ -340,10 +353,11 @@ export class Comms {
 
   /**
    * Sends a duplicate of a file descriptor: a number, or anything that has one as its fd, such as a FileHandle or a
-   * Buffer. It stays the caller's, who must not close it before the send has resolved.
+   * Buffer. It stays the caller's, who must not close it before the send has resolved. One that is not open fails with
+   * SYSTEM, and only that send does.
    */
   sendFd(fd: number | { readonly fd: number }): Promise<void> {
-    return this.#channel.send('sendFd', Tag.Fd, nothing, fdNumber(fd));
+    return promised(() => this.#channel.send('sendFd', Tag.Fd, nothing, fdNumber(fd)));
   }
   sendFdSync(fd: number | { readonly fd: number }): void {
     this.#channel.sendSync('sendFd', Tag.Fd, nothing, fdNumber(fd));
@@ -356,12 +370,16 @@ export class Comms {
     return this.#recvSync(values.fd, options);
   }
 
-  /** Has the kernel say who wrote what is received from now on (SO_PASSCRED). Call it before the other end sends. */
+  /**
+   * Has the kernel say who wrote what is received from now on (SO_PASSCRED). Call it before the other end sends. In a
+   * sandbox it needs a policy that allows setsockopt(), which allowComms() does not.
+   */
   enableCredentials(): void {
-    const { transport } = this.#channel;
+    const operation = 'enableCredentials';
+    const transport = this.#openTransport(operation);
     if (transport.enableCredentials === undefined) {
       const why = 'this transport knows no credentials';
-      throw new CommsError('UNSUPPORTED', why, { operation: 'enableCredentials', peer: transport.name });
+      throw new CommsError('UNSUPPORTED', why, { operation, peer: transport.name });
     }
     transport.enableCredentials();
   }
@@ -385,8 +403,10 @@ export class Comms {
 
   /** A message of one's own; tags below 0x80000000 but for 0x5357xxxx. */
   sendTlv(tag: number, payload: Uint8Array): Promise<void> {
-    checkUserTag(tag);
-    return this.#channel.send('sendTlv', tag, payload);
+    return promised(() => {
+      checkUserTag(tag);
+      return this.#channel.send('sendTlv', tag, payload);
+    });
   }
   sendTlvSync(tag: number, payload: Uint8Array): void {
     checkUserTag(tag);
@@ -394,7 +414,7 @@ export class Comms {
   }
   /** Payload of the next message, which must have this tag; for file descriptors there is recvFd. */
   recvTlv(tag: number, options?: ReceiveOptions): Promise<Uint8Array> {
-    return this.#recv(values.tlv(tag), options);
+    return promised(() => this.#recv(values.tlv(tag), options));
   }
   recvTlvSync(tag: number, options?: SyncReceiveOptions): Uint8Array {
     return this.#recvSync(values.tlv(tag), options);
@@ -429,12 +449,14 @@ export class Comms {
 
   /** Sends a message and takes the next one that comes, whatever it is. */
   exchange(tag: number, payload: Uint8Array, options?: ReceiveOptions): Promise<Message> {
-    checkUserTag(tag);
-    return this.#channel.exchange(tag, payload, values.exchanged, options);
+    return promised(() => {
+      checkUserTag(tag);
+      return this.#channel.exchange(tag, payload, values.exchanged, options);
+    });
   }
   exchangeSync(tag: number, payload: Uint8Array, options?: SyncReceiveOptions): Message {
     checkUserTag(tag);
-    return this.#channel.exchangeSync(tag, payload, values.exchanged, waitSyncMs('exchangeSync', options));
+    return this.#channel.exchangeSync(tag, payload, values.exchanged, options);
   }
 
   /**

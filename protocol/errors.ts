@@ -1,7 +1,7 @@
 // The one error class of the channel.
-import { type commsErrorCodes, Tag } from './wire.generated.js';
+import { type CommsErrorNumber, Tag } from './wire.generated.js';
 
-export type CommsErrorCode = (typeof commsErrorCodes)[number];
+export type CommsErrorCode = keyof typeof CommsErrorNumber;
 
 const tagNames = new Map<number, string>(Object.entries(Tag).map(([name, tag]) => [tag, name]));
 

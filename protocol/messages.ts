@@ -14,12 +14,6 @@ export interface Messages {
   StackTraces: shapes.StackTraces;
 }
 
-interface LongLike {
-  readonly low: number;
-  readonly high: number;
-  readonly unsigned: boolean;
-}
-
 const root = protobuf.Root.fromJSON(messageDescriptors);
 const types = new Map<string, protobuf.Type>();
 
@@ -51,15 +45,12 @@ function toWire(value: unknown): unknown {
   return value;
 }
 
-function isLong(value: object): value is LongLike {
-  return 'low' in value && 'high' in value && 'unsigned' in value;
-}
-
 function fromWire(value: unknown): unknown {
   if (value instanceof Uint8Array) return value;
   if (Array.isArray(value)) return value.map(fromWire);
   if (typeof value === 'object' && value !== null) {
-    if (isLong(value)) {
+    // By its class: a map has whatever keys its sender likes.
+    if (value instanceof protobuf.util.Long) {
       const bits = (BigInt(value.high >>> 0) << 32n) | BigInt(value.low >>> 0);
       return value.unsigned ? bits : BigInt.asIntN(64, bits);
     }

@@ -7,7 +7,13 @@ const segmentSize = 64 << 10;
 /** Payloads up to here are copied at once, larger ones if there is room; of the largest only so much, to go with the header. */
 export const copiedSize = 4 << 10;
 
-interface Waiting {
+/** What a message that waits takes beside its bytes, for its promise above all. */
+const bytesPerWaiting = 400;
+
+/** Who waits for a message to be sent. */
+export interface Waiting {
+  /** The call, for errors. */
+  readonly operation: string;
   readonly resolve: () => void;
   readonly reject: (error: Error) => void;
 }
@@ -26,6 +32,7 @@ interface Segment {
 export class Outbox {
   readonly #segments: Segment[] = [];
   #pending = 0;
+  #waiting = 0;
   /** The memory of the first segment, always the same: a transport may know it. */
   #home: Uint8Array | undefined;
   #homeIsFree = true;
@@ -37,6 +44,11 @@ export class Outbox {
     return this.#pending;
   }
 
+  /** What those bytes, and who waits for them, take of this process's memory, roughly. */
+  get held(): number {
+    return this.#pending + this.#waiting * bytesPerWaiting;
+  }
+
   /** The first unsent segment. */
   get first(): Segment | undefined {
     return this.#segments[0];
@@ -45,6 +57,7 @@ export class Outbox {
   /** Adds a message. The payload of a large one is not all copied and must not change until it is sent. */
   add(tag: number, payload: Uint8Array, fd: number, waiting: Waiting): void {
     this.#pending += WireLimit.HEADER_SIZE + payload.length;
+    this.#waiting += 1;
     const needed = WireLimit.HEADER_SIZE + (payload.length <= copiedSize ? payload.length : 0);
     let tail = this.#segments[this.#segments.length - 1];
     const joins = fd < 0 && tail?.isOurs === true && tail.bytes.length - tail.end >= needed;
@@ -95,8 +108,18 @@ export class Outbox {
       this.#segments.shift();
       if (segment.bytes === this.#home) this.#homeIsFree = true;
       else if (segment.isOurs) this.#spare = segment.bytes;
+      this.#waiting -= segment.waiting.length;
       for (const waiting of segment.waiting) waiting.resolve();
     }
+  }
+
+  /** The first segment, an fd's, of which nothing was sent, will not be. */
+  giveUpFirst(errorOf: (operation: string) => Error): void {
+    const segment = this.#segments.shift();
+    if (segment === undefined) return;
+    this.#pending -= segment.end - segment.start;
+    this.#waiting -= segment.waiting.length;
+    for (const waiting of segment.waiting) waiting.reject(errorOf(waiting.operation));
   }
 
   /** Memory for one small message, while nothing is pending. */
@@ -119,16 +142,19 @@ export class Outbox {
   whenSent(waiting: Waiting): void {
     const tail = this.#segments[this.#segments.length - 1];
     if (tail === undefined) waiting.resolve();
-    else tail.waiting.push(waiting);
+    else {
+      tail.waiting.push(waiting);
+      this.#waiting += 1;
+    }
   }
 
-  /** reason: makes the error, which takes a while, for those who wait. */
-  fail(reason: () => Error): void {
+  fail(errorOf: (operation: string) => Error): void {
     const segments = this.#segments.splice(0);
-    if (segments.length === 0) return;
-    const error = reason();
     this.#pending = 0;
+    this.#waiting = 0;
     this.#homeIsFree = true;
-    for (const segment of segments) for (const waiting of segment.waiting) waiting.reject(error);
+    for (const { waiting } of segments) {
+      for (const { operation, reject } of waiting) reject(errorOf(operation));
+    }
   }
 }

@@ -82,7 +82,7 @@ export function waitSyncMs(operation: string, options: SyncReceiveOptions | unde
 
 function toWaitMs(operation: string, timeoutMs: number | undefined): number {
   if (timeoutMs === undefined || timeoutMs === Number.POSITIVE_INFINITY) return -1;
-  if (!(timeoutMs >= 0)) {
+  if (typeof timeoutMs !== 'number' || !(timeoutMs >= 0)) {
     throw new RangeError(`${operation}: timeoutMs is milliseconds from 0 on, not ${timeoutMs}`);
   }
   return Math.min(Math.ceil(timeoutMs), longestWaitMs);

@@ -1,4 +1,5 @@
 // The types a message can have: for each its tag, how a value becomes a payload and how a payload a value.
+import { checkKind, refusalOfBytes } from './arguments.js';
 import {
   type BigIntegerType,
   bigIntegerTypes,
@@ -129,7 +130,10 @@ const [no, yes] = [Uint8Array.of(0), Uint8Array.of(1)];
 export const bool = valueType<boolean>(
   'Bool',
   Tag.Bool,
-  (value) => (value ? yes : no),
+  (value) => {
+    checkKind(value, 'boolean');
+    return value ? yes : no;
+  },
   (received) => {
     checkSize(received, 1);
     const byte = received.bytes[received.start] ?? 0;
@@ -138,8 +142,12 @@ export const bool = valueType<boolean>(
   },
 );
 
-export const string = valueType<string>('String', Tag.String, (text) => encoder.encode(text), takeText);
-export const version = valueType<string>('Version', Tag.Version, (text) => encoder.encode(text), takeText);
+const encodeText = (text: string): Uint8Array => {
+  checkKind(text, 'string');
+  return encoder.encode(text);
+};
+export const string = valueType<string>('String', Tag.String, encodeText, takeText);
+export const version = valueType<string>('Version', Tag.Version, encodeText, takeText);
 export const stringBytes = valueType<Uint8Array>('StringBytes', Tag.String, (bytes) => bytes, ownBytes);
 export const bytes = valueType<Uint8Array>('Bytes', Tag.Bytes, (value) => value, ownBytes);
 export const protobufBytes = valueType<Uint8Array>('ProtobufBytes', Tag.Proto2, (value) => value, ownBytes);
@@ -154,13 +162,16 @@ export const barrier = valueType<void>(
 export const status = valueType<Status>(
   'Status',
   Tag.Proto2,
-  ({ code, message, payloads }) =>
+  ({ code, message, payloads }) => {
+    if (code !== (code | 0)) throw new RangeError(`a status has a code of 32 bits, not ${code}`);
+    checkKind(message, 'string');
     // proto3 leaves out what has its default.
-    encodeMessage('StatusProto', {
+    return encodeMessage('StatusProto', {
       ...(code === 0 ? {} : { code }),
       ...(message === '' ? {} : { message }),
       ...(payloads === undefined ? {} : { payloads }),
-    }),
+    });
+  },
   (received) => {
     // Its map of details grows tenfold when it is decoded.
     if (received.length > statusLimit) {
@@ -188,19 +199,25 @@ export const protobuf = <T>(type: ProtobufDecoder<T>): Receiving<T> => ({
   decode: (received) => decodeWith('such a protobuf message', () => type.decode(ownBytes(received))),
 });
 
-export const bytesInto = (target: Uint8Array): Receiving<number> => ({
-  operation: 'recvBytesInto',
-  tag: Tag.Bytes,
-  target,
-  decode: (received) => {
-    const { length } = received;
-    if (length > target.length) {
-      throw new BadPayload('TOO_LARGE', `${length} bytes came, there is room for ${target.length}`);
-    }
-    if (!received.isInTarget) target.set(viewOf(received));
-    return length;
-  },
-});
+/** Throws TypeError for a target that is no Uint8Array. */
+export function bytesInto(target: Uint8Array): Receiving<number> {
+  const operation = 'recvBytesInto';
+  const wrong = refusalOfBytes(operation, target);
+  if (wrong !== undefined) throw wrong;
+  return {
+    operation,
+    tag: Tag.Bytes,
+    target,
+    decode: (received) => {
+      const { length } = received;
+      if (length > target.length) {
+        throw new BadPayload('TOO_LARGE', `${length} bytes came, there is room for ${target.length}`);
+      }
+      if (!received.isInTarget) target.set(viewOf(received));
+      return length;
+    },
+  };
+}
 
 /** Throws RangeError for a tag that is none, or that brings a file descriptor. */
 export function tlv(tag: number): Receiving<Uint8Array> {

@@ -94,20 +94,20 @@ export const StatusCode = {
   UNAUTHENTICATED: 16,
 } as const;
 
-/** Every code a CommsError can carry. */
-export const commsErrorCodes = [
-  'CLOSED',
-  'TAG_MISMATCH',
-  'TOO_LARGE',
-  'TIMEOUT',
-  'ABORTED',
-  'BAD_LENGTH',
-  'NO_FD',
-  'SURPLUS_FD',
-  'TRUNCATED',
-  'INVALID_VALUE',
-  'NO_CREDENTIALS',
-  'BUSY',
-  'UNSUPPORTED',
-  'SYSTEM',
-] as const;
+/** Every code a CommsError can carry, and its number as enum sandwire_error. */
+export const CommsErrorNumber = {
+  CLOSED: 1,
+  TAG_MISMATCH: 2,
+  TOO_LARGE: 3,
+  TIMEOUT: 4,
+  ABORTED: 5,
+  BAD_LENGTH: 6,
+  NO_FD: 7,
+  SURPLUS_FD: 8,
+  TRUNCATED: 9,
+  INVALID_VALUE: 10,
+  NO_CREDENTIALS: 11,
+  BUSY: 12,
+  UNSUPPORTED: 13,
+  SYSTEM: 14,
+} as const;

@@ -1,5 +1,6 @@
 // A fork server in Node: prepare once, fork a sandboxee for each request of the host.
 import { addon, type NativeForkingClient } from '../native/addon.js';
+import { CommsErrorNumber } from '../protocol/wire.generated.js';
 import { Comms } from './comms.js';
 import { checkForkable, ForkError, forkableThreads, isMeantToFork, settle } from './fork-readiness.js';
 import { rehearse } from './fork-rehearsal.js';
@@ -8,9 +9,6 @@ import { prepareRandomness, replaceRandomness, useUpUuids } from './forked-rando
 
 // Before the modules that are imported after this one keep a function of V8's.
 if (isMeantToFork) replaceRandomness();
-
-/** -SANDWIRE_ERROR_CLOSED, sandwire/error.h */
-const closed = -1;
 
 /**
  * Forks this process whenever its host asks for a sandboxee. The script imports and warms up what its children will
@@ -80,7 +78,7 @@ export class ForkingClient {
         watchForEnd: addon().watchForEnd,
         takeComms: () => this.#native.takeComms(),
       });
-    } else if (result === closed) {
+    } else if (result === -CommsErrorNumber.CLOSED) {
       process.exit(0);
     } else if (result < 0) {
       throw new ForkError(this.#native.errorText);

@@ -37,9 +37,11 @@ function renderTypeScriptConstants() {
   );
   record('WireName', 'Environment variables and other fixed texts.', Object.entries(wire.names));
   record('StatusCode', 'Canonical status codes.', Object.entries(wire.statusCodes));
-  lines.push('/** Every code a CommsError can carry. */', 'export const commsErrorCodes = [');
-  for (const code of wire.commsErrors) lines.push(`  '${code}',`);
-  lines.push('] as const;', '');
+  record(
+    'CommsErrorNumber',
+    'Every code a CommsError can carry, and its number as enum sandwire_error.',
+    wire.commsErrors.map((code, index) => [code, index + 1]),
+  );
   return lines.join('\n');
 }
 

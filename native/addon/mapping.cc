@@ -43,8 +43,18 @@ Napi::Value MeasureBufferFd(const Napi::CallbackInfo& info) {
 
 // growBufferFd(fd, size): makes it at least so large, and returns how large it is.
 Napi::Value GrowBufferFd(const Napi::CallbackInfo& info) {
+  const int fd = info[0].ToNumber().Int32Value();
+  const size_t size = SizeOf(info[1]);
+  if (size > 0) {
+    // A seal makes growing final, so it must not be found out afterwards that there is no room to map it.
+    void* room = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (room == MAP_FAILED || munmap(room, size) != 0) {
+      ThrowSystemError(info.Env(), errno, "mmap");
+      return info.Env().Undefined();
+    }
+  }
   size_t grown = 0;
-  const int error = sandwire_buffer_fd_grow(info[0].ToNumber().Int32Value(), SizeOf(info[1]), &grown);
+  const int error = sandwire_buffer_fd_grow(fd, size, &grown);
   if (error != 0) {
     ThrowSystemError(info.Env(), -error, "ftruncate");
     return info.Env().Undefined();

@@ -107,6 +107,8 @@ class Socket : public Napi::ObjectWrap<Socket> {
       // Most often somebody waits again at once, so libuv goes on watching until an event comes that nobody wants; two
       // epoll_ctl() less for a message and its answer. Only the event loop is let go.
       if (handle_ != nullptr) uv_unref(reinterpret_cast<uv_handle_t*>(&handle_->poll));
+      // The listener reaches back to this object: held on to, neither could ever be collected.
+      listener_.Reset();
       return env.Undefined();
     }
     if (info.Length() > 2 && info[2].IsFunction()) {

@@ -11,13 +11,14 @@
 extern "C" {
 #endif
 
-/* More than one fd came with the bytes, or some were lost (MSG_CTRUNC); all that arrived were closed. */
+/* More than one fd came with the bytes; all that arrived were closed. */
 #define SANDWIRE_IO_SURPLUS_FD (-100000)
 
 struct sandwire_credentials;
 
 /* Receives up to size bytes. flags: 0 or MSG_DONTWAIT. Returns the number of bytes, 0 at the end of the
- * stream, -errno (EINTR never: it is retried), or SANDWIRE_IO_SURPLUS_FD. *received_fd becomes the one fd
+ * stream, -errno (EINTR never: it is retried; EMFILE: bytes came, and are lost with an fd that this process
+ * can have no more of), or SANDWIRE_IO_SURPLUS_FD. *received_fd becomes the one fd
  * that came with the bytes (CLOEXEC, now the caller's) or -1. The fd belongs to the last sendmsg whose bytes
  * are in the buffer: the kernel ends a read there. */
 ssize_t sandwire_socket_receive(int socket, void *buffer, size_t size, int flags, int *received_fd);

@@ -284,8 +284,8 @@ static enum sandwire_error fill(struct sandwire_comms *comms, bool ancillary) {
     if (error == SANDWIRE_ERROR_CLOSED || (error == SANDWIRE_ERROR_SYSTEM && errno == ECONNRESET)) {
       return fail_at_end(comms);
     }
-    if (error == SANDWIRE_ERROR_SURPLUS_FD) {
-      return sandwire_transport_fail_receive(comms, error, NULL);
+    if (error == SANDWIRE_ERROR_SURPLUS_FD || (error == SANDWIRE_ERROR_SYSTEM && errno == EMFILE)) {
+      return sandwire_transport_fail_receive(comms, error, NULL); /* bytes, or an fd, are lost */
     }
     return sandwire_transport_fail(comms, error, NULL); /* a timeout, no memory: it may be tried again */
   }

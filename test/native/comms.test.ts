@@ -119,9 +119,8 @@ add('an fd from a FileHandle, and as one', async () => {
   assert.is(await codeOf(right.recvFileHandle()), 'INVALID_VALUE');
   addon().closeFd(pipeEnd);
   addon().closeFd(other);
-  assert.throws(() => left.sendFd(-1), /open file descriptor/);
-  assert.throws(() => left.sendFd({ fd: undefined } as never), /open file descriptor/);
-  assert.is(await codeOf(left.sendFd(1_000_000)), 'SYSTEM');
+  assert.throws(() => left.sendFdSync(-1), /open file descriptor/);
+  assert.throws(() => left.sendFdSync({ fd: undefined } as never), /open file descriptor/);
   left.close();
   right.close();
 });
@@ -278,7 +277,7 @@ add('exchange: what is sent, then what comes, both ways', async () => {
   const bytes = Uint8Array.of(1, 2, 3);
   const [first, second] = await Promise.all([left.exchange(10, bytes), left.exchange(20, bytes)]);
   assert.equal([first.tag, second.tag, [...second.payload]], [11, 21, [1, 2, 3]]);
-  assert.throws(() => left.exchange(Tag.Uint32, bytes), /0x7fffffff/);
+  assert.throws(() => left.exchangeSync(Tag.Uint32, bytes), /0x7fffffff/);
   left.close();
   await server;
   right.close();

@@ -9,7 +9,7 @@ import * as assert from 'uvu/assert';
 import { addon } from '../../native/addon.js';
 import { Comms } from '../../native/comms.js';
 import { encodeMessageBytes, type Message, Tag } from '../../protocol/index.js';
-import { commsErrorCodes } from '../../protocol/wire.generated.js';
+import { CommsErrorNumber } from '../../protocol/wire.generated.js';
 import { checkout, sandboxeePath } from '../support/sandbox.js';
 
 const test = suite('the wire');
@@ -284,7 +284,10 @@ async function echoOf(stream: Uint8Array): Promise<[string[], string]> {
   sendAndEnd(ours, stream);
   const [messages] = await readAll(new Comms(ours));
   const [exit] = await ended;
-  return [messages, exit === 0 ? 'CLOSED' : (commsErrorCodes[(exit ?? 0) - 11] ?? `exit ${exit}`)];
+  return [
+    messages,
+    exit === 0 ? 'CLOSED' : (Object.keys(CommsErrorNumber)[(exit ?? 0) - 11] ?? `exit ${exit}`),
+  ];
 }
 
 test.run();
