@@ -148,6 +148,19 @@ export class IPC {
     return { commsFd, mappings: this.#mappings.splice(0) };
   }
 
+  /**
+   * The sandboxee has ended. Its end of comms may live on all the same, as a descriptor under way that nobody took; so the
+   * stream ends here. What was sent before can be received.
+   */
+  sandboxeeHasEnded(): void {
+    this.#hostEnd?.shutDown();
+  }
+
+  /** Closes a channel that nobody has asked for, with the descriptors that are under way in it. */
+  closeUnused(): void {
+    if (this.#comms === undefined) this.close();
+  }
+
   /** Closes everything that was not handed over, and the comms channel. Safe to call twice. */
   close(): void {
     this.#handedOver = true;

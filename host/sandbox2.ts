@@ -21,7 +21,14 @@ import { openProgram } from './program.js';
 import { ReasonCode, type ResourceUsage, Result } from './result.js';
 import type { SetupContext } from './setup-failure.js';
 import { encodeStartRequest } from './start-request.js';
-import { type CaptureOptions, collect, connectStdio, type StdioOptions, type StdioStreams } from './stdio.js';
+import {
+  type CaptureOptions,
+  collect,
+  connectStdio,
+  endStdio,
+  type StdioOptions,
+  type StdioStreams,
+} from './stdio.js';
 import { nextRunNumber, type Supervisor, supervisor } from './supervisor.js';
 
 /** How long a process that has closed its end of comms is given to end by itself. */
@@ -51,6 +58,8 @@ export class Sandbox2 {
   readonly #executor: Executor;
   readonly #policy: Policy;
   readonly #streams: StdioStreams;
+  /** Those that run({ capture }) adds. */
+  #added: StdioStreams | undefined;
   readonly #notify: Notify;
   readonly #questions: Questions;
   readonly #run = nextRunNumber();
@@ -109,7 +118,7 @@ export class Sandbox2 {
   }
 
   /**
-   * Starts the sandboxee and waits for its end. With capture, its standard output and error are collected, unless the
+   * Starts the sandboxee and waits for its end; comms that nobody has asked for by then is closed. With capture, its standard output and error are collected, unless the
    * Executor's stdio sends them elsewhere; more than maxBytes of either kills the sandbox.
    */
   run(): Promise<Result>;
@@ -118,7 +127,9 @@ export class Sandbox2 {
     checkOptions('Sandbox2.run', options, ['capture']);
     if (options?.capture !== undefined) return this.#runCaptured(options.capture);
     await this.#startOnce(false);
-    return this.awaitResult();
+    const result = await this.awaitResult();
+    this.#executor.ipc.closeUnused();
+    return result;
   }
 
   async #runCaptured(options: CaptureOptions): Promise<CapturedRun> {
@@ -129,7 +140,7 @@ export class Sandbox2 {
     }
     const { stdio, ipc } = this.#executor;
     if (this.#started === undefined) checkCapturable(stdio, ipc);
-    const added = connectStdio(
+    this.#added = connectStdio(
       {
         ...(stdio.stdout === undefined && { stdout: 'pipe' as const }),
         ...(stdio.stderr === undefined && { stderr: 'pipe' as const }),
@@ -141,12 +152,15 @@ export class Sandbox2 {
       truncated = true;
       this.kill();
     };
-    const captured = [this.#streams.stdout ?? added.stdout, this.#streams.stderr ?? added.stderr].map(
-      (stream) =>
-        stream === undefined ? Promise.resolve(Buffer.alloc(0)) : collect(stream, maxBytes, exceeded),
+    const captured = [
+      this.#streams.stdout ?? this.#added.stdout,
+      this.#streams.stderr ?? this.#added.stderr,
+    ].map((stream) =>
+      stream === undefined ? Promise.resolve(Buffer.alloc(0)) : collect(stream, maxBytes, exceeded),
     );
     await this.#startOnce(false);
     const result = await this.awaitResult();
+    this.#executor.ipc.closeUnused();
     const [stdout = Buffer.alloc(0), stderr = Buffer.alloc(0)] = await Promise.all(captured);
     return { result, stdout, stderr, truncated };
   }
@@ -418,6 +432,9 @@ export class Sandbox2 {
       this.#refusal === undefined ? result : setupError('FAILED_NOTIFY', this.#refusal, result.rusage);
     this.#final = final;
     this.#questions.close();
+    this.#executor.ipc.sandboxeeHasEnded();
+    endStdio(this.#streams);
+    if (this.#added !== undefined) endStdio(this.#added);
     tellEnd(this.#notify, final);
     this.#result.resolve(final);
     return false;

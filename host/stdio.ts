@@ -2,6 +2,7 @@
 import { closeSync, openSync } from 'node:fs';
 import { Socket } from 'node:net';
 import type { Readable, Writable } from 'node:stream';
+import { addon } from '../native/addon.js';
 import { checkOptions } from '../protocol/options.js';
 import type { IPC } from './ipc.js';
 
@@ -23,6 +24,9 @@ export interface StdioStreams {
   readonly stdout: Readable | undefined;
   readonly stderr: Readable | undefined;
 }
+
+/** Of the streams made here. */
+const fdOf = new WeakMap<Socket, number>();
 
 const names = ['stdin', 'stdout', 'stderr'] as const;
 
@@ -48,7 +52,9 @@ export function connectStdio(options: StdioOptions, ipc: IPC): StdioStreams {
     const target = options[name] ?? 'null';
     if (target === 'null') return undefined;
     if (target === 'pipe') {
-      const stream = new Socket({ fd: ipc.receiveFd(fd), readable: fd !== 0, writable: fd === 0 });
+      const own = ipc.receiveFd(fd);
+      const stream = new Socket({ fd: own, readable: fd !== 0, writable: fd === 0 });
+      fdOf.set(stream, own);
       // Writing to a sandboxee that has ended is EPIPE; unheard, it would end the host.
       stream.on('error', () => {});
       return stream;
@@ -68,6 +74,17 @@ export function connectStdio(options: StdioOptions, ipc: IPC): StdioStreams {
   });
   const [stdin, stdout, stderr] = streams;
   return { stdin, stdout, stderr };
+}
+
+/**
+ * The sandboxee has ended: its streams hold what it wrote, and then they end, whoever has its ends of them now. A
+ * descriptor that it sent over comms is open for as long as nobody takes it.
+ */
+export function endStdio({ stdin, stdout, stderr }: StdioStreams): void {
+  for (const stream of [stdin, stdout, stderr]) {
+    // A stream closes its fd as it is destroyed, and not before.
+    if (stream instanceof Socket && !stream.destroyed) addon().shutDown(fdOf.get(stream) ?? -1);
+  }
 }
 
 export interface CaptureOptions {

@@ -56,6 +56,7 @@ interface Addon {
   socketPair(): [number, number];
   duplicate(fd: number): number;
   closeFd(fd: number): void;
+  shutDown(fd: number): void;
   replaceFd(fd: number, target: number): void;
   createBufferFd(size: number): number;
   measureBufferFd(fd: number): number;

@@ -87,6 +87,11 @@ export class SocketTransport implements Transport {
     this.#socket = undefined;
   }
 
+  /** Nothing more is sent; what has come can still be received, and then the stream is at its end. */
+  shutDown(): void {
+    if (this.#socket !== undefined) addon().shutDown(this.#socket.fd);
+  }
+
   /** Gives the fd up without closing it; the transport is closed then. */
   release(): number {
     const fd = this.#open().release();

@@ -53,6 +53,14 @@ Napi::Value CloseFd(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+// shutDown(fd): what has come to the socket can still be read, then it is at its end; nothing can be sent any more.
+Napi::Value ShutDown(const Napi::CallbackInfo& info) {
+  const int fd = info[0].ToNumber().Int32Value();
+  // ENOTCONN: the other end was faster.
+  if (shutdown(fd, SHUT_RDWR) != 0 && errno != ENOTCONN) ThrowSystemError(info.Env(), errno, "shutdown");
+  return info.Env().Undefined();
+}
+
 // replaceFd(fd, target): target, which is open, becomes a close-on-exec duplicate of fd, and fd is closed. What has
 // target as its fd goes on with it.
 Napi::Value ReplaceFd(const Napi::CallbackInfo& info) {
@@ -72,6 +80,7 @@ void DefineDescriptors(Napi::Env env, Napi::Object exports) {
   exports.Set("socketPair", Napi::Function::New(env, &SocketPair));
   exports.Set("duplicate", Napi::Function::New(env, &Duplicate));
   exports.Set("closeFd", Napi::Function::New(env, &CloseFd));
+  exports.Set("shutDown", Napi::Function::New(env, &ShutDown));
   exports.Set("replaceFd", Napi::Function::New(env, &ReplaceFd));
 }
 

@@ -2,7 +2,7 @@
 import { fstatSync, readdirSync } from 'node:fs';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { Buffer, type Comms, CommsError, Sandbox2 } from '../../host/index.js';
+import { Buffer, type Comms, CommsError, Executor, Sandbox2 } from '../../host/index.js';
 import { addon } from '../../native/addon.js';
 import { eventually, isAlive, lenientPolicy, runToEnd, sandboxee } from '../support/sandbox.js';
 import { skip } from '../support/skip.js';
@@ -157,12 +157,42 @@ test('hold-its-own-socket: a received end of the channel does not keep it alive'
     const fd = await comms.recvFd();
     sandbox.kill();
     await sandbox.awaitResult();
-    assert.is(await codeOf(comms.recvMessage({ timeoutMs: 50 })), 'TIMEOUT'); // the host itself holds the other end
+    assert.is(await codeOf(comms.recvMessage({ timeoutMs: 50 })), 'CLOSED'); // the host itself holds the other end
     addon().closeFd(fd);
     assert.is(await codeOf(comms.recvMessage()), 'CLOSED');
   }));
 
 // ---- Shared memory ----
+
+test('its end of comms under way, and nobody takes it: the channel ends all the same', () =>
+  withSandboxee('trick', 'leave-its-socket-under-way', async (comms, sandbox) => {
+    const pending = codeOf(comms.sendBytes(new Uint8Array(16 * MiB)));
+    assert.is((await sandbox.awaitResult()).finalStatus, 'OK');
+    assert.is(await pending, 'CLOSED');
+    assert.is(await codeOf(comms.sendUint32(1)), 'CLOSED');
+    const fd = await comms.recvFd(); // sent before the end, and there
+    addon().closeFd(fd);
+    assert.is(await codeOf(comms.recvFd()), 'CLOSED');
+  }));
+
+test('its output under way, and nobody takes it: a capture ends with what was written', async () => {
+  const fdsBefore = countFds();
+  const sandbox = new Sandbox2(sandboxee('trick', ['leave-its-output-under-way']), policy);
+  const { result, stdout } = await sandbox.run({ capture: {} });
+  assert.is(String(result), 'OK - Exit code: 0');
+  assert.is(stdout.toString(), 'said');
+  await eventually('no fd is left', () => countFds() <= fdsBefore);
+});
+
+test('comms of a start that failed is closed', async () => {
+  for (const isAsked of [true, false]) {
+    await using sandbox = new Sandbox2(new Executor('/no/such', ['x']), policy);
+    if (isAsked) assert.ok(sandbox.comms.isConnected);
+    assert.is((await sandbox.run()).finalStatus, 'SETUP_ERROR');
+    assert.is(await codeOf(sandbox.comms.recvUint32()), 'CLOSED');
+    assert.is(await codeOf(sandbox.comms.sendBytes(new Uint8Array(16 * MiB))), 'CLOSED');
+  }
+});
 
 test('a buffer that a sandboxee fills, without a copy', () =>
   withSandboxee('share', 'fill', async (comms) => {

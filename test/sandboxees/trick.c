@@ -99,6 +99,13 @@ int main(int argc, char **argv) {
     }
   } else if (strcmp(how, "hold-its-own-socket") == 0) { /* the channel, sent through itself */
     send_header(SANDWIRE_TAG_FD, 0, COMMS);
+  } else if (strcmp(how, "leave-its-socket-under-way") == 0) {
+    send_header(SANDWIRE_TAG_FD, 0, COMMS);
+    _exit(0);
+  } else if (strcmp(how, "leave-its-output-under-way") == 0) {
+    (void)!write(STDOUT_FILENO, "said", 4);
+    send_header(SANDWIRE_TAG_FD, 0, STDOUT_FILENO);
+    _exit(0);
   }
   wait_for_the_host();
 }
