@@ -1,4 +1,5 @@
 // Calls that the policy leaves to the host, and what else a host hears of a run.
+import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -14,6 +15,7 @@ import {
   type SyscallAnswer,
 } from '../../host/index.js';
 import { syscallNumber } from '../../host/policy/syscalls.js';
+import { supervisorPid } from '../support/processes.js';
 import { eventually, isAlive, lenientPolicy, sandboxee } from '../support/sandbox.js';
 
 const test = suite('notify');
@@ -290,6 +292,24 @@ test('an answer that comes too late is passed over', async () => {
   answer('deny');
   await new Promise((resolve) => setTimeout(resolve, 20));
   assert.is((await answered(callOnce(personality), { value: 0 })).result.exitCode, 0);
+});
+
+test('a host that is busy, and a flood of questions: the supervisor does not grow with them', async () => {
+  await using sandbox = new Sandbox2(sandboxee('ask', ['flood']), asking(), {
+    onSyscall: () => new Promise<SyscallAnswer>(() => {}),
+  });
+  assert.ok(await sandbox.runAsync());
+  const residentKiB = () =>
+    Number(readFileSync(`/proc/${supervisorPid()}/status`, 'utf8').match(/VmRSS:\s+(\d+)/)?.[1]);
+  const before = residentKiB();
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 3000); // the event loop stands still
+  const grown = residentKiB() - before;
+  assert.ok(grown < 4096, `${grown} KiB`);
+  const begin = performance.now();
+  assert.is((await answered(callOnce(personality), { value: 0 })).result.exitCode, 0);
+  assert.ok(performance.now() - begin < 20_000);
+  sandbox.kill();
+  await sandbox.awaitResult();
 });
 
 test('more threads than may wait at once', async () => {

@@ -1,4 +1,4 @@
-/* ask threads COUNT|signals|leave|child|long-path: makes personality(2) and chdir(2) calls that a host answers. */
+/* ask threads COUNT|signals|leave|child|long-path|flood: makes personality(2) and chdir(2) calls that a host answers. */
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -79,6 +79,29 @@ static int long_path(void) {
   return chdir(path) == 0 ? 0 : errno;
 }
 
+/* Children ask, with all that fits into a question, and are killed while they wait; for ever. */
+static int flood(void) {
+  enum { CHILDREN = 40, PIECE = 8192 };
+  static char pieces[6 * PIECE];
+  memset(pieces, 1, sizeof pieces);
+  for (;;) {
+    pid_t children[CHILDREN];
+    for (int i = 0; i < CHILDREN; i++) {
+      children[i] = fork();
+      if (children[i] == 0) {
+        syscall(SYS_personality, pieces, pieces + PIECE, pieces + 2 * PIECE, pieces + 3 * PIECE, pieces + 4 * PIECE,
+                pieces + 5 * PIECE);
+        _exit(0);
+      }
+    }
+    usleep(3000);
+    for (int i = 0; i < CHILDREN; i++) {
+      kill(children[i], SIGKILL);
+      waitpid(children[i], NULL, 0);
+    }
+  }
+}
+
 int main(int argc, char **argv) {
   const char *what = argc > 1 ? argv[1] : "";
   if (strcmp(what, "threads") == 0) {
@@ -91,6 +114,8 @@ int main(int argc, char **argv) {
     return child();
   } else if (strcmp(what, "long-path") == 0) {
     return long_path();
+  } else if (strcmp(what, "flood") == 0) {
+    return flood();
   }
   return 201;
 }

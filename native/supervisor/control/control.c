@@ -32,6 +32,9 @@ static unsigned char *outgoing;
 static size_t outgoing_size, outgoing_capacity;
 static bool awaiting_room; /* the socket took less than there was */
 static struct deadline held;
+
+/* What waits for the host beyond that is not made larger by choice. */
+enum { ENOUGH_WAITING = 64 * 1024, KEPT_CAPACITY = 256 * 1024 };
 static const uint64_t hold_ns = 5000000u;
 
 /* The host is gone, or has spoken nonsense: there is nobody left to run anything for. The loop goes on until all is
@@ -65,6 +68,11 @@ static void send_outgoing(void) {
     outgoing_size -= (size_t)sent;
     memmove(outgoing, outgoing + sent, outgoing_size);
   }
+  if (outgoing_size == 0 && outgoing_capacity > KEPT_CAPACITY) {
+    free(outgoing);
+    outgoing = NULL;
+    outgoing_capacity = 0;
+  }
   if (awaiting_room != (outgoing_size > 0)) {
     awaiting_room = outgoing_size > 0;
     event_loop_change(&control, awaiting_room ? EPOLLIN | EPOLLOUT : EPOLLIN);
@@ -94,6 +102,10 @@ static bool queue(const void *event, size_t size) {
   memcpy(outgoing + outgoing_size + SANDWIRE_HEADER_SIZE, event, size);
   outgoing_size = needed;
   return true;
+}
+
+bool control_has_room(void) {
+  return outgoing_size < ENOUGH_WAITING;
 }
 
 void control_send_event(const void *event, size_t size) {
@@ -257,6 +269,9 @@ static void take_messages(void) {
 static void on_control(struct watch *watch, uint32_t events) {
   if (events & EPOLLOUT) {
     send_outgoing();
+    if (control_has_room()) {
+      run_all_host_has_room();
+    }
   }
   if (control.fd < 0 || !(events & (EPOLLIN | EPOLLHUP | EPOLLERR))) {
     return;

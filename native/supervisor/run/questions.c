@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
+#include "control/control.h"
 #include "control/events.h"
 #include "filter_evaluation.h"
 #include "listener.h"
@@ -18,12 +19,16 @@ enum {
   MAX_QUESTIONS = 1024 /* of one run; each is a thread of it that stands still */
 };
 
+/* To look for those whose thread is gone costs a syscall each. */
+static const uint64_t sweep_pause_ns = 100000000u;
+
 struct question {
   struct deadline deadline;
   struct question *next;
   struct run *run;
   struct seccomp_notif notification;
   struct memory_reading reading;
+  bool begun; /* it is being read, or the host was told */
 };
 
 bool questions_are_for_host(const struct run *run, const struct seccomp_data *data) {
@@ -39,6 +44,9 @@ static void forget(struct question *question) {
   }
   *link = question->next;
   question->run->question_count--;
+  if (question->run->question_being_read == question) {
+    question->run->question_being_read = NULL;
+  }
   deadline_clear(&question->deadline);
   memory_reading_cancel(&question->reading);
   free(question);
@@ -69,19 +77,69 @@ static void on_memory_read(struct memory_reading *reading, const struct argument
   static struct violation call;
   struct question *question = (struct question *)((char *)reading - offsetof(struct question, reading));
   struct run *run = question->run;
+  run->question_being_read = NULL;
   violation_read(&call, run->listener.fd, &question->notification, run->sandboxee.pid);
   /* After all reading it says whether the thread has stood there all the time: if not, this was another's memory. */
   if (!listener_still_waits(run->listener.fd, question->notification.id)) {
     forget(question);
+    questions_go_on(run);
   } else if (deadline_set(&question->deadline, monotonic_now_ns() + run->request->answer_timeout_ms * 1000000u,
                           on_no_answer) != 0) {
     deny(question, SANDWIRE_CAUSE_TOO_MANY);
   } else {
     events_send_asked(run->request->run, question->notification.id, &call, memory);
+    questions_go_on(run);
+  }
+}
+
+static bool is_gone(const struct question *question) {
+  return !listener_still_waits(question->run->listener.fd, question->notification.id);
+}
+
+static struct question *longest_waiting(const struct run *run) {
+  struct question *found = NULL;
+  for (struct question *question = run->questions; question != NULL; question = question->next) {
+    found = question->begun ? found : question; /* the newest comes first */
+  }
+  return found;
+}
+
+void questions_go_on(struct run *run) {
+  struct question *question;
+  while (run->question_being_read == NULL && control_has_room() && (question = longest_waiting(run)) != NULL) {
+    if (is_gone(question)) {
+      forget(question);
+      continue;
+    }
+    question->begun = true;
+    if (!memory_reader_read(&run->reader, &question->reading)) {
+      deny(question, SANDWIRE_CAUSE_TOO_MANY);
+      return;
+    }
+    run->question_being_read = question;
+  }
+}
+
+/* Threads that ask may be killed, and others made in their place. */
+static void sweep(struct run *run) {
+  const uint64_t now = monotonic_now_ns();
+  if (now - run->questions_swept_ns < sweep_pause_ns) {
+    return;
+  }
+  run->questions_swept_ns = now;
+  struct question *next;
+  for (struct question *question = run->questions; question != NULL; question = next) {
+    next = question->next;
+    if (is_gone(question)) {
+      forget(question);
+    }
   }
 }
 
 int questions_ask(struct run *run, const struct seccomp_notif *notification) {
+  if (run->question_count == MAX_QUESTIONS) {
+    sweep(run);
+  }
   struct question *question = run->question_count == MAX_QUESTIONS ? NULL : calloc(1, sizeof(*question));
   if (question == NULL) {
     return SANDWIRE_CAUSE_TOO_MANY;
@@ -95,10 +153,7 @@ int questions_ask(struct run *run, const struct seccomp_notif *notification) {
   question->next = run->questions;
   run->questions = question;
   run->question_count++;
-  if (!memory_reader_read(&run->reader, &question->reading)) {
-    forget(question);
-    return SANDWIRE_CAUSE_TOO_MANY;
-  }
+  questions_go_on(run);
   return 0;
 }
 

@@ -265,6 +265,14 @@ void run_set_walltime(uint64_t number, uint64_t walltime_ms) {
   }
 }
 
+void run_all_host_has_room(void) {
+  struct run *next;
+  for (struct run *run = runs; run != NULL; run = next) {
+    next = run->next;
+    questions_go_on(run);
+  }
+}
+
 static void (*when_all_gone)(void);
 
 static void on_gone(void) {

@@ -15,6 +15,9 @@ void run_start(struct start_request *request);
 void run_kill(uint64_t number);
 void run_set_walltime(uint64_t number, uint64_t walltime_ms);
 
+/* The host has taken what waited for it. */
+void run_all_host_has_room(void);
+
 /* The listener of a sandboxee that hands it over by itself (a C++ one); takes the fd over. */
 void run_attach_listener(uint64_t number, int listener);
 

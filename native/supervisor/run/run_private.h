@@ -37,7 +37,9 @@ struct run {
   struct memory_reading violation_memory; /* while it is being read, the end is held up */
   struct stack_trace stack_trace;
   struct question *questions; /* calls the host is being asked about */
+  struct question *question_being_read; /* the next to be told */
   size_t question_count;
+  uint64_t questions_swept_ns;
 };
 
 #define RUN_OF(pointer, member) ((struct run *)((char *)(pointer)-offsetof(struct run, member)))
