@@ -4,7 +4,8 @@ import { PolicyError } from './errors.js';
 
 /** Throws PolicyError unless the path is absolute and canonical: no ".", "..", "//" or trailing "/". */
 export function checkPath(method: string, path: string): void {
-  if (typeof path !== 'string' || path === '') throw new PolicyError(method, 'the path is empty');
+  if (typeof path !== 'string') throw new PolicyError(method, `a path is a string, not ${typeof path}`);
+  if (path === '') throw new PolicyError(method, 'the path is empty');
   if (path.includes('\0')) throw new PolicyError(method, `the path holds a NUL: ${JSON.stringify(path)}`);
   if (!path.startsWith('/')) throw new PolicyError(method, `an absolute path is needed, not ${path}`);
   const parts = path.slice(1).split('/');

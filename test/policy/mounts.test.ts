@@ -79,7 +79,10 @@ test('paths that are none', () => {
     refused((b) => b.addDirectoryAt('/usr', name), pattern);
     refused((b) => b.addTmpfs(name, 4096), pattern);
   }
-  refused((b) => b.addFile(undefined as never), /the path is empty/);
+  for (const none of [undefined, null, 5, new URL('file:///etc/hosts'), Buffer.from('/etc/hosts')]) {
+    refused((b) => b.addFile(none as never), /a path is a string/);
+    refused((b) => b.addDirectoryAt('/usr', none as never), /a path is a string/);
+  }
   refused((b) => b.addDirectory('/'), /root itself cannot be mounted over/);
   refused((b) => b.addTmpfs('/', 4096), /root itself cannot be mounted over/);
   refused((b) => b.addTmpfs('/a', 0), /a size in bytes is needed/);
