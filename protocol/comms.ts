@@ -2,6 +2,7 @@
 import { promised } from './arguments.js';
 import { Channel, checkUserTag } from './channel.js';
 import { CommsError } from './errors.js';
+import { defaultValueLimit } from './messagepack.js';
 import type { ReceiveOptions, Receiving, SyncReceiveOptions } from './receiving.js';
 import type { Credentials, Transport } from './transport.js';
 import type { Message, ProtobufDecoder, ProtobufEncoder, Status, ValueType } from './values.js';
@@ -24,7 +25,7 @@ const nothing = new Uint8Array();
  */
 export class Comms {
   readonly #channel: Channel;
-  #valueLimit = 1 << 20;
+  #valueLimit = defaultValueLimit;
   #structured = values.structured(this.#valueLimit);
 
   /** Takes the transport over: it is closed with the channel. */
@@ -321,8 +322,10 @@ export class Comms {
   }
 
   /**
-   * A structured value as MessagePack: plain objects, arrays, Map, Set, Date, BigInt, typed arrays. Functions arrive as
-   * undefined, objects of other classes as plain ones with their own properties; symbols throw.
+   * A structured value: null, undefined, booleans, numbers, BigInts, strings, arrays, plain objects, Map, Set, Date, typed
+   * arrays, ArrayBuffer and DataView arrive as what they are; a Buffer as a Uint8Array, -0 as 0, holes of an array as
+   * undefined. Throws TypeError for what would arrive as something else: functions, symbols, instances of classes (Error
+   * and RegExp too), what lies in itself or deeper than 512, the key "__keys__".
    */
   sendValue(value: unknown): Promise<void> {
     return this.#send(this.#structured, value);
@@ -330,7 +333,10 @@ export class Comms {
   sendValueSync(value: unknown): void {
     this.#sendSync(this.#structured, value);
   }
-  /** INVALID_VALUE if it is no MessagePack value, TOO_LARGE if it holds more values than valueLimit. */
+  /**
+   * INVALID_VALUE if it is no MessagePack value in the forms of PROTOCOL.md, or if its keys were chosen to take long; TOO_LARGE
+   * if it holds more values than valueLimit. A key "__proto__" is a property like any other.
+   */
   recvValue(options?: ReceiveOptions): Promise<unknown> {
     return this.#recv(this.#structured, options);
   }

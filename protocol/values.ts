@@ -11,7 +11,6 @@ import {
   writeInteger,
 } from './codec.js';
 import { decodeValue, encodeValue } from './messagepack.js';
-import { hasAtMostValues } from './messagepack-size.js';
 import { decodeMessage, encodeMessage } from './messages.js';
 import { BadPayload, ownBytes, type ReceivedMessage, type Receiving, viewOf } from './receiving.js';
 import type { Credentials } from './transport.js';
@@ -186,12 +185,7 @@ export const status = valueType<Status>(
 
 /** Those of at most so many values, all that are inside of it included. */
 export const structured = (limit: number): ValueType<unknown> =>
-  valueType('Value', Tag.MessagePack, encodeValue, (received) => {
-    if (!hasAtMostValues(viewOf(received), limit)) {
-      throw new BadPayload('TOO_LARGE', `it holds more than ${limit} values (valueLimit)`);
-    }
-    return decodeWith('a MessagePack value', () => decodeValue(ownBytes(received)));
-  });
+  valueType('Value', Tag.MessagePack, encodeValue, (received) => decodeValue(viewOf(received), limit));
 
 export const protobuf = <T>(type: ProtobufDecoder<T>): Receiving<T> => ({
   operation: 'recvProtobuf',

@@ -75,22 +75,25 @@ for (const [how, receive, code, words] of [
     }));
 }
 
-test('value-bomb: few bytes that stand for much are not decoded', () =>
-  withSandboxee(
-    'trick',
-    'value-bomb',
-    async (comms) => {
-      const begun = performance.now();
-      assert.is(await codeOf(comms.recvValue()), 'TOO_LARGE');
-      assert.ok(performance.now() - begun < 5000, 'to decode it would take longer');
-      assert.is(
-        (await comms.recvMessage()).payload.length,
-        5 + 16 * MiB,
-        'unread, and there to be taken as bytes',
-      );
-    },
-    128 * MiB,
-  ));
+for (const [how, code, size] of [
+  ['value-bomb', 'TOO_LARGE', 5 + 16 * MiB],
+  ['value-bypass', 'TOO_LARGE', 7 + 16 * MiB],
+  ['value-bundle', 'INVALID_VALUE', 5 + 80_000 + 6 + MiB],
+  ['value-laughs', 'INVALID_VALUE', 771],
+] as const) {
+  test(`${how}: few bytes that stand for much are not decoded`, () =>
+    withSandboxee(
+      'trick',
+      how,
+      async (comms) => {
+        const begun = performance.now();
+        assert.is(await codeOf(comms.recvValue()), code);
+        assert.ok(performance.now() - begun < 5000, 'to decode it would take longer');
+        assert.is((await comms.recvMessage()).payload.length, size, 'unread, and there to be taken as bytes');
+      },
+      128 * MiB,
+    ));
+}
 
 for (const how of ['half-a-header', 'promise', 'never-read'] as const) {
   test(`${how}, then silence: the receive is given up, the host is not held up`, () =>

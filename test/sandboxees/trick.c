@@ -36,6 +36,53 @@ static void send_header(uint32_t tag, uint64_t length, int fd) {
   send_bytes(header, sizeof header, fd);
 }
 
+static void send_objects(uint32_t count) { /* empty ones, in a byte each */
+  static unsigned char objects[64 * 1024];
+  memset(objects, 0x80, sizeof objects);
+  while (count > 0) {
+    const uint32_t size = count < sizeof objects ? count : (uint32_t)sizeof objects;
+    send_bytes(objects, size, -1);
+    count -= size;
+  }
+}
+
+/* An array of as many of msgpackr's bundled strings as fit, each of which is to be most of the megabyte at the end. */
+static void send_bundle(void) {
+  enum { COUNT = 10 * 1000, ELEMENT = 8, LONG = 1 << 20 };
+  const unsigned char array[] = {0xdd, 0, 0, COUNT >> 8, COUNT & 0xff};
+  const unsigned char strings[] = {0xa0, 0xdb, 0, LONG >> 16, 0, 0};
+  send_header(SANDWIRE_TAG_MESSAGE_PACK, sizeof array + COUNT * ELEMENT + sizeof strings + LONG, -1);
+  send_bytes(array, sizeof array, -1);
+  for (int i = 0; i < COUNT; i++) {
+    const uint32_t offset = (uint32_t)((COUNT - i) * ELEMENT - 2); /* counted from behind the offset itself, and 4 */
+    const unsigned char element[ELEMENT] = {0xd6,          0x62, (unsigned char)(offset >> 24), (unsigned char)(offset >> 16),
+                                            (unsigned char)(offset >> 8), (unsigned char)offset, 0xc1, 0x3f};
+    send_bytes(element, sizeof element, -1);
+  }
+  send_bytes(strings, sizeof strings, -1);
+  static char text[64 * 1024];
+  memset(text, 'A', sizeof text);
+  for (size_t sent = 0; sent < LONG; sent += sizeof text) {
+    send_bytes(text, sizeof text, -1);
+  }
+}
+
+/* A tree of msgpackr's references to itself, forty levels of two each, and a byte too many behind it. */
+static void send_laughs(void) {
+  enum { DEPTH = 40 };
+  unsigned char bytes[3 + 7 + DEPTH * 19 + 1] = {0xdc, 0, DEPTH + 1, 0xd6, 0x69, 0, 0, 0, 0, 0x90};
+  size_t size = 10;
+  for (unsigned char level = 1; level <= DEPTH; level++) {
+    const unsigned char before = (unsigned char)(level - 1);
+    const unsigned char pair[] = {0xd6, 0x69, 0, 0, 0, level, 0x92, 0xd6, 0x70, 0, 0, 0, before, 0xd6, 0x70, 0, 0, 0, before};
+    memcpy(bytes + size, pair, sizeof pair);
+    size += sizeof pair;
+  }
+  bytes[size++] = 0xc0;
+  send_header(SANDWIRE_TAG_MESSAGE_PACK, size, -1);
+  send_bytes(bytes, size, -1);
+}
+
 static void wait_for_the_host(void) {
   char byte;
   while (read(COMMS, &byte, 1) > 0) {
@@ -52,14 +99,19 @@ int main(int argc, char **argv) {
     send_header(SANDWIRE_TAG_BYTES, SANDWIRE_DEFAULT_PAYLOAD_LIMIT, -1);
     send_bytes(zeros, 100, -1);
   } else if (strcmp(how, "value-bomb") == 0) { /* 16 million empty objects, in a byte each */
-    static unsigned char objects[64 * 1024];
-    memset(objects, 0x80, sizeof objects);
     const unsigned char array[] = {0xdd, 1, 0, 0, 0};
     send_header(SANDWIRE_TAG_MESSAGE_PACK, sizeof array + (1 << 24), -1);
     send_bytes(array, sizeof array, -1);
-    for (size_t sent = 0; sent < 1 << 24; sent += sizeof objects) {
-      send_bytes(objects, sizeof objects, -1);
-    }
+    send_objects(1 << 24);
+  } else if (strcmp(how, "value-bypass") == 0) { /* the same behind a byte that looks as if a string of 2 GiB began */
+    const unsigned char array[] = {0xdd, 1, 0, 0, 0, 0xc4, 1, 0xdb};
+    send_header(SANDWIRE_TAG_MESSAGE_PACK, sizeof array + (1 << 24) - 1, -1);
+    send_bytes(array, sizeof array, -1);
+    send_objects((1 << 24) - 1);
+  } else if (strcmp(how, "value-bundle") == 0) {
+    send_bundle();
+  } else if (strcmp(how, "value-laughs") == 0) {
+    send_laughs();
   } else if (strcmp(how, "half-a-header") == 0) {
     send_bytes(zeros, 7, -1);
   } else if (strcmp(how, "close-in-mid-message") == 0) {
