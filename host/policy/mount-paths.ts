@@ -1,10 +1,14 @@
 // What a path in a policy must be, and what must be there.
 import { readFileSync, realpathSync, type Stats, statfsSync, statSync } from 'node:fs';
 import { PolicyError } from './errors.js';
+import { shown } from './quoting.js';
 
 /** Throws PolicyError unless the path is absolute and canonical: no ".", "..", "//" or trailing "/". */
 export function checkPath(method: string, path: string): void {
-  if (typeof path !== 'string') throw new PolicyError(method, `a path is a string, not ${typeof path}`);
+  if (typeof path !== 'string') {
+    const hint = (path as unknown) instanceof URL ? ': fileURLToPath() of node:url makes one of a URL' : '';
+    throw new PolicyError(method, `a path is a string${hint}, not ${shown(path)}`);
+  }
   if (path === '') throw new PolicyError(method, 'the path is empty');
   if (path.includes('\0')) throw new PolicyError(method, `the path holds a NUL: ${JSON.stringify(path)}`);
   if (!path.startsWith('/')) throw new PolicyError(method, `an absolute path is needed, not ${path}`);

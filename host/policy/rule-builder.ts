@@ -19,7 +19,7 @@ import {
   syscallName,
   syscallNumber,
 } from './syscalls.js';
-import { type DangerousToken, isDangerousToken } from './tokens.js';
+import { type DangerousToken, dangerousTokens, isDangerousToken } from './tokens.js';
 
 /** By name, or by its number on the policy's architecture. */
 export type Syscall = string | number;
@@ -195,7 +195,11 @@ export class RuleBuilder {
   /** Weakens the sandbox in ways that have names (docs/policy.md). Must stand before the rules that need it. */
   allow(...tokens: DangerousToken[]): this {
     for (const token of tokens) {
-      if (!isDangerousToken(token)) throw new PolicyError('allow', `there is no token ${shown(token)}`);
+      if (isDangerousToken(token)) continue;
+      throw new PolicyError(
+        'allow',
+        `there is no token ${shown(token)}, only ${dangerousTokens.join(', ')}; what is no token is allowed by other methods`,
+      );
     }
     for (const token of tokens) this.#tokens.add(token);
     return this;

@@ -83,6 +83,11 @@ test('paths that are none', () => {
     refused((b) => b.addFile(none as never), /a path is a string/);
     refused((b) => b.addDirectoryAt('/usr', none as never), /a path is a string/);
   }
+  refused((b) => b.addFile(undefined as never), /a path is a string, not /);
+  refused(
+    (b) => b.addFile(new URL('file:///etc/hosts') as never),
+    /a path is a string: fileURLToPath\(\) of node:url/,
+  );
   refused((b) => b.addDirectory('/'), /root itself cannot be mounted over/);
   refused((b) => b.addTmpfs('/', 4096), /root itself cannot be mounted over/);
   refused((b) => b.addTmpfs('/a', 0), /a size in bytes is needed/);

@@ -231,7 +231,10 @@ test('guarded arguments, also with something in the half that the kernel ignores
 });
 
 test('a token that does not exist', () => {
-  assert.throws(() => new PolicyBuilder().allow('allowEverything' as DangerousToken), /there is no token/);
+  assert.throws(
+    () => new PolicyBuilder().allow('allowEverything' as DangerousToken),
+    /there is no token .*, only allowPtrace, /,
+  );
   assert.throws(() => new PolicyBuilder().allow('toString' as DangerousToken), /there is no token/);
   assert.throws(() => new PolicyBuilder().defaultAction('allow' as never), /token/);
 });
