@@ -1,14 +1,33 @@
 // kill -9 of each process in turn: nobody outlives anybody.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Worker } from 'node:worker_threads';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { Sandbox2 } from '../../host/index.js';
 import { allGone, startFamily } from '../support/family.js';
-import { checkout, eventually, isAlive, sandboxeePath } from '../support/sandbox.js';
+import { childrenOf, commOf, parentOf } from '../support/processes.js';
+import {
+  checkout,
+  eventually,
+  isAlive,
+  lenientPolicy,
+  sandboxee,
+  sandboxeePath,
+} from '../support/sandbox.js';
 
 const test = suite('death');
+
+function isZombie(pid: string): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.[0] === 'Z';
+  } catch {
+    return true; // gone meanwhile
+  }
+}
 
 test('kill -9 of the host', async () => {
   const family = await startFamily();
@@ -28,6 +47,36 @@ test('kill -9 of the supervisor: the host learns it, and everything ends', async
   await once(family.host, 'exit');
   assert.is(family.host.exitCode, 0);
   await allGone(family);
+});
+
+test('kill -9 of the supervisor at any moment while sandboxes are made leaves none of them', async () => {
+  const orphans = () =>
+    readdirSync('/proc').filter(
+      (pid) =>
+        commOf(pid) === 'sandwire-init' &&
+        !isZombie(pid) &&
+        !commOf(parentOf(pid) ?? 0).startsWith('sandwire-'),
+    );
+  const before = orphans();
+  const policy = lenientPolicy((builder) =>
+    builder.addLibrariesForBinary(sandboxeePath('exit_with')).addDirectory('/usr/share'),
+  );
+  // With the processors busy: whoever is to die is a while in doing so.
+  const busy = [1, 2, 3].map(() => new Worker('for (;;);', { eval: true }));
+  try {
+    for (let round = 0; round < 20; round++) {
+      const runs = Array.from({ length: 6 }, () =>
+        new Sandbox2(sandboxee('exit_with', ['0'], { sparesAhead: 4 }), policy).run(),
+      );
+      await sleep(1 + Math.random() * 12);
+      const supervisor = childrenOf(process.pid).find((pid) => commOf(pid).startsWith('sandwire-superv'));
+      if (supervisor !== undefined) process.kill(supervisor, 'SIGKILL');
+      await Promise.all(runs);
+    }
+  } finally {
+    await Promise.all(busy.map((worker) => worker.terminate()));
+  }
+  await eventually('no sandbox is left', () => orphans().every((pid) => before.includes(pid)));
 });
 
 test('kill -9 of one init: its run ends, the others go on', async () => {

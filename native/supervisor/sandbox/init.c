@@ -4,7 +4,9 @@
 #include <linux/capability.h>
 #include <linux/seccomp.h>
 #include <net/if.h>
+#include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -54,8 +56,17 @@ _Noreturn static void wait_for_ever(void) {
   }
 }
 
+/* Whether the supervisor lives, or will yet die of which the parent-death signal, set before, then tells. getppid() cannot
+ * say: outside of our pid namespace every process is 0. A dying process first leaves its children to others, which is when
+ * the signal is sent, and then becomes a zombie, all under one lock of the task list (exit_notify() in kernel/exit.c).
+ * setsid(), which every init needs, takes that lock: if the signal was missed, the zombie can be seen. */
+static bool supervisor_lives(int supervisor) {
+  struct pollfd end = {.fd = supervisor, .events = POLLIN};
+  return poll(&end, 1, 0) == 0;
+}
+
 _Noreturn void init_main(struct sandbox_description *description, struct source_identity *identities,
-                         struct setup_report *report, int maker) {
+                         struct setup_report *report, int maker, int supervisor) {
   char byte;
   if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0) {
     setup_fail(report, SANDWIRE_STEP_INIT, "PR_SET_PDEATHSIG");
@@ -85,9 +96,9 @@ _Noreturn void init_main(struct sandbox_description *description, struct source_
     bring_loopback_up(report);
   }
   /* Orphans of the sandbox become our children; ignored, they are reaped by the kernel (wait(2), notes). */
-  if (setsid() < 0 || inheritance_reset_signals() != 0 || signal(SIGCHLD, SIG_IGN) == SIG_ERR ||
+  if (inheritance_reset_signals() != 0 || signal(SIGCHLD, SIG_IGN) == SIG_ERR ||
       prctl(PR_SET_NAME, "sandwire-init", 0, 0, 0) != 0) {
-    setup_fail(report, SANDWIRE_STEP_INIT, "session and signals");
+    setup_fail(report, SANDWIRE_STEP_INIT, "signals");
   }
   /* One capability stays permitted, a useless one here: it makes init's set larger than a sandboxee's empty one,
    * and so the kernel's ptrace check (cap_ptrace_access_check() in commoncap.c) keeps sandboxees, which share
@@ -96,10 +107,15 @@ _Noreturn void init_main(struct sandbox_description *description, struct source_
   if (sandwire_clear_capabilities(CAP_WAKE_ALARM) != 0) {
     setup_fail(report, SANDWIRE_STEP_INIT, "capabilities");
   }
-  /* Again: dropping ids or capabilities clears it (prctl(2)). If the supervisor has died meanwhile, so has
-   * the maker, and the write below fails. */
+  /* Again: dropping ids or capabilities clears it (prctl(2)). The supervisor may have died meanwhile. */
   if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0) {
     setup_fail(report, SANDWIRE_STEP_INIT, "PR_SET_PDEATHSIG");
+  }
+  if (setsid() < 0) {
+    setup_fail(report, SANDWIRE_STEP_INIT, "session");
+  }
+  if (!supervisor_lives(supervisor)) {
+    _exit(SETUP_EXIT_CODE); /* nobody is left to tell */
   }
   if (dup2(maker, 0) < 0 || sandwire_close_all_fds_but((const int[]){0}, 1) != 0) {
     setup_fail(report, SANDWIRE_STEP_INIT, "fds");

@@ -7,8 +7,8 @@
 #include "mounts.h"
 
 /* Never returns. maker: its socket, which brings one byte when the ids are mapped, and gets one when the sandbox is
- * complete. */
+ * complete. supervisor: its pidfd. */
 _Noreturn void init_main(struct sandbox_description *description, struct source_identity *identities,
-                          struct setup_report *report, int maker);
+                          struct setup_report *report, int maker, int supervisor);
 
 #endif

@@ -91,8 +91,12 @@ _Noreturn void maker_main(struct sandbox_description *description, struct made *
   if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0) {
     setup_fail(report, SANDWIRE_STEP_FORK, "PR_SET_PDEATHSIG");
   }
+  const int supervisor_pidfd = (int)syscall(SYS_pidfd_open, supervisor, 0);
   if (getppid() != supervisor) {
-    _exit(SETUP_EXIT_CODE); /* it died before the line above, and nobody is left to tell */
+    _exit(SETUP_EXIT_CODE); /* it died before the lines above, and nobody is left to tell */
+  }
+  if (supervisor_pidfd < 0) {
+    setup_fail(report, SANDWIRE_STEP_FORK, "pidfd_open");
   }
   if (host_can_mount() && !description->landlock_only && mounts_have_sources(description)) {
     /* With all of root's powers still there: a source may lie below directories that only root can pass, or that
@@ -117,7 +121,7 @@ _Noreturn void maker_main(struct sandbox_description *description, struct made *
   }
   if (init == 0) {
     close(pair[0]);
-    init_main(description, made->identities, report, pair[1]);
+    init_main(description, made->identities, report, pair[1], supervisor_pidfd);
   }
   close(pair[1]);
   write_id_maps(description, report, init);
