@@ -1,19 +1,42 @@
 // The host's end of a comms channel, which is there before anybody is at its other end.
+import { addon } from '../native/addon.js';
 import { SocketTransport } from '../native/socket-transport.js';
 
 /** How long a receive may be ahead of the start before it is taken for one that nobody will serve. */
 const warningMs = 2000;
 const advice = 'the sandboxee has not been started; call sandbox.runAsync() first';
 
-/** A transport that knows whether its other end has been given away. Waiting for nobody is a mistake worth words. */
+/** How often a call that waits, and the event loop with it, looks whether the sandboxee still lives. */
+const lookMs = 500;
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'EPERM';
+  }
+}
+
+/**
+ * A transport that knows whether its other end has been given away, and to whom. Waiting for nobody is a mistake worth
+ * words; waiting for somebody who has ended is one that a sandboxee can set up, by leaving its end in the queue of ours.
+ */
 export class HostEnd extends SocketTransport {
   #isStarted = false;
+  #pid: number | undefined;
+  #looks = false;
   #warning: NodeJS.Timeout | undefined;
 
   /** From now on there is somebody to wait for. */
   start(): void {
     this.#isStarted = true;
     clearTimeout(this.#warning);
+  }
+
+  /** Whose end the other one is. */
+  belongsTo(pid: number): void {
+    this.#pid = pid;
   }
 
   override receive(
@@ -25,7 +48,34 @@ export class HostEnd extends SocketTransport {
     timeoutMs: number,
   ): number {
     if (!this.#isStarted && wait && timeoutMs < 0) throw new Error(`this would wait for ever: ${advice}`);
-    return super.receive(into, offset, length, fds, wait, timeoutMs);
+    if (!wait || timeoutMs >= 0) return super.receive(into, offset, length, fds, wait, timeoutMs);
+    this.#lookWhileWaiting();
+    for (;;) {
+      const count = super.receive(into, offset, length, fds, wait, timeoutMs);
+      if (count >= 0) return count;
+      this.#lookWhoIsThere();
+    }
+  }
+
+  override send(bytes: Uint8Array, offset: number, length: number, fd: number, wait: boolean): number {
+    if (!wait) return super.send(bytes, offset, length, fd, wait);
+    this.#lookWhileWaiting();
+    for (;;) {
+      const count = super.send(bytes, offset, length, fd, wait);
+      if (count >= 0) return count;
+      this.#lookWhoIsThere();
+    }
+  }
+
+  #lookWhileWaiting(): void {
+    if (this.#looks) return;
+    this.#looks = true;
+    addon().limitWaits(this.fd, lookMs);
+  }
+
+  /** Ends the stream if nobody is: the event that tells has no chance to be heard. */
+  #lookWhoIsThere(): void {
+    if (this.#pid !== undefined && !isAlive(this.#pid)) this.shutDown();
   }
 
   override watch(

@@ -149,14 +149,29 @@ export class IPC {
   }
 
   /**
+   * Who has the other end of comms now.
+   *
+   * @internal
+   */
+  sandboxeeIs(pid: number): void {
+    this.#hostEnd?.belongsTo(pid);
+  }
+
+  /**
    * The sandboxee has ended. Its end of comms may live on all the same, as a descriptor under way that nobody took; so the
    * stream ends here. What was sent before can be received.
+   *
+   * @internal
    */
   sandboxeeHasEnded(): void {
     this.#hostEnd?.shutDown();
   }
 
-  /** Closes a channel that nobody has asked for, with the descriptors that are under way in it. */
+  /**
+   * Closes a channel that nobody has asked for, with the descriptors that are under way in it.
+   *
+   * @internal
+   */
   closeUnused(): void {
     if (this.#comms === undefined) this.close();
   }

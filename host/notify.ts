@@ -4,6 +4,7 @@ import { AnswerKind, type AnswerRequest, type Asked } from '../protocol/messages
 import { checkOptions } from '../protocol/options.js';
 import { errnoNumber } from './policy/actions.js';
 import type { Policy } from './policy/index.js';
+import { printable } from './policy/quoting.js';
 import type { Result, Violation } from './result.js';
 import { describeViolation } from './violation.js';
 
@@ -207,7 +208,7 @@ export class Questions {
         (await this.#notify.onSyscall?.(new NotifiedSyscall(asked, controller.signal))) ?? 'deny',
       );
     } catch (error) {
-      this.#failure ??= error instanceof Error ? error.message : String(error);
+      this.#failure ??= printable(error instanceof Error ? error.message : String(error));
       answer = { kind: AnswerKind.ANSWER_DENY };
     } finally {
       clearTimeout(timer);

@@ -118,8 +118,9 @@ export class Sandbox2 {
   }
 
   /**
-   * Starts the sandboxee and waits for its end; comms that nobody has asked for by then is closed. With capture, its standard output and error are collected, unless the
-   * Executor's stdio sends them elsewhere; more than maxBytes of either kills the sandbox.
+   * Starts the sandboxee and waits for its end; comms that nobody has asked for by then is closed. With capture, its
+   * standard output and error are collected, unless the Executor's stdio sends them elsewhere; more than maxBytes of
+   * either kills the sandbox.
    */
   run(): Promise<Result>;
   run(options: { readonly capture: CaptureOptions }): Promise<CapturedRun>;
@@ -423,6 +424,7 @@ export class Sandbox2 {
   #isThere(event: Started | Sandboxed): void {
     this.#pid = event.pid ?? -1;
     this.#initPid = event.initPid ?? -1;
+    if (this.#pid > 0) this.#executor.ipc.sandboxeeIs(this.#pid);
     this.#there.resolve();
   }
 

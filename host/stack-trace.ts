@@ -2,14 +2,11 @@
 // stands in them is text and nothing more.
 import { decodeMessage } from '../protocol/index.js';
 import type { Ended, StackTraces } from '../protocol/messages.generated.js';
+import { printable } from './policy/quoting.js';
 import type { ResultFields, ThreadStackTrace } from './result.js';
 
-/** Control characters would let a sandboxee write into the terminal that shows a log. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-const unprintable = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
-
 function text(bytes: Uint8Array): string {
-  return new TextDecoder().decode(bytes).replaceAll(unprintable, '?');
+  return printable(new TextDecoder().decode(bytes));
 }
 
 function decode(bytes: Uint8Array): StackTraces | undefined {

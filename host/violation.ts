@@ -1,6 +1,7 @@
 // Puts a violation, as the supervisor read it, into words.
 import { ViolationCause, type Violation as ViolationMessage } from '../protocol/messages.generated.js';
 import { describeSyscall } from './policy/index.js';
+import { printable } from './policy/quoting.js';
 import type { Violation } from './result.js';
 
 /** AUDIT_ARCH_* of linux/audit.h. */
@@ -13,8 +14,6 @@ const archNames = new Map([
 const nativeArch = process.arch === 'arm64' ? 'AARCH64' : 'X86-64';
 /** The x32 interface of x86-64 marks its syscall numbers with this bit. */
 const x32Bit = 0x40000000;
-/** What a program may be called is its own choice, and is to go into logs. */
-const unprintable = /[^\x20-\x7e\u00a0-\uffff]|'/g;
 
 const causes: Record<ViolationCause, Violation['cause']> = {
   [ViolationCause.CAUSE_POLICY]: 'policy',
@@ -62,6 +61,6 @@ export function describeViolation(message: ViolationMessage): Violation {
     program,
     cause: causes[message.cause ?? ViolationCause.CAUSE_POLICY],
     comm,
-    description: `${described.text} IP: ${instructionPointer}, PID: ${pid}${tid === pid ? '' : `, TID: ${tid}`}, PROG: '${program.replaceAll(unprintable, '?')}'`,
+    description: `${described.text} IP: ${instructionPointer}, PID: ${pid}${tid === pid ? '' : `, TID: ${tid}`}, PROG: '${printable(program).replaceAll("'", '?')}'`,
   };
 }

@@ -57,6 +57,7 @@ interface Addon {
   duplicate(fd: number): number;
   closeFd(fd: number): void;
   shutDown(fd: number): void;
+  limitWaits(fd: number, milliseconds: number): void;
   replaceFd(fd: number, target: number): void;
   createBufferFd(size: number): number;
   measureBufferFd(fd: number): number;

@@ -324,7 +324,7 @@ export class Comms {
   /**
    * A structured value: null, undefined, booleans, numbers, BigInts, strings, arrays, plain objects, Map, Set, Date, typed
    * arrays, ArrayBuffer and DataView arrive as what they are; a Buffer as a Uint8Array, -0 as 0, holes of an array as
-   * undefined. Throws TypeError for what would arrive as something else: functions, symbols, instances of classes (Error
+   * undefined. Rejects (sendValueSync throws) with TypeError for what would arrive as something else: functions, symbols, instances of classes (Error
    * and RegExp too), what lies in itself or deeper than 512, the key "__keys__".
    */
   sendValue(value: unknown): Promise<void> {

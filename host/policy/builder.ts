@@ -230,7 +230,7 @@ export class PolicyBuilder extends PresetBuilder {
   /** The policy as it stands; the builder can go on and build others. Throws PolicyError. */
   build(): Policy {
     return new Policy({
-      filter: this.filter(),
+      filter: this.filter(this.#landlock),
       // Under Landlock alone the host's own symlinks are there.
       mounts: this.#mounts
         .list(this.tokens.has('allowWriteExecutable'))
@@ -239,7 +239,6 @@ export class PolicyBuilder extends PresetBuilder {
       networking: this.#networking,
       rootWritable: this.#rootWritable,
       stackTraces: { ...this.#stackTraces },
-      landlock: this.#landlock,
     });
   }
 

@@ -18,7 +18,6 @@ export interface Explained {
   readonly hostname: string;
   readonly networking: 'private' | 'unrestricted' | 'forkServerShared';
   readonly rootWritable: boolean;
-  readonly landlock: boolean;
   readonly instructionCount: number;
   /** How a program may come to machine code of its own: "mmap", "mprotect" (possible.ts). */
   readonly makesCode: readonly string[];
@@ -45,6 +44,8 @@ function isOwnRule(rule: Rule): boolean {
 /** What a syscall comes to: the rules up to the first that decides everything. */
 interface Decided {
   readonly name: string;
+  /** Whether the policy itself says something of it, which the preamble may have forestalled. */
+  readonly isSpokenOf: boolean;
   readonly rules: readonly Rule[];
 }
 
@@ -59,6 +60,7 @@ function effective(rules: readonly Rule[]): readonly Rule[] {
 }
 
 function decidedSyscalls(filter: Filter): readonly Decided[] {
+  const spokenOf = new Set(filter.rules.numbers);
   return [...numbersOf(filter)]
     .filter((number) => number !== magicSyscall)
     .map((number) => {
@@ -66,6 +68,7 @@ function decidedSyscalls(filter: Filter): readonly Decided[] {
       const last = rules.findIndex((rule) => unconditional(rule) !== undefined);
       return {
         name: syscallName(number, filter.arch) ?? String(number),
+        isSpokenOf: spokenOf.has(number),
         rules: effective(rules.slice(0, last + 1)),
       };
     })
@@ -100,14 +103,14 @@ function ruleLines(arch: Arch, name: string, rule: Rule, isLast: boolean): strin
 }
 
 /** Whether it has a line of its own: where the policy speaks of it, or the preamble says other than the default. */
-function isTold(filter: Filter, { name, rules }: Decided): boolean {
-  if (!rules.every(isOwnRule)) return true;
+function isTold(filter: Filter, { name, isSpokenOf, rules }: Decided): boolean {
+  if (isSpokenOf || !rules.every(isOwnRule)) return true;
   const lastAction = unconditional(rules.at(-1) as Rule);
   if (filter.defaultAction.kind === 'violation' || lastAction?.kind === 'violation') return false;
   const isLaunchOnly = rules
     .slice(0, -1)
     .every((rule) => possibleActions(rule).every(({ kind }) => kind === 'launch'));
-  return answeredWithEnosys.has(name) || (rules.length > 1 && !isLaunchOnly);
+  return answeredWithEnosys.has(name) || lastAction?.kind === 'errno' || (rules.length > 1 && !isLaunchOnly);
 }
 
 function syscallLines(filter: Filter): string[] {
@@ -176,7 +179,7 @@ export function explain(policy: Explained): string {
     ],
     [...syscallLines(filter), ...exceptionLines(filter), defaults[filter.defaultAction.kind]],
     [
-      policy.landlock ? 'Files, of the host’s own root under Landlock:' : 'Files:',
+      filter.landlockOnly ? 'Files, of the host’s own root under Landlock:' : 'Files:',
       ...listMounts(policy.mounts).map((line) => `  ${line}`),
       policy.rootWritable
         ? 'The root directory is writable, in memory.'

@@ -17,6 +17,8 @@ export interface Filter {
   readonly arch: Arch;
   readonly rules: RuleTable;
   readonly tokens: ReadonlySet<DangerousToken>;
+  /** Landlock is the only fence around the file system. */
+  readonly landlockOnly: boolean;
   /** For what no rule decides. */
   readonly defaultAction: Action & { readonly kind: 'allow' | 'violation' | 'notify' };
 }
@@ -39,17 +41,22 @@ function lastRule(filter: Filter, number: number): Rule {
   return say('defaultAction', filter.defaultAction);
 }
 
+/** What the preamble says of a syscall under this policy. */
+function preambleFor({ tokens, landlockOnly }: Filter, name: string): readonly Rule[] {
+  return (preamble.get(name) ?? [])
+    .filter(({ waivedBy }) => waivedBy === undefined || !tokens.has(waivedBy))
+    .filter(({ underLandlockOnly = false }) => landlockOnly || !underLandlockOnly)
+    .map(({ rule }) => rule);
+}
+
 /** All that decides a syscall, in order; the last decides whatever is left. */
 export function rulesFor(filter: Filter, number: number): readonly Rule[] {
   if (number === magicSyscall) return magicRules;
-  const piece = preamble.get(syscallName(number, filter.arch) ?? '');
-  const waived = piece?.waivedBy !== undefined && filter.tokens.has(piece.waivedBy);
   const last = lastRule(filter, number);
   // What a preset refuses in place of a violation is no restriction of a default that is none.
   const isViolation = unconditional(last)?.kind === 'violation';
   return [
-    ...(piece?.strict === undefined ? [] : [piece.strict]),
-    ...(piece === undefined || waived ? [] : [piece.rule]),
+    ...preambleFor(filter, syscallName(number, filter.arch) ?? ''),
     ...filter.rules.of(number),
     ...filter.rules.overridableOf(number).filter(({ by }) => isViolation || by.startsWith('overridable')),
     last,
@@ -78,7 +85,8 @@ export function decide(
 /** The numbers that something is said about. */
 export function numbersOf(filter: Filter): ReadonlySet<number> {
   const numbers = new Set<number>(filter.rules.numbers).add(magicSyscall);
-  const names = [...preamble.keys(), ...answeredWithEnosys, ...Object.values(guardedSyscalls).flat()];
+  const begun = [...preamble.keys()].filter((name) => preambleFor(filter, name).length > 0);
+  const names = [...begun, ...answeredWithEnosys, ...Object.values(guardedSyscalls).flat()];
   for (const name of names) {
     const number = syscallNumber(name, filter.arch);
     if (number !== undefined) numbers.add(number);

@@ -10,6 +10,4 @@ export interface PolicyFields {
   readonly networking: Networking;
   readonly rootWritable: boolean;
   readonly stackTraces: StackTraces;
-  /** Landlock as the only fence around the file system. */
-  readonly landlock: boolean;
 }

@@ -101,7 +101,7 @@ export class Policy {
     this.rootWritable = fields.rootWritable;
     this.arch = fields.filter.arch;
     this.stackTraces = fields.stackTraces;
-    this.landlock = fields.landlock;
+    this.landlock = fields.filter.landlockOnly;
     // Under Landlock nothing can be mounted (landlock(7)).
     const { tokens } = fields.filter;
     this.forbidsIoUring = !tokens.has('allowIoUring');

@@ -1,6 +1,6 @@
 // What stands before every rule of the user: the launch itself, and what a sandboxee is never given by accident.
 import { Handshake, WireFd } from '../../protocol/wire.generated.js';
-import type { Action } from './actions.js';
+import { type Action, errnoNumber } from './actions.js';
 import type { Condition } from './conditions.js';
 import type { Rule } from './rules.js';
 import * as n from './tables/numbers.js';
@@ -51,45 +51,91 @@ export const magicRules: readonly Rule[] = [
 interface Piece {
   /** With this token the piece is left out. */
   readonly waivedBy?: DangerousToken;
+  /** Only where Landlock is the only fence around the host's files. */
+  readonly underLandlockOnly?: boolean;
   readonly rule: Rule;
-  /** What no token waives. */
-  readonly strict?: Rule;
 }
 
-/** By syscall name. None of them lets through what could do harm. */
-export const preamble: ReadonlyMap<string, Piece> = new Map<string, Piece>([
+const refusal = (name: string): Action => ({ kind: 'errno', errno: errnoNumber(name) });
+
+/** What a Landlock ruleset does not govern (landlock(7), "Current limitations"). */
+const beyondLandlock = (condition: Condition, errno: string): Piece => ({
+  waivedBy: 'allowPathsOutsideMounts',
+  underLandlockOnly: true,
+  rule: rule(condition, refusal(errno)),
+});
+
+/** Change a file's attributes, by its name or by a descriptor. */
+const changesOfAttributes = [
+  ...['chmod', 'fchmod', 'fchmodat', 'fchmodat2', 'chown', 'lchown', 'fchown', 'fchownat'],
+  ...['utime', 'utimes', 'futimesat', 'utimensat', 'file_setattr'],
+  ...['setxattr', 'lsetxattr', 'fsetxattr', 'setxattrat'],
+  ...['removexattr', 'lremovexattr', 'fremovexattr', 'removexattrat'],
+];
+
+/** By syscall name, in this order. None of them lets through what could do harm. */
+export const preamble: ReadonlyMap<string, readonly Piece[]> = new Map<string, readonly Piece[]>([
   // With this close the process tells the supervisor that its filter is in force.
-  ['close', { rule: rule(is(0, WireFd.RENDEZVOUS_FD), allow) }],
+  ['close', [{ rule: rule(is(0, WireFd.RENDEZVOUS_FD), allow) }]],
   // The launch. The supervisor lets it through once; later it is a violation like any other.
   [
     'execveat',
-    {
-      rule: rule(
-        { kind: 'all', of: [is(4, n.AT_EMPTY_PATH), is(5, Handshake.EXEC_MAGIC)] },
-        { kind: 'launch' },
-      ),
-    },
+    [
+      {
+        rule: rule(
+          { kind: 'all', of: [is(4, n.AT_EMPTY_PATH), is(5, Handshake.EXEC_MAGIC)] },
+          { kind: 'launch' },
+        ),
+      },
+    ],
   ],
   [
     'clone',
-    {
-      waivedBy: 'allowNewNamespaces',
-      rule: rule(has(0, newNamespacesInClone), violation),
+    [
       // The sandboxee's parent is the supervisor: such a child would be nobody's in the sandbox, and nothing would show
       // that it is left there when the sandboxee has ended.
-      strict: rule(has(0, n.CLONE_PARENT), violation),
-    },
+      { rule: rule(has(0, n.CLONE_PARENT), violation) },
+      { waivedBy: 'allowNewNamespaces', rule: rule(has(0, newNamespacesInClone), violation) },
+    ],
   ],
-  ['unshare', { waivedBy: 'allowNewNamespaces', rule: rule(has(0, newNamespaces), violation) }],
+  ['unshare', [{ waivedBy: 'allowNewNamespaces', rule: rule(has(0, newNamespaces), violation) }]],
   [
     'seccomp',
-    {
-      waivedBy: 'allowSeccompListener',
-      rule: rule(has(1, n.SECCOMP_FILTER_FLAG_NEW_LISTENER), violation),
-    },
+    [{ waivedBy: 'allowSeccompListener', rule: rule(has(1, n.SECCOMP_FILTER_FLAG_NEW_LISTENER), violation) }],
   ],
-  // They put characters into the terminal's input, as if typed.
-  ['ioctl', { waivedBy: 'allowTerminalInjection', rule: rule(is(1, n.TIOCSTI, n.TIOCLINUX), violation) }],
+  [
+    'ioctl',
+    [
+      // The terminal could not be opened any more, by anybody, when the sandbox is long gone.
+      { rule: rule(is(1, n.TIOCEXCL), violation) },
+      // They put characters into the terminal's input, as if typed.
+      { waivedBy: 'allowTerminalInjection', rule: rule(is(1, n.TIOCSTI, n.TIOCLINUX), violation) },
+    ],
+  ],
+  // Whoever opens the file next, on the host too, waits for the holder of the lease, up to 45 s (fcntl(2)).
+  ['fcntl', [{ rule: rule(is(1, n.F_SETLEASE), violation) }]],
+  [
+    'socket',
+    [
+      // Families that know no network namespaces. Programs that try them go on without.
+      {
+        waivedBy: 'allowUnrestrictedNetworking',
+        rule: rule(is(0, n.AF_VSOCK, n.AF_QIPCRTR), refusal('EAFNOSUPPORT')),
+      },
+      beyondLandlock(is(0, n.AF_UNIX), 'EACCES'),
+    ],
+  ],
+  // A pair of datagram sockets can be sent and connected elsewhere; AF_UNIX takes SOCK_RAW for SOCK_DGRAM.
+  [
+    'socketpair',
+    [
+      beyondLandlock(
+        { kind: 'in', arg: 1, bits: 32, mask: 0xfn, values: [BigInt(n.SOCK_DGRAM), BigInt(n.SOCK_RAW)] },
+        'EACCES',
+      ),
+    ],
+  ],
+  ...changesOfAttributes.map((name) => [name, [beyondLandlock({ kind: 'always' }, 'EPERM')]] as const),
 ]);
 
 /** Syscalls whose arguments lie in memory, where no filter can see them; programs fall back to the older ones. */

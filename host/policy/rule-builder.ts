@@ -211,9 +211,10 @@ export class RuleBuilder {
     return this.#tokens;
   }
 
-  protected filter(): Filter {
+  protected filter(landlockOnly: boolean): Filter {
     return {
       arch: this.arch,
+      landlockOnly,
       rules: this.#rules.snapshot(),
       tokens: new Set(this.#tokens),
       defaultAction: this.#defaultAction,

@@ -61,6 +61,20 @@ Napi::Value ShutDown(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+// limitWaits(fd, milliseconds): a send or receive that waits comes back so soon with nothing done, as if it had not waited.
+Napi::Value LimitWaits(const Napi::CallbackInfo& info) {
+  const int fd = info[0].ToNumber().Int32Value();
+  const int64_t milliseconds = info[1].ToNumber().Int64Value();
+  timeval limit = {};
+  limit.tv_sec = milliseconds / 1000;
+  limit.tv_usec = milliseconds % 1000 * 1000;
+  if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) != 0 ||
+      setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit) != 0) {
+    ThrowSystemError(info.Env(), errno, "setsockopt");
+  }
+  return info.Env().Undefined();
+}
+
 // replaceFd(fd, target): target, which is open, becomes a close-on-exec duplicate of fd, and fd is closed. What has
 // target as its fd goes on with it.
 Napi::Value ReplaceFd(const Napi::CallbackInfo& info) {
@@ -80,6 +94,7 @@ void DefineDescriptors(Napi::Env env, Napi::Object exports) {
   exports.Set("socketPair", Napi::Function::New(env, &SocketPair));
   exports.Set("duplicate", Napi::Function::New(env, &Duplicate));
   exports.Set("closeFd", Napi::Function::New(env, &CloseFd));
+  exports.Set("limitWaits", Napi::Function::New(env, &LimitWaits));
   exports.Set("shutDown", Napi::Function::New(env, &ShutDown));
   exports.Set("replaceFd", Napi::Function::New(env, &ReplaceFd));
 }

@@ -178,6 +178,35 @@ test('its end of comms under way, and nobody takes it: the channel ends all the 
     assert.is(await codeOf(comms.recvFd()), 'CLOSED');
   }));
 
+test('the same, and the host waits where it stands', () =>
+  withSandboxee('trick', 'leave-its-socket-under-way', async (comms) => {
+    const codeOfSync = (call: () => unknown) => {
+      try {
+        call();
+        return undefined;
+      } catch (error) {
+        return error instanceof CommsError ? error.code : String(error);
+      }
+    };
+    assert.is(
+      codeOfSync(() => comms.sendBytesSync(new Uint8Array(16 * MiB))),
+      'CLOSED',
+    );
+    addon().closeFd(comms.recvFdSync());
+    assert.is(
+      codeOfSync(() => comms.recvFdSync()),
+      'CLOSED',
+    );
+  }));
+
+test('a call that waits where it stands waits on for a sandboxee that is slow', () =>
+  withSandboxee('echo', 'slowly', async (comms) => {
+    const started = performance.now();
+    comms.sendUint32Sync(1600);
+    assert.is(comms.recvUint32Sync(), 1600);
+    assert.ok(performance.now() - started > 1500);
+  }));
+
 test('its output under way, and nobody takes it: a capture ends with what was written', async () => {
   const fdsBefore = countFds();
   const sandbox = new Sandbox2(sandboxee('trick', ['leave-its-output-under-way']), policy);

@@ -1,10 +1,20 @@
 // Landlock: behind the mounts, and in their place.
-import { chmodSync, closeSync, copyFileSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  copyFileSync,
+  mkdtempSync,
+  openSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { constants, tmpdir } from 'node:os';
 import path from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type Policy, type PolicyBuilder, probe, type Result, Sandbox2 } from '../../host/index.js';
+import { listen, type Policy, type PolicyBuilder, probe, type Result, Sandbox2 } from '../../host/index.js';
 import { isRoot, lenientPolicy, runToEnd, sandboxee, sandboxeePath } from '../support/sandbox.js';
 import { skip } from '../support/skip.js';
 
@@ -125,6 +135,29 @@ test('only fence: writable, read-only, truncate and rename', async () => {
     chmodSync(path.join(folder, 'program'), 0o755);
     assert.is(await reachOut(['run', path.join(folder, 'program')], readOnly), 0);
     assert.is(await reachOut(['run', path.join(folder, 'program')], writable), EACCES);
+  });
+});
+
+test('only fence: what Landlock does not govern is refused by the policy', async () => {
+  if (cannotBeOnly('only fence: sockets and attributes')) return;
+  await withFolder(async (folder) => {
+    const secret = path.join(folder, 'secret');
+    const place = path.join(folder, 'socket');
+    // Whoever is inside could do all of that, but for the policy: it owns the file, and the socket is everybody's.
+    if (isRoot) chownSync(secret, 65534, 65534);
+    await using listener = listen(place);
+    chmodSync(place, 0o777);
+    const { mode, mtimeMs } = statSync(secret);
+    for (const policy of [only(), only((builder) => builder.addDirectory(folder, false))]) {
+      assert.is(await reachOut(['attributes', secret], policy), EPERM);
+      assert.is(await reachOut(['connect', place], policy), EACCES);
+      assert.is(await reachOut(['pair', place], policy), EACCES);
+    }
+    assert.equal([statSync(secret).mode, statSync(secret).mtimeMs], [mode, mtimeMs]);
+    const waived = only((builder) => builder.allow('allowPathsOutsideMounts'));
+    assert.is(await reachOut(['connect', place], waived), 0);
+    assert.is(await reachOut(['attributes', secret], waived), 0);
+    (await listener.accept()).close();
   });
 });
 

@@ -110,6 +110,13 @@ test('a handler that throws or rejects denies, and the result says what it threw
   assert.match(String(thrown.result), /VIOLATION.*onSyscall failed: no idea(?: Stack: |$)/);
   const rejected = await answered(callOnce(personality), () => Promise.reject(new Error('later')));
   assert.match(String(rejected.result), /VIOLATION.*onSyscall failed: later(?: Stack: |$)/);
+  const hostile = await answered(callOnce(personality), () => {
+    throw new Error('\x1b[2J\n\u202eOK');
+  });
+  assert.ok(
+    String(hostile.result).includes('onSyscall failed: \\x1b[2J\\n\\u{202e}OK'),
+    String(hostile.result),
+  );
 });
 
 test('no answer in time is a violation, and the handler learns that nobody waits', async () => {

@@ -2,6 +2,7 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { FinalStatus, ReasonCode, Result, type Violation } from '../../host/index.js';
+import { describeViolation } from '../../host/violation.js';
 
 const test = suite('a result');
 
@@ -145,6 +146,18 @@ test('JSON keeps all of it', () => {
   assert.equal(ok, { finalStatus: 'OK', reasonCode: 7, exitCode: 7 });
   const signaled = JSON.parse(JSON.stringify(new Result({ finalStatus: 'SIGNALED', reasonCode: 6 })));
   assert.is(signaled.signal, 'SIGABRT');
+});
+
+test('what a program is called tells a terminal nothing', () => {
+  const described = describeViolation({
+    arch: 0xc000003e,
+    syscall: 1n,
+    pid: 1,
+    tid: 1,
+    program: new TextEncoder().encode("/a'\x1b[8m\u202e\u2028/b"),
+    comm: new Uint8Array(),
+  });
+  assert.match(described.description, /PROG: '\/a\?\\x1b\[8m\\u\{202e\}\\u\{2028\}\/b'$/);
 });
 
 test.run();

@@ -99,7 +99,7 @@ test('what is always allowed is so in the kernel’s bitmap', () => {
       const { action, rule } = policy.evaluate({ syscall: number });
       const always = action === 'allow' && rule.text === 'allow';
       // Some calls of these are not given by accident.
-      const looksAtArguments = ['clone', 'unshare', 'seccomp', 'ioctl', 'execveat'].some(
+      const looksAtArguments = ['clone', 'unshare', 'seccomp', 'ioctl', 'execveat', 'fcntl', 'socket'].some(
         (name) => syscallNumber(name, policy.arch) === number,
       );
       const constant = isConstantAllow(policy.instructions, number, policy.arch);

@@ -153,6 +153,7 @@ test('a rule never gets a number that is none, and the compiler would notice', (
         overridableOf: () => [],
       },
       tokens: new Set(),
+      landlockOnly: false,
       defaultAction: { kind: 'violation' },
     };
     assert.throws(() => compile(filter), /fault of sandwire/, String(slip));

@@ -147,7 +147,10 @@ test('a policy in words', () => {
   has('Allowed: fork, keyctl, mmap, pread64, preadv, preadv2, read, readv, vfork\n');
   has('Refused with an errno: open ENOENT, sethostname EPERM, umask ENOENT\n');
   has('Asked of the host: connect, getpid\n');
-  has('  socket\n    allow when arg 0 is AF_UNIX or AF_INET  (syscall)\n    otherwise violation\n');
+  has(
+    '  socket\n    errno EAFNOSUPPORT when arg 0 is AF_VSOCK or AF_QIPCRTR\n' +
+      '    allow when arg 0 is AF_UNIX or AF_INET  (syscall)\n    otherwise violation\n',
+  );
   has('  madvise\n    errno EPERM when arg 2 == MADV_DONTNEED  (syscall)\n    otherwise violation\n');
   has('    by 11 instructions of BPF  (addPolicyOnSyscall)\n      0: A := arg 0 low\n');
   has('    violation when arg 0 & (CLONE_NEWNS|');
@@ -273,7 +276,7 @@ test('what a default leaves out, in words', () => {
     for (const part of [
       `  clone\n    violation when arg 0 & CLONE_PARENT is not 0\n    violation when arg 0 & (CLONE_NEWNS|`,
       `  unshare\n    violation when arg 0 & (CLONE_NEWTIME|`,
-      `  ioctl\n    violation when arg 1 is TIOCSTI or TIOCLINUX\n    otherwise ${otherwise}\n`,
+      `  ioctl\n    violation when arg 1 is TIOCEXCL\n    violation when arg 1 is TIOCSTI or TIOCLINUX\n    otherwise ${otherwise}\n`,
       `  seccomp\n    violation when arg 1 & SECCOMP_FILTER_FLAG_NEW_LISTENER is not 0\n    otherwise ${otherwise}\n`,
     ]) {
       assert.ok(told.includes(part), `${part}\nin\n${told}`);

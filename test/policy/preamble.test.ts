@@ -1,7 +1,7 @@
 // What must hold under every policy, in effect: each denial, with its token and without.
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type Arch, type DangerousToken, type Policy, PolicyBuilder, PolicyError } from '../../host/index.js';
+import { type Arch, type DangerousToken, Policy, PolicyBuilder, PolicyError } from '../../host/index.js';
 import { nativeArch, syscallNumber } from '../../host/policy/syscalls.js';
 import { guardedSyscalls } from '../../host/policy/tokens.js';
 import { Handshake, WireFd } from '../../protocol/wire.generated.js';
@@ -186,6 +186,65 @@ test("a child that is not its maker's own is refused whatever the tokens", () =>
     assert.equal(actions(policies(arch), 'clone', [0x7f00 | 17]), ['violation', 'allow', 'allow', 'notify']);
     const asked = new PolicyBuilder({ arch }).allowSyscall('clone').build();
     assert.is(asked.evaluate({ syscall: 'clone', args: [cloneParent | 17] }).action, 'violation');
+  }
+});
+
+test('what would act on the host after the sandbox, or beside it, is refused whatever the tokens', () => {
+  const [leases, exclusive] = [1024, 0x540c];
+  for (const arch of arches) {
+    const builder = () => new PolicyBuilder({ arch }).allowSyscalls(['fcntl', 'ioctl', 'socket']);
+    const made = [builder().build(), builder().allow('allowTerminalInjection').build()];
+    made.push(new PolicyBuilder({ arch }).defaultAction('allowAllSyscalls').build());
+    for (const high of [0n, 0xdeadbeefn << 32n]) {
+      for (const action of actions(made, 'fcntl', [3, BigInt(leases) | high])) assert.is(action, 'violation');
+      for (const action of actions(made, 'ioctl', [0, BigInt(exclusive) | high]))
+        assert.is(action, 'violation');
+    }
+    for (const action of actions(made, 'fcntl', [3, 1])) assert.is(action, 'allow');
+  }
+});
+
+test('socket families without network namespaces are not there, unless the network is the host’s', () => {
+  for (const arch of arches) {
+    const builder = () => new PolicyBuilder({ arch }).defaultAction('allowAllSyscalls');
+    const without = builder().build();
+    const withNetwork = builder().allowUnrestrictedNetworking().build();
+    for (const family of [40, 42]) {
+      const evaluated = without.evaluate({ syscall: 'socket', args: [family, 1] });
+      assert.is(evaluated.action === 'errno' && evaluated.errnoName, 'EAFNOSUPPORT');
+      assert.equal(actions([without, withNetwork], 'socket', [family, 1]), ['errno', 'allow']);
+    }
+    assert.equal(actions([without, withNetwork], 'socket', [1, 1]), ['allow', 'allow']);
+  }
+});
+
+test('under Landlock alone, what that does not govern is refused', () => {
+  for (const arch of arches) {
+    const builder = () =>
+      new PolicyBuilder({ arch })
+        .allowChmod()
+        .allowChown()
+        .allowUtime()
+        .allowSyscalls(['socket', 'socketpair']);
+    const [mounted, alone] = [builder().build(), builder().enableLandlock().build()];
+    const waived = builder().enableLandlock().allow('allowPathsOutsideMounts').build();
+    const read = Policy.fromJSON(JSON.stringify(alone));
+    const refused = ['allow', 'errno', 'allow', 'errno'];
+    const all = [mounted, alone, waived, read];
+    for (const name of ['fchmodat', 'fchmod', 'fchown', 'fchownat', 'utimensat']) {
+      assert.equal(actions(all, name, [3]), refused, name);
+    }
+    assert.equal(actions(all, 'socket', [1, 1]), refused);
+    assert.equal(actions(all, 'socket', [2, 1]), ['allow', 'allow', 'allow', 'allow']);
+    for (const type of [2, 3, 0x80002, 0x803]) assert.equal(actions(all, 'socketpair', [1, type]), refused);
+    for (const type of [1, 5, 0x80001]) {
+      assert.equal(actions(all, 'socketpair', [1, type]), ['allow', 'allow', 'allow', 'allow']);
+    }
+    assert.match(alone.explain(), /Refused with an errno:[^:]*fchmodat EPERM/);
+    assert.not.match(mounted.explain(), /EPERM/);
+    const open = new PolicyBuilder({ arch }).defaultAction('allowAllSyscalls').enableLandlock().build();
+    assert.equal(actions([open], 'fsetxattr', [3]), ['errno']);
+    assert.match(open.explain(), /fsetxattr EPERM/);
   }
 });
 

@@ -5,6 +5,9 @@
  *   write FILE     opens it for writing
  *   list DIR       lists it
  *   run PROGRAM    executes it
+ *   attributes FILE  changes its mode, owner, times and extended attributes: 0 if any of that could be
+ *   connect PATH   connects to a unix socket of that path
+ *   pair PATH      sends a datagram there, from one of a pair of sockets
  *   abstract NAME  connects to a unix socket of that abstract name
  *   kill PID       sends it no signal, which still asks whether it may */
 #include <dirent.h>
@@ -12,6 +15,7 @@
 #include <fcntl.h>
 #include <sandwire/sandwire.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +23,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 static int open_secret(int directory) {
@@ -36,6 +41,37 @@ static int change(const char *directory) {
     return errno;
   }
   return 0;
+}
+
+static int change_attributes(const char *file) {
+  const struct timespec times[2] = {{1, 0}, {1, 0}};
+  const int fd = open(file, O_RDONLY);
+  const bool changed = chmod(file, 0777) == 0 || fchmodat(AT_FDCWD, file, 0777, 0) == 0 || lchown(file, -1, -1) == 0 ||
+                       utimensat(AT_FDCWD, file, times, 0) == 0 || setxattr(file, "user.a", "b", 1, 0) == 0 ||
+                       removexattr(file, "user.a") == 0 || (fd >= 0 && fchmod(fd, 0777) == 0) ||
+                       (fd >= 0 && futimens(fd, times) == 0) || (fd >= 0 && fsetxattr(fd, "user.a", "b", 1, 0) == 0);
+  return changed ? 0 : errno;
+}
+
+static struct sockaddr_un named(const char *path) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  memcpy(address.sun_path, path, strnlen(path, sizeof address.sun_path - 1));
+  return address;
+}
+
+static int connect_to(const char *path) {
+  const struct sockaddr_un address = named(path);
+  const int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+  return fd >= 0 && connect(fd, (const struct sockaddr *)&address, sizeof address) == 0 ? 0 : errno;
+}
+
+static int send_from_pair(const char *path) {
+  const struct sockaddr_un address = named(path);
+  int pair[2];
+  if (socketpair(AF_UNIX, SOCK_RAW, 0, pair) != 0 && socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, pair) != 0) {
+    return errno;
+  }
+  return sendto(pair[0], "x", 1, 0, (const struct sockaddr *)&address, sizeof address) == 1 ? 0 : errno;
 }
 
 int main(int argc, char **argv) {
@@ -62,6 +98,15 @@ int main(int argc, char **argv) {
   if (strcmp(how, "run") == 0) {
     execv(argv[2], (char *[]){argv[2], "0", NULL});
     return errno;
+  }
+  if (strcmp(how, "attributes") == 0) {
+    return change_attributes(argv[2]);
+  }
+  if (strcmp(how, "connect") == 0) {
+    return connect_to(argv[2]);
+  }
+  if (strcmp(how, "pair") == 0) {
+    return send_from_pair(argv[2]);
   }
   if (strcmp(how, "abstract") == 0) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};

@@ -258,6 +258,7 @@ export function readPolicy(json: unknown): PolicyFields {
     arch,
     rules: rules.snapshot(),
     tokens,
+    landlockOnly: field('landlock').boolean(),
     defaultAction: {
       kind: defaultActions[field('defaultAction').oneOf('violation', 'allowAllSyscalls', 'traceAllSyscalls')],
     },
@@ -268,7 +269,6 @@ export function readPolicy(json: unknown): PolicyFields {
     hostname,
     networking,
     rootWritable: field('rootWritable').boolean(),
-    landlock: field('landlock').boolean(),
     stackTraces: readStackTraces(field('stackTraces')),
   };
 }

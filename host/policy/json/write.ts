@@ -193,7 +193,7 @@ export function writePolicy(fields: PolicyFields): PolicyData {
     hostname: fields.hostname,
     networking: fields.networking,
     rootWritable: fields.rootWritable,
-    landlock: fields.landlock,
+    landlock: fields.filter.landlockOnly,
     stackTraces: { ...fields.stackTraces },
   };
 }

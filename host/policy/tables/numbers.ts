@@ -47,6 +47,7 @@ export const GRND_NONBLOCK = 1;
 export const TCGETS = 0x5401;
 export const TCSETS = 0x5402;
 export const TCSETSW = 0x5403;
+export const TIOCEXCL = 0x540c;
 export const TIOCSTI = 0x5412;
 export const TIOCGWINSZ = 0x5413;
 export const FIONREAD = 0x541b;
@@ -54,6 +55,12 @@ export const TIOCLINUX = 0x541c;
 export const FIONBIO = 0x5421;
 export const FIONCLEX = 0x5450;
 export const FIOCLEX = 0x5451;
+
+export const AF_UNIX = 1;
+export const AF_VSOCK = 40;
+export const AF_QIPCRTR = 42;
+export const SOCK_DGRAM = 2;
+export const SOCK_RAW = 3;
 
 export const F_DUPFD = 0;
 export const F_GETFD = 1;
@@ -65,6 +72,7 @@ export const F_SETLK = 6;
 export const F_SETLKW = 7;
 export const F_OFD_SETLK = 37;
 export const F_OFD_SETLKW = 38;
+export const F_SETLEASE = 1024;
 export const F_GET_SEALS = 1034;
 export const F_DUPFD_CLOEXEC = 1030;
 

@@ -35,24 +35,28 @@ static uint64_t signed_varint(int64_t value) {
   return (uint64_t)value;
 }
 
-void events_send_started(uint64_t run, pid_t sandboxee, pid_t init) {
+/* Started and Sandboxed say the same of different moments. */
+_Static_assert((int)SANDWIRE_STARTED_RUN == (int)SANDWIRE_SANDBOXED_RUN &&
+                 (int)SANDWIRE_STARTED_PID == (int)SANDWIRE_SANDBOXED_PID &&
+                 (int)SANDWIRE_STARTED_INIT_PID == (int)SANDWIRE_SANDBOXED_INIT_PID,
+               "one has other fields than the other");
+
+static void send_moment(void (*send)(const void *, size_t), uint32_t kind, uint64_t run, pid_t sandboxee, pid_t init) {
   unsigned char bytes[64];
   struct sandwire_protobuf_writer message;
   sandwire_protobuf_writer_init(&message, bytes, sizeof(bytes));
   sandwire_protobuf_put_varint(&message, SANDWIRE_STARTED_RUN, run);
   sandwire_protobuf_put_varint(&message, SANDWIRE_STARTED_PID, signed_varint(sandboxee));
   sandwire_protobuf_put_varint(&message, SANDWIRE_STARTED_INIT_PID, signed_varint(init));
-  send_event(SANDWIRE_EVENT_STARTED, &message);
+  send_event_by(send, kind, &message);
+}
+
+void events_send_started(uint64_t run, pid_t sandboxee, pid_t init) {
+  send_moment(control_send_event, SANDWIRE_EVENT_STARTED, run, sandboxee, init);
 }
 
 void events_send_sandboxed(uint64_t run, pid_t sandboxee, pid_t init, bool awaited) {
-  unsigned char bytes[64];
-  struct sandwire_protobuf_writer message;
-  sandwire_protobuf_writer_init(&message, bytes, sizeof(bytes));
-  sandwire_protobuf_put_varint(&message, SANDWIRE_SANDBOXED_RUN, run);
-  sandwire_protobuf_put_varint(&message, SANDWIRE_SANDBOXED_PID, signed_varint(sandboxee));
-  sandwire_protobuf_put_varint(&message, SANDWIRE_SANDBOXED_INIT_PID, signed_varint(init));
-  send_event_by(awaited ? control_send_event : control_hold_event, SANDWIRE_EVENT_SANDBOXED, &message);
+  send_moment(awaited ? control_send_event : control_hold_event, SANDWIRE_EVENT_SANDBOXED, run, sandboxee, init);
 }
 
 void events_send_refused(uint64_t run, const char *reason) {
