@@ -1,15 +1,15 @@
 // Sandboxees that turn against the host over comms: it goes on with bounded memory and fds, and says what happened.
-import { fstatSync, readdirSync } from 'node:fs';
+import { fstatSync } from 'node:fs';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Buffer, type Comms, CommsError, Executor, Sandbox2 } from '../../host/index.js';
 import { addon } from '../../native/addon.js';
+import { countFds } from '../support/fds.js';
 import { eventually, isAlive, lenientPolicy, runToEnd, sandboxee } from '../support/sandbox.js';
 import { skip } from '../support/skip.js';
 
 const test = suite('hostile sandboxees');
 const policy = lenientPolicy();
-const countFds = () => readdirSync('/proc/self/fd').length;
 const MiB = 1 << 20;
 
 async function codeOf(promise: Promise<unknown>): Promise<string> {

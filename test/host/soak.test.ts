@@ -82,8 +82,10 @@ test('one after the other, and many at once', async () => {
     after.supervisorFds <= before.supervisorFds + 1,
     `fds: ${before.supervisorFds}, ${after.supervisorFds}`,
   );
-  // What many runs at once need once is kept for the next time: it grows with those, not with how many there were.
-  const allowedKiB = 512 + 8 * atOnce;
+  // What many runs at once need once is kept for the next time: it grows with those, not with how many there were. (Of 8 to
+  // 11 KiB for each of 200 at once, the same after 2,500 runs as after 20,000; with 4 at once it is 60 KiB after 4,000
+  // and after 16,000.)
+  const allowedKiB = 512 + 12 * atOnce;
   assert.ok(
     after.supervisorKiB <= before.supervisorKiB + allowedKiB,
     `KiB: ${before.supervisorKiB} before, ${after.supervisorKiB} after`,

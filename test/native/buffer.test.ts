@@ -7,7 +7,6 @@ import {
   ftruncateSync,
   mkdtempSync,
   openSync,
-  readdirSync,
   readFileSync,
   readSync,
   rmSync,
@@ -25,11 +24,11 @@ import { Buffer as FromHost } from '../../host/index.js';
 import { addon } from '../../native/addon.js';
 import { Buffer, BufferError } from '../../native/buffer.js';
 import { Buffer as FromSandboxee } from '../../sandboxee-node/index.js';
+import { countFds } from '../support/fds.js';
 import { checkout, eventually } from '../support/sandbox.js';
 
 const test = suite('Buffer');
 
-const countFds = () => readdirSync('/proc/self/fd').length;
 /** Mappings of buffers in this process. */
 const countMappings = () => readFileSync('/proc/self/maps', 'utf8').split('memfd:sandwire_buffer').length - 1;
 

@@ -1,5 +1,5 @@
 // Comms over real sockets: what needs the kernel. The rest is in test/protocol.
-import { mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -9,10 +9,9 @@ import * as assert from 'uvu/assert';
 import { addon } from '../../native/addon.js';
 import { Comms } from '../../native/comms.js';
 import { CommsError, Tag } from '../../protocol/index.js';
+import { countFds } from '../support/fds.js';
 
 const test = suite('comms over sockets');
-
-const countFds = () => readdirSync('/proc/self/fd').length;
 
 function makePair(): [Comms, Comms] {
   const [a, b] = addon().socketPair();

@@ -1,5 +1,5 @@
 // Named sockets.
-import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { suite } from 'uvu';
@@ -7,6 +7,7 @@ import * as assert from 'uvu/assert';
 import { type Comms, connect, connectSync, Listener, listen } from '../../host/index.js';
 import type { CommsError } from '../../protocol/index.js';
 import { run } from '../support/command.js';
+import { countFds } from '../support/fds.js';
 import { checkout, isRoot } from '../support/sandbox.js';
 import { skip } from '../support/skip.js';
 
@@ -14,7 +15,6 @@ const test = suite('named sockets');
 const folder = mkdtempSync(path.join(tmpdir(), 'sandwire-test-'));
 const socketPath = path.join(folder, 'socket');
 const name = `@sandwire-test-${process.pid}`;
-const countFds = () => readdirSync('/proc/self/fd').length;
 
 async function codeOf(promise: Promise<unknown>): Promise<string> {
   return promise.then(
