@@ -1,4 +1,5 @@
-// The tests of Node sandboxees and fork servers, host and all, on every Node version they are promised for.
+// The tests of what depends on Node's own doings, on every Node version that is promised: Node sandboxees and fork servers,
+// the policy for Node, the addon's memory and its waits in the loop.
 import path from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -9,9 +10,16 @@ import { skip } from '../support/skip.js';
 
 const test = suite('Node versions');
 const own = Number(process.versions.node.split('.')[0]);
+const files = [
+  'sandboxee-node/sandboxee',
+  'sandboxee-node/forking',
+  'policy/programs',
+  'native/buffer',
+  'native/comms',
+];
 
 for (const major of testedMajors) {
-  for (const name of ['sandboxee', 'forking']) {
+  for (const name of files) {
     test(`${name} on Node ${major}`, async () => {
       if (major === own) return; // that is what the test of this name runs on
       const node = installNode(major);
@@ -19,7 +27,7 @@ for (const major of testedMajors) {
         skip(`${name} on Node ${major}`, node.reason);
         return;
       }
-      const file = path.join(checkout, `dist/test/sandboxee-node/${name}.test.js`);
+      const file = path.join(checkout, `dist/test/${name}.test.js`);
       const { code, stdout, stderr } = await run(node.path, [file]);
       assert.is(code, 0, stdout + stderr);
     });
