@@ -463,13 +463,7 @@ function checkCapturable(stdio: StdioOptions, ipc: IPC): void {
 
 /** Throws TypeError, for whom no compiler has told. */
 function checkPolicy(policy: unknown): void {
-  if (policy instanceof Policy) {
-    if (policy.networking !== 'forkServerShared') return;
-    throw new Error(
-      'Sandbox2: useForkServerSharedNetNs() cannot be had: each sandbox has a network of its own. Leave it out, or give ' +
-        'the sandboxees sockets that are connected to each other (ipc.mapFd())',
-    );
-  }
+  if (policy instanceof Policy) return;
   const hint = policy instanceof PolicyBuilder ? ': this is its builder; call build()' : '';
   throw new TypeError(`Sandbox2: the second argument must be a Policy${hint}`);
 }

@@ -2,7 +2,7 @@
 import { realpathSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { encodeMessage } from '../protocol/index.js';
-import { type CgroupLimits, LaunchMode } from '../protocol/messages.generated.js';
+import { type CgroupLimits, LaunchMode, Network } from '../protocol/messages.generated.js';
 import { encodeParts } from '../protocol/messages.js';
 import { WireFd, WireName } from '../protocol/wire.generated.js';
 import type { Executor } from './executor.js';
@@ -54,7 +54,7 @@ function policyPart(executor: Executor, policy: Policy): Uint8Array {
     sandbox: {
       mounts: encodeMounts(policy.mounts),
       hostname: bytes(policy.hostname),
-      unrestrictedNetworking: policy.networking === 'unrestricted',
+      network: networkOf(executor, policy),
       rootWritable: policy.rootWritable,
       outsideUid: uid,
       outsideGid: gid,
@@ -63,6 +63,15 @@ function policyPart(executor: Executor, policy: Policy): Uint8Array {
   });
   policyParts.set(policy, { kind, encoded });
   return encoded;
+}
+
+function networkOf({ sandboxBeforeExec }: Executor, policy: Policy): Network {
+  if (policy.networking === 'unrestricted') return Network.NETWORK_HOST;
+  if (policy.networking === 'forkServerShared') return Network.NETWORK_SHARED;
+  // Before sandboxMeHere() nobody is under the filter. And a /sys is that of a network, which must be the sandbox's own.
+  const showsSysfs = policy.mounts.some(({ kind }) => kind === 'sysfs');
+  const isEmpty = sandboxBeforeExec && !policy.makesSockets && !showsSysfs;
+  return isEmpty ? Network.NETWORK_EMPTY : Network.NETWORK_OWN;
 }
 
 function runPart(executor: Executor, policy: Policy, launch: Launch): Uint8Array {

@@ -97,12 +97,20 @@ export interface StackTraceSwitches {
 export interface SandboxDescription {
   readonly mounts?: readonly Mount[] | undefined;
   readonly hostname?: Uint8Array | undefined;
-  readonly unrestrictedNetworking?: boolean | undefined;
+  readonly network?: Network | undefined;
   readonly rootWritable?: boolean | undefined;
   readonly outsideUid?: number | undefined;
   readonly outsideGid?: number | undefined;
   readonly landlockOnly?: boolean | undefined;
 }
+
+export const Network = {
+  NETWORK_OWN: 0,
+  NETWORK_HOST: 1,
+  NETWORK_EMPTY: 2,
+  NETWORK_SHARED: 3,
+} as const;
+export type Network = (typeof Network)[keyof typeof Network];
 
 export const LaunchMode = {
   LAUNCH_MODE_UNSPECIFIED: 0,
@@ -683,10 +691,9 @@ export const messageDescriptors = {
                   "type": "bytes",
                   "id": 2
                 },
-                "unrestrictedNetworking": {
-                  "type": "bool",
-                  "id": 3,
-                  "protoName": "unrestricted_networking"
+                "network": {
+                  "type": "Network",
+                  "id": 3
                 },
                 "rootWritable": {
                   "type": "bool",
@@ -714,6 +721,14 @@ export const messageDescriptors = {
                   "id": 100,
                   "protoName": "landlock_only"
                 }
+              }
+            },
+            "Network": {
+              "values": {
+                "NETWORK_OWN": 0,
+                "NETWORK_HOST": 1,
+                "NETWORK_EMPTY": 2,
+                "NETWORK_SHARED": 3
               }
             },
             "LaunchMode": {

@@ -21,6 +21,7 @@ export interface Explained {
   readonly instructionCount: number;
   /** How a program may come to machine code of its own: "mmap", "mprotect" (possible.ts). */
   readonly makesCode: readonly string[];
+  readonly makesSockets: boolean;
 }
 
 const lineWidth = 110;
@@ -166,8 +167,14 @@ function weakeningLines(policy: Explained): string[] {
 const networks = {
   private: 'Network: a loopback device of its own, nothing else.',
   unrestricted: 'Network: that of the host.',
-  forkServerShared: 'Network: one shared by all sandboxees of a fork server, not the host’s.',
+  forkServerShared:
+    'Network: one that all sandboxees of this host share whose policy asks for it, not the host’s.',
 } as const;
+
+function networkLine({ networking, makesSockets }: Explained): string {
+  if (networking === 'private' && !makesSockets) return 'Network: none, as no socket can be made.';
+  return networks[networking];
+}
 
 /** Ends in a newline. */
 export function explain(policy: Explained): string {
@@ -185,7 +192,7 @@ export function explain(policy: Explained): string {
         ? 'The root directory is writable, in memory.'
         : 'The root directory is read-only; what is not listed is not there.',
     ],
-    [networks[policy.networking], `Host name: ${policy.hostname}`],
+    [networkLine(policy), `Host name: ${policy.hostname}`],
   ];
   return `${sections.map((lines) => lines.join('\n')).join('\n\n')}\n`;
 }

@@ -4,6 +4,7 @@ import { disassemble } from './bpf/disassembler.js';
 import { encodeProgram, type Instruction } from './bpf/instructions.js';
 import { dataWords, run } from './bpf/interpreter.js';
 import { notesOf } from './bpf/notes.js';
+import { PolicyError } from './errors.js';
 import { explain } from './explain.js';
 import { compile, decide, foreignRule, numbersOf, rulesFor } from './filter.js';
 import { checkGuards } from './guard.js';
@@ -12,7 +13,7 @@ import { type PolicyData, writePolicy } from './json/write.js';
 import { resolvePath } from './mount-list.js';
 import type { MountEntry } from './mount-tree.js';
 import type { PolicyFields } from './policy-fields.js';
-import { waysToCode } from './possible.js';
+import { maySocketsBeMade, waysToCode } from './possible.js';
 import { shown } from './quoting.js';
 import { describeRule, possibleActions, type Rule } from './rules.js';
 import type { Networking, StackTraces } from './surroundings.js';
@@ -72,6 +73,8 @@ export class Policy {
   readonly mounts: readonly MountEntry[];
   readonly hostname: string;
   readonly networking: Networking;
+  /** Whether any call that makes a socket may be allowed. A sandboxee that can make none needs no network of its own. */
+  readonly makesSockets: boolean;
   readonly allowSpeculation: boolean;
   readonly rootWritable: boolean;
   readonly arch: Arch;
@@ -91,12 +94,19 @@ export class Policy {
   /** Throws PolicyError where the program is longer than the kernel takes. */
   constructor(fields: PolicyFields) {
     this.#fields = fields;
+    if (fields.networking === 'forkServerShared' && fields.mounts.some(({ kind }) => kind === 'sysfs')) {
+      throw new PolicyError(
+        'useForkServerSharedNetNs',
+        'a /sys is that of a network of the sandbox’s own; leave one of the two out',
+      );
+    }
     checkGuards(fields.filter.rules, fields.filter.tokens, fields.filter.arch);
     this.instructions = compile(fields.filter);
     this.program = encodeProgram(this.instructions);
     this.mounts = fields.mounts;
     this.hostname = fields.hostname;
     this.networking = fields.networking;
+    this.makesSockets = maySocketsBeMade(fields.filter);
     this.allowSpeculation = fields.filter.tokens.has('allowSpeculation');
     this.rootWritable = fields.rootWritable;
     this.arch = fields.filter.arch;
@@ -167,6 +177,7 @@ export class Policy {
       ...rest,
       instructionCount: this.instructions.length,
       makesCode: waysToCode(filter),
+      makesSockets: this.makesSockets,
     });
   }
 

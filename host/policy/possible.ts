@@ -49,21 +49,24 @@ function wordsOf(filter: Filter, number: number, known: KnownArguments): readonl
   return words;
 }
 
+/** What lets a call happen: the host may allow what it is asked. */
+const letting: ReadonlySet<string> = new Set(['allow', 'notify']);
+
 /** Whether a rule may allow it, and whether it may leave it to the next. */
 function outcomeOf(filter: Filter, number: number, rule: Rule, known: KnownArguments) {
   const { body } = rule;
   if (body.kind === 'when') {
     const held = mayHold(body.condition, known);
-    return { allows: held !== false && body.action.kind === 'allow', goesOn: held !== true };
+    return { allows: held !== false && letting.has(body.action.kind), goesOn: held !== true };
   }
   const returned = possibleReturns(body.program, wordsOf(filter, number, known));
   const allows = [...returned].some(
-    (value) => value !== undefined && actionOf(normalReturn(value)).kind === 'allow',
+    (value) => value !== undefined && letting.has(actionOf(normalReturn(value)).kind),
   );
   return { allows, goesOn: returned.has(undefined) };
 }
 
-/** Whether any call of the syscall with these arguments is allowed. */
+/** Whether any call of the syscall with these arguments is allowed, by the policy or, if it is asked, by the host. */
 export function mayBeAllowed(filter: Filter, syscall: string, known: KnownArguments): boolean {
   const number = syscallNumber(syscall, filter.arch);
   if (number === undefined) return false;
@@ -73,6 +76,17 @@ export function mayBeAllowed(filter: Filter, syscall: string, known: KnownArgume
     if (!goesOn) return false;
   }
   return false;
+}
+
+/**
+ * Whether anybody under the filter may make a socket, which belongs to the network its maker is in. One that is accepted
+ * belongs to that of the socket it comes from; those that were given are the host's.
+ */
+export function maySocketsBeMade(filter: Filter): boolean {
+  // IORING_OP_SOCKET passes no filter.
+  return ['socket', 'socketpair', 'io_uring_setup', 'io_uring_enter'].some((name) =>
+    mayBeAllowed(filter, name, new Map()),
+  );
 }
 
 const { PROT_READ, PROT_WRITE, PROT_EXEC } = n;

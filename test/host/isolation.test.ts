@@ -276,10 +276,14 @@ for (const [name, preparation, show] of containers) {
       return skip(`inside another container: ${name}`, 'unshare(1) cannot make one here');
     }
     const script = [...preparation, 'exec "$@"'].join(' && ');
-    const { stdout, stderr } = await run('unshare', [...flags, 'sh', '-c', script, 'sh', ...nested(show)]);
-    assert.match(stdout, /^OK - Exit code: 0$/m, stdout + stderr);
-    assert.match(stdout, /^uid=1000 gid=1000 /m);
-    assert.match(stdout, /^capabilities=0 0 0$/m);
+    for (const sockets of ['yes', 'no']) {
+      // in a network of its own, and in one that is shared
+      const command = ['env', `SOCKETS=${sockets}`, ...nested(show)];
+      const { stdout, stderr } = await run('unshare', [...flags, 'sh', '-c', script, 'sh', ...command]);
+      assert.match(stdout, /^OK - Exit code: 0$/m, stdout + stderr);
+      assert.match(stdout, /^uid=1000 gid=1000 /m);
+      assert.match(stdout, /^capabilities=0 0 0$/m);
+    }
   });
 }
 
@@ -302,9 +306,12 @@ test('inside a container without CAP_SYS_ADMIN, as root and with no id but its o
       'setpriv(1) is not there or may not change the bounding set',
     );
   }
-  const { stdout, stderr } = await run('setpriv', [...around, ...nested('/proc')]);
-  assert.match(stdout, /^OK - Exit code: 0$/m, stdout + stderr);
-  assert.match(stdout, /^uid=1000 gid=1000 /m);
+  for (const sockets of ['yes', 'no']) {
+    const command = [...around, 'env', `SOCKETS=${sockets}`, ...nested('/proc')];
+    const { stdout, stderr } = await run('setpriv', command);
+    assert.match(stdout, /^OK - Exit code: 0$/m, stdout + stderr);
+    assert.match(stdout, /^uid=1000 gid=1000 /m);
+  }
 });
 
 test('rank that the host has and hands down: none of it arrives', async () => {

@@ -3,7 +3,7 @@ import { closeSync, existsSync, openSync } from 'node:fs';
 import { constants } from 'node:os';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { Executor, PolicyBuilder, probe, type Result, Sandbox2 } from '../../host/index.js';
+import { Executor, PolicyBuilder, probe, type Result } from '../../host/index.js';
 import { lenientPolicy, runToEnd, sandboxee, sandboxeePath } from '../support/sandbox.js';
 import { skip } from '../support/skip.js';
 
@@ -142,14 +142,6 @@ test('fds by number and by name, before exec and by the handshake', async () => 
   }
   const none = await runToEnd(sandboxee('try_out', ['mapped', 'input']));
   assert.is(none.result.exitCode, 100, 'there is none of that name');
-});
-
-test('what is a network for all sandboxees of a fork server is refused in words', () => {
-  const policy = new PolicyBuilder().useForkServerSharedNetNs().build();
-  assert.throws(
-    () => new Sandbox2(sandboxee('exit_with'), policy),
-    /useForkServerSharedNetNs.*each sandbox has a network of its own/,
-  );
 });
 
 test.run();

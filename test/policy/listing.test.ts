@@ -161,6 +161,39 @@ test('a policy in words', () => {
   has('Network: a loopback device of its own, nothing else.\nHost name: box\n');
 });
 
+test('whether a socket can be made, on whatever it depends', () => {
+  type Say = (builder: PolicyBuilder) => PolicyBuilder;
+  const cases: readonly [Say, boolean][] = [
+    [(b) => b, false],
+    [(b) => b.allowNode().allowComms().allowSyscalls(['accept4', 'connect', 'bind']), false],
+    [(b) => b.allowSyscall('socket'), true],
+    [(b) => b.allowSyscall('socketpair'), true],
+    [(b) => b.syscall('socket', (arg) => [arg(0).eq(1), arg(2).eq(12_345)]), true],
+    [(b) => b.syscall('socket', 'notify'), true],
+    [(b) => b.syscall('socket', { errno: 1 }).syscall('socketpair', 'kill'), false],
+    [(b) => b.addPolicyOnSyscall('socket', [ARG_32(0), JEQ32(1, ALLOW), KILL]), true],
+    [(b) => b.addPolicyOnSyscall('socket', [ARG_32(0), JEQ32(1, ERRNO(1)), KILL]), false],
+    [(b) => b.allow('allowIoUring').allowSyscall('io_uring_setup'), true],
+    [(b) => b.defaultAction('allowAllSyscalls'), true],
+    [(b) => b.defaultAction('traceAllSyscalls'), true],
+    [
+      (b) =>
+        b
+          .defaultAction('allowAllSyscalls')
+          .syscall('socket', { errno: 1 })
+          .syscall('socketpair', { errno: 1 }),
+      false,
+    ],
+  ];
+  for (const [say, expected] of cases) {
+    for (const arch of ['x86-64', 'aarch64'] as const) {
+      const policy = say(new PolicyBuilder({ arch })).build();
+      assert.is(policy.makesSockets, expected, `${arch} ${say}`);
+      assert.is(policy.explain().includes('Network: none, as no socket can be made.'), !expected);
+    }
+  }
+});
+
 test('every way to code of its own is told, in one step or in two', () => {
   type Say = (builder: PolicyBuilder) => PolicyBuilder;
   const ways = (say: Say) => {

@@ -9,6 +9,7 @@
  *   connect PATH   connects to a unix socket of that path
  *   pair PATH      sends a datagram there, from one of a pair of sockets
  *   abstract NAME  connects to a unix socket of that abstract name
+ *   listen NAME    makes one, says so over comms, and waits for somebody to connect
  *   kill PID       sends it no signal, which still asks whether it may */
 #include <dirent.h>
 #include <errno.h>
@@ -65,6 +66,20 @@ static int connect_to(const char *path) {
   return fd >= 0 && connect(fd, (const struct sockaddr *)&address, sizeof address) == 0 ? 0 : errno;
 }
 
+static int listen_abstract(const char *name) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  memcpy(address.sun_path + 1, name, strnlen(name, sizeof address.sun_path - 1));
+  const int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+  const socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + strlen(name));
+  if (fd < 0 || bind(fd, (struct sockaddr *)&address, size) != 0 || listen(fd, 1) != 0) {
+    return errno;
+  }
+  if (sandwire_comms_send_bool(sandwire_comms_default(), true) != SANDWIRE_OK) {
+    return 200;
+  }
+  return accept(fd, NULL, NULL) >= 0 ? 0 : errno;
+}
+
 static int send_from_pair(const char *path) {
   const struct sockaddr_un address = named(path);
   int pair[2];
@@ -112,12 +127,18 @@ int main(int argc, char **argv) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     memcpy(address.sun_path + 1, argv[2], strnlen(argv[2], sizeof address.sun_path - 1));
     int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    if (fd < 0) {
+      return errno;
+    }
     socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + strlen(argv[2]));
     /* Older Node fills the name up with zeros, and these count. */
     return connect(fd, (struct sockaddr *)&address, size) == 0 ||
                    connect(fd, (struct sockaddr *)&address, sizeof address) == 0
                ? 0
                : errno;
+  }
+  if (strcmp(how, "listen") == 0) {
+    return listen_abstract(argv[2]);
   }
   if (strcmp(how, "kill") == 0) {
     return kill(atoi(argv[2]), 0) == 0 ? 0 : errno;

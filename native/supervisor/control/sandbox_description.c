@@ -57,9 +57,9 @@ static const char *parse_field(struct sandbox_description *description,
     case SANDWIRE_SANDBOX_DESCRIPTION_HOSTNAME:
       description->hostname = arena_copy_text(&description->arena, field->bytes, field->size);
       return description->hostname == NULL ? "a hostname that holds a NUL" : NULL;
-    case SANDWIRE_SANDBOX_DESCRIPTION_UNRESTRICTED_NETWORKING:
-      description->unrestricted_networking = field->value != 0;
-      return NULL;
+    case SANDWIRE_SANDBOX_DESCRIPTION_NETWORK:
+      description->network = (int)field->value;
+      return field->value <= SANDWIRE_NETWORK_SHARED ? NULL : "a network of an unknown kind";
     case SANDWIRE_SANDBOX_DESCRIPTION_ROOT_WRITABLE:
       description->root_writable = field->value != 0;
       return NULL;

@@ -25,7 +25,7 @@ struct sandbox_description {
   const uint8_t *bytes;
   size_t size;
   const char *hostname;
-  bool unrestricted_networking;
+  int network; /* enum sandwire_network */
   bool root_writable;
   bool landlock_only;
   struct mount_request *mounts;

@@ -163,8 +163,10 @@ int landlock_prepare(const struct sandbox_description *description, int program,
   size_t size = sizeof(attributes.file_system); /* what ABI 1 to 3 know */
   if (abi >= LANDLOCK_ONLY_ABI) {
     size = sizeof(attributes);
-    /* Abstract sockets belong to the network namespace: where the host's is kept, so are they. */
-    attributes.scope = SCOPE_SIGNAL | (description->unrestricted_networking ? 0 : SCOPE_ABSTRACT_UNIX_SOCKET);
+    /* Abstract sockets belong to the network namespace: where it is others' too, so are they. */
+    const bool has_others =
+      description->network == SANDWIRE_NETWORK_HOST || description->network == SANDWIRE_NETWORK_SHARED;
+    attributes.scope = SCOPE_SIGNAL | (has_others ? 0 : SCOPE_ABSTRACT_UNIX_SOCKET);
   }
   int rules = (int)syscall(SYSCALL_CREATE_RULESET, &attributes, size, 0);
   if (rules < 0) {

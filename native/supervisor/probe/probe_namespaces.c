@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "sandbox/host_power.h"
+#include "sandbox/id_map.h"
 
 enum { EVERYTHING = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS |
                     CLONE_NEWCGROUP };
@@ -58,15 +59,7 @@ int probe_cgroup_namespace(long *value) {
 }
 
 static int write_file(pid_t pid, const char *name, const char *text) {
-  char path[64];
-  snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, name);
-  int fd = open(path, O_WRONLY | O_CLOEXEC);
-  if (fd < 0) {
-    return errno;
-  }
-  int error = write(fd, text, strlen(text)) == (ssize_t)strlen(text) ? 0 : errno;
-  close(fd);
-  return error;
+  return id_map_write(pid, name, text) == 0 ? 0 : errno;
 }
 
 static int write_maps(pid_t pid) {

@@ -8,6 +8,7 @@
 #include "run.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -153,6 +154,7 @@ void run_advance(struct run *run) {
     const bool had_stack_trace = run->stack_trace.kind != 0;
     stack_trace_tell(run);
     events_send_ended(run->request->run, &run->end, &run->report, &run->violation);
+    (void)sched_yield(); /* the host, often woken on this CPU, need not wait until the sandbox is taken down */
     if (run->sandbox != NULL) {
       sandbox_make_ahead(run->sandbox, run->request->spares);
       sandbox_keep_cgroup(run->sandbox, run->cgroup);

@@ -3,43 +3,23 @@
 #include <errno.h>
 #include <linux/capability.h>
 #include <linux/seccomp.h>
-#include <net/if.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "entry/inheritance.h"
 #include "host_power.h"
+#include "loopback.h"
 #include "mounts.h"
 #include "privileges.h"
 #include "sandwire/wire.generated.h"
-
-static void bring_loopback_up(struct setup_report *report) {
-  int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  if (fd < 0) {
-    if (errno == EAFNOSUPPORT) {
-      return; /* a kernel without IPv4 has no 127.0.0.1 to offer */
-    }
-    setup_fail(report, SANDWIRE_STEP_LOOPBACK, "socket");
-  }
-  struct ifreq request;
-  memset(&request, 0, sizeof(request));
-  memcpy(request.ifr_name, "lo", sizeof("lo"));
-  request.ifr_flags = IFF_UP | IFF_RUNNING;
-  if (ioctl(fd, SIOCSIFFLAGS, &request) != 0) {
-    setup_fail(report, SANDWIRE_STEP_LOOPBACK, "lo");
-  }
-  close(fd);
-}
 
 /* Init needs one syscall for the rest of its life, the read of an fd that nobody can write to: strict mode allows it, and
  * write, sigreturn and exit of what is there (seccomp(2)). A filter that allows waiting alone costs the kernel some 50
@@ -92,8 +72,9 @@ _Noreturn void init_main(struct sandbox_description *description, struct source_
   if (description->hostname[0] != '\0' && sethostname(description->hostname, strlen(description->hostname)) != 0) {
     setup_fail(report, SANDWIRE_STEP_HOSTNAME, description->hostname);
   }
-  if (!description->unrestricted_networking) {
-    bring_loopback_up(report);
+  const char *object;
+  if (description->network == SANDWIRE_NETWORK_OWN && loopback_bring_up(&object) != 0) {
+    setup_fail(report, SANDWIRE_STEP_LOOPBACK, object);
   }
   /* Orphans of the sandbox become our children; ignored, they are reaped by the kernel (wait(2), notes). */
   if (inheritance_reset_signals() != 0 || signal(SIGCHLD, SIG_IGN) == SIG_ERR ||

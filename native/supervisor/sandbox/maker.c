@@ -16,24 +16,22 @@
 #include "entry/inheritance.h"
 #include "entry/resident.h"
 #include "host_power.h"
+#include "id_map.h"
 #include "init.h"
 #include "mounts.h"
 #include "privileges.h"
 #include "sandwire/wire.generated.h"
+#include "shared_network.h"
 
-/* Runs with the host's privileges: writes one line into /proc/<pid>/<name>. */
-static void write_proc_file(struct setup_report *report, pid_t pid, const char *name, const char *text) {
-  char path[64];
-  snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, name);
-  int fd = open(path, O_WRONLY | O_CLOEXEC);
-  if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text)) {
+/* Runs with the host's privileges. */
+static void write_id_file(struct setup_report *report, pid_t pid, const char *name, const char *text) {
+  if (id_map_write(pid, name, text) != 0) {
     int error = errno;
     char detail[128];
-    snprintf(detail, sizeof(detail), "%s: %s", path, text);
+    snprintf(detail, sizeof(detail), "/proc/%d/%s: %s", (int)pid, name, text);
     errno = error;
     setup_fail(report, SANDWIRE_STEP_ID_MAP, detail);
   }
-  close(fd);
 }
 
 static void write_id_maps(const struct sandbox_description *description, struct setup_report *report, pid_t init) {
@@ -43,12 +41,12 @@ static void write_id_maps(const struct sandbox_description *description, struct 
   gid_t gid = description->outside_gid_set ? description->outside_gid : can_map ? UNPRIVILEGED_ID : getegid();
   if (!can_map) {
     /* Without privilege a gid map may only be written once setgroups is given up (user_namespaces(7)). */
-    write_proc_file(report, init, "setgroups", "deny");
+    write_id_file(report, init, "setgroups", "deny");
   }
   snprintf(line, sizeof(line), "%d %u 1", SANDWIRE_INSIDE_ID, (unsigned)uid);
-  write_proc_file(report, init, "uid_map", line);
+  write_id_file(report, init, "uid_map", line);
   snprintf(line, sizeof(line), "%d %u 1", SANDWIRE_INSIDE_ID, (unsigned)gid);
-  write_proc_file(report, init, "gid_map", line);
+  write_id_file(report, init, "gid_map", line);
 }
 
 /* As fork, in a single-threaded process, but by number, without a new stack. CLONE_PARENT makes it the supervisor's own
@@ -73,7 +71,7 @@ static void lead_resident_in(const struct sandbox_description *description, stru
       setup_fail(&made->report, SANDWIRE_STEP_FDS, "/dev/null");
     }
   }
-  if (init_pidfd < 0 || sandwire_join_sandbox(init_pidfd, description->unrestricted_networking) != 0) {
+  if (init_pidfd < 0 || sandwire_join_sandbox(init_pidfd, description->network == SANDWIRE_NETWORK_HOST) != 0) {
     setup_fail(&made->report, SANDWIRE_STEP_ENTER, "setns");
   }
   const pid_t resident = fork_for_supervisor(0, &made->entrance);
@@ -85,8 +83,8 @@ static void lead_resident_in(const struct sandbox_description *description, stru
   }
 }
 
-_Noreturn void maker_main(struct sandbox_description *description, struct made *made, int resident_socket,
-                          pid_t supervisor) {
+_Noreturn void maker_main(struct sandbox_description *description, struct made *made, bool network_is_shared,
+                          int resident_socket, pid_t supervisor) {
   struct setup_report *report = &made->report;
   if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0) {
     setup_fail(report, SANDWIRE_STEP_FORK, "PR_SET_PDEATHSIG");
@@ -112,7 +110,11 @@ _Noreturn void maker_main(struct sandbox_description *description, struct made *
     setup_fail(report, SANDWIRE_STEP_FORK, "socketpair");
   }
   unsigned long flags = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
-  if (!description->unrestricted_networking) {
+  if (network_is_shared) {
+    if (shared_network_enter(description) != 0) {
+      setup_fail(report, SANDWIRE_STEP_NAMESPACES, "the shared network");
+    }
+  } else if (description->network != SANDWIRE_NETWORK_HOST) {
     flags |= CLONE_NEWNET;
   }
   const pid_t init = fork_for_supervisor(flags, report);

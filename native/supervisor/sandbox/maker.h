@@ -3,6 +3,8 @@
 #ifndef SUPERVISOR_MAKER_H
 #define SUPERVISOR_MAKER_H
 
+#include <stdbool.h>
+
 #include "control/sandbox_description.h"
 #include "entry/setup_report.h"
 #include "mounts.h"
@@ -17,9 +19,10 @@ struct made {
   struct source_identity identities[]; /* one for each mount */
 };
 
-/* Never returns; when it has ended with 0, the sandbox is complete. resident_socket: the resident's end; -1: none is
+/* Never returns; when it has ended with 0, the sandbox is complete. network_is_shared: shared_network_prepare() has said
+ * so. resident_socket: the resident's end; -1: none is
  * wanted. */
-_Noreturn void maker_main(struct sandbox_description *description, struct made *made, int resident_socket,
-                          pid_t supervisor);
+_Noreturn void maker_main(struct sandbox_description *description, struct made *made, bool network_is_shared,
+                          int resident_socket, pid_t supervisor);
 
 #endif

@@ -16,6 +16,7 @@
 #include "run/strays.h"
 #include "sandbox_pool.h"
 #include "sandwire/wire.generated.h"
+#include "shared_network.h"
 
 struct sandbox {
   struct process maker, init, resident;
@@ -141,6 +142,12 @@ static void on_maker_end(struct process *process, const siginfo_t *info, const s
 
 /* Forks the maker. A failure stands in the report. */
 static void begin(struct sandbox *sandbox) {
+  struct sandbox_description *description = sandbox_template_description(sandbox->template);
+  const bool network_is_shared = shared_network_prepare(description);
+  if (!network_is_shared && description->network == SANDWIRE_NETWORK_SHARED) {
+    setup_report_failure(&sandbox->made->report, SANDWIRE_STEP_NAMESPACES, errno, "the shared network");
+    return;
+  } /* one of its own is as empty as the empty one */
   int pair[2] = {-1, -1};
   if (sandbox_template_has_residents(sandbox->template) &&
       socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
@@ -151,7 +158,7 @@ static void begin(struct sandbox *sandbox) {
   pid_t self = getpid();
   pid_t pid = fork();
   if (pid == 0) {
-    maker_main(sandbox_template_description(sandbox->template), sandbox->made, pair[1], self);
+    maker_main(description, sandbox->made, network_is_shared, pair[1], self);
   }
   int error = errno;
   if (pair[1] >= 0) {
@@ -267,7 +274,7 @@ const struct sandbox_description *sandbox_describe(const struct sandbox *sandbox
 }
 
 bool sandbox_keeps_network(const struct sandbox *sandbox) {
-  return sandbox_template_description(sandbox->template)->unrestricted_networking;
+  return sandbox_template_description(sandbox->template)->network == SANDWIRE_NETWORK_HOST;
 }
 
 bool sandbox_was_made_ahead(const struct sandbox *sandbox) {
