@@ -20,7 +20,7 @@
 struct shared_network {
   int user; /* the user namespace that owns it, and that nobody is in */
   int network;
-  int error; /* why there cannot be one: it is not tried again */
+  int error; /* why there is none */
 };
 
 static struct shared_network empty = {.user = -1, .network = -1}, shared = {.user = -1, .network = -1};
@@ -65,6 +65,13 @@ static int make(struct shared_network *made) {
   return made->network < 0 ? -1 : 0;
 }
 
+static void close_if_open(int *fd) {
+  if (*fd >= 0) {
+    close(*fd);
+  }
+  *fd = -1;
+}
+
 /* The supervisor waits for its child here, some 0.6 ms: once for each kind of network in its life, and not longer than it
  * would take to make a sandbox with a network of its own. */
 static void make_by_child(struct shared_network *wanted) {
@@ -86,7 +93,16 @@ static void make_by_child(struct shared_network *wanted) {
   if (child > 0) {
     *wanted = *made;
   }
+  if (wanted->error != 0) { /* what the child has opened is ours, and it may have been killed at any moment */
+    close_if_open(&wanted->user);
+    close_if_open(&wanted->network);
+  }
   munmap(made, sizeof(*made));
+}
+
+/* Then it is not tried again. Processes, memory, descriptors, or namespaces may be there the next time. */
+static bool is_lasting(int error) {
+  return error == EPERM || error == EACCES || error == EINVAL || error == ENOSYS;
 }
 
 bool shared_network_prepare(const struct sandbox_description *description) {
@@ -99,7 +115,7 @@ bool shared_network_prepare(const struct sandbox_description *description) {
     errno = EPERM;
     return false;
   }
-  if (wanted->network < 0 && wanted->error == 0) {
+  if (wanted->network < 0 && !is_lasting(wanted->error)) {
     make_by_child(wanted);
   }
   errno = wanted->error;
