@@ -82,6 +82,10 @@ export const capabilities = {
   ),
   sealedMemory: required('sealed memory files', newer('3.17')),
   closeRange: required('close_range', newer('5.9')),
+  nullDevice: required(
+    '/dev/null, which standard input, output and error are by default',
+    'it must be there and open to this user: bind the machine’s own, or mknod -m 666 /dev/null c 1 3',
+  ),
   openFiles: required(
     'open files',
     'raise the hard limit well above 1024: ulimit -Hn 4096, LimitNOFILE=4096 in a systemd unit, or ' +

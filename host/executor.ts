@@ -39,6 +39,20 @@ function checkText(what: string, text: string): void {
     throw new TypeError(`Executor: ${what} must not hold a NUL: ${JSON.stringify(text)}`);
 }
 
+function checkEnvs(envs: Readonly<Record<string, string>>): void {
+  // Of an array or a Map Object.entries() would tell what nobody has meant.
+  if (Object.prototype.toString.call(envs) !== '[object Object]') {
+    throw new TypeError('Executor: envs must be an object of strings, { NAME: "value" }');
+  }
+  for (const [name, value] of Object.entries(envs)) {
+    checkText('an environment variable', name);
+    checkText(`the environment variable ${name}`, value);
+    if (name === '' || name.includes('=')) {
+      throw new TypeError(`Executor: ${JSON.stringify(name)} cannot be the name of an environment variable`);
+    }
+  }
+}
+
 function checkId(what: string, id: number | undefined): void {
   if (id === undefined) return;
   if (!Number.isInteger(id) || id < 0 || id >= 0xffffffff) {
@@ -112,15 +126,7 @@ export class Executor {
     for (const arg of args) checkText('an argument', arg);
     checkOptions('Executor', options, knownOptions);
     const envs = options.envs ?? {};
-    for (const [name, value] of Object.entries(envs)) {
-      checkText('an environment variable', name);
-      checkText(`the environment variable ${name}`, value);
-      if (name === '' || name.includes('=')) {
-        throw new TypeError(
-          `Executor: ${JSON.stringify(name)} cannot be the name of an environment variable`,
-        );
-      }
-    }
+    checkEnvs(envs);
     checkId('uid', options.uid);
     checkId('gid', options.gid);
     const spares = options.sparesAhead;

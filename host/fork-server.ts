@@ -9,7 +9,8 @@ import { Tag, WireFd, WireName } from '../protocol/wire.generated.js';
 import { deferred } from './deferred.js';
 import { resultOfEnd } from './ending.js';
 import type { Executor } from './executor.js';
-import { closeAll, placeFds } from './launch-fds.js';
+import type { FdMapping } from './ipc.js';
+import { checkCount, closeAll, type LaunchFd, placeFds } from './launch-fds.js';
 import { checkWalltime } from './limits.js';
 import { openProgram } from './program.js';
 import { ReasonCode, Result } from './result.js';
@@ -46,6 +47,10 @@ const encodedRequest = () =>
     netnsMode: ForkNetwork.FORK_NETWORK_NONE,
     sandwireEntrance: true,
   });
+
+function setupError(message: string): Result {
+  return new Result({ finalStatus: 'SETUP_ERROR', reasonCode: ReasonCode.FAILED_SUBPROCESS, message });
+}
 
 /** 0: never. A timer of Node's holds no more than 2^31-1 ms. */
 function timer(milliseconds: number): { readonly due: Promise<void>; readonly clear: () => void } {
@@ -168,48 +173,25 @@ export class ForkServer {
     executor.ipc.comms.payloadLimit = answerLimit;
     const opened = openProgram(executor.path);
     if (!opened.ok) {
-      executor.ipc.close();
-      this.#finish(
-        new Result({
-          finalStatus: 'SETUP_ERROR',
-          reasonCode: ReasonCode.FAILED_SUBPROCESS,
-          message: opened.message,
-        }),
-      );
+      this.#finish(setupError(opened.message));
       return;
     }
-    const { commsFd, mappings } = executor.ipc.handOver();
-    const { placed } = placeFds(mappings, true);
-    const fds = [{ fd: opened.program.fd, isOurs: false }, { fd: commsFd, isOurs: true }, ...placed];
-    const bytes = (text: string) => new TextEncoder().encode(text);
-    const envs = Object.entries(executor.envs).map(([name, value]) => bytes(`${name}=${value}`));
-    const named = placed.filter(({ name }) => name !== '');
-    if (named.length > 0) {
-      const list = named.map(({ name, remoteFd }) => `${name},${remoteFd}`).join(',');
-      envs.push(bytes(`${WireName.FD_MAPPINGS_ENV}=${list}`));
-    }
+    const fds: LaunchFd[] = [{ fd: opened.program.fd, isOurs: false }];
     const context = {
       interpreter: opened.program.interpreter,
       program: resolve(executor.path),
       asRoot: process.geteuid?.() === 0,
     };
     const started = deferred<void>();
+    let isRequested = false;
     try {
+      const { commsFd, mappings } = executor.ipc.handOver();
+      const { placed } = placeFds(mappings, true);
+      fds.push({ fd: commsFd, isOurs: true }, ...placed);
       this.#supervisor = supervisor();
       this.#supervisor.start(
         this.#run,
-        encodeMessage('Request', {
-          start: {
-            run: this.#run,
-            mode: LaunchMode.FORK_SERVER,
-            args: executor.args.map(bytes),
-            envs,
-            cwd: bytes(executor.cwd),
-            walltimeMs: BigInt(executor.limits.forkServerWalltimeMs),
-            program: bytes(executor.path),
-            fdTargets: [WireFd.COMMS_FD, ...placed.map(({ remoteFd }) => remoteFd)],
-          },
-        }),
+        this.#encodeStart(placed),
         fds.map(({ fd }) => fd),
         {
           started: (event) => {
@@ -232,16 +214,47 @@ export class ForkServer {
               }),
             );
           },
-          refused: (reason) => this.#finishInternally(`the supervisor refused the request: ${reason}`),
+          refused: (reason) => this.#finish(setupError(reason)),
           lost: (reason) =>
             this.#finishInternally(`the supervisor died, and the fork server with it (${reason})`),
         },
       );
+      isRequested = true;
       await this.#supervisor.flush();
+    } catch (error) {
+      // The supervisor's own death, and its refusal, reach the listener; anything else ends here.
+      if (!isRequested || this.#supervisor?.isUsable) {
+        this.kill();
+        this.#finish(setupError(error instanceof Error ? error.message : String(error)));
+      }
     } finally {
       closeAll(fds);
     }
     await Promise.race([started.promise, this.#result.promise]);
+  }
+
+  #encodeStart(placed: readonly FdMapping[]): Uint8Array {
+    const executor = this.#executor;
+    const bytes = (text: string) => new TextEncoder().encode(text);
+    const envs = Object.entries(executor.envs).map(([name, value]) => bytes(`${name}=${value}`));
+    const named = placed.filter(({ name }) => name !== '');
+    if (named.length > 0) {
+      const list = named.map(({ name, remoteFd }) => `${name},${remoteFd}`).join(',');
+      envs.push(bytes(`${WireName.FD_MAPPINGS_ENV}=${list}`));
+    }
+    const fdTargets = [WireFd.COMMS_FD, ...placed.map(({ remoteFd }) => remoteFd)];
+    checkCount(fdTargets);
+    const start = {
+      run: this.#run,
+      mode: LaunchMode.FORK_SERVER,
+      args: executor.args.map(bytes),
+      envs,
+      cwd: bytes(executor.cwd),
+      walltimeMs: BigInt(executor.limits.forkServerWalltimeMs),
+      program: bytes(executor.path),
+      fdTargets,
+    };
+    return encodeMessage('Request', { start });
   }
 
   /** Reads answers as long as any is due, so that an idle fork server does not keep the host alive. */

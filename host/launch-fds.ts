@@ -1,6 +1,7 @@
 // Which fds a launch takes along, and where they go.
 import { closeSync } from 'node:fs';
 import { addon } from '../native/addon.js';
+import { WireLimit } from '../protocol/wire.generated.js';
 import type { FdMapping } from './ipc.js';
 
 /** An fd of ours for a while. */
@@ -12,16 +13,33 @@ export interface LaunchFd {
 
 /**
  * Node keeps a list of what a worker thread opens by node:fs, and closes that when the thread ends: so each fd has to be
- * closed by the side that opened it.
+ * closed by the side that opened it. One that the user had given away, and has closed all the same, is none of ours: that
+ * it could not be sent is what its run ends with.
  */
 export function closeFd({ fd, isOurs }: LaunchFd): void {
-  if (isOurs) addon().closeFd(fd);
-  else closeSync(fd);
+  try {
+    if (isOurs) addon().closeFd(fd);
+    else closeSync(fd);
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'EBADF')) throw error;
+  }
 }
 
 /** Closes them and forgets them, so that a second call does nothing. */
 export function closeAll(fds: LaunchFd[]): void {
   for (const fd of fds.splice(0)) closeFd(fd);
+}
+
+/** Throws Error for more than the supervisor takes; the program, and /dev/null for the standard ones, count too. */
+export function checkCount(targets: readonly number[]): void {
+  const others = 1 + [0, 1, 2].filter((fd) => !targets.includes(fd)).length;
+  const excess = others + targets.length - WireLimit.MAX_LAUNCH_FDS;
+  if (excess <= 0) return;
+  const mapped = targets.length - 1; // one is that of comms
+  throw new Error(
+    `${mapped} file descriptors are mapped, of which a sandboxee can be given ${mapped - excess} at its start; ` +
+      'send the others by comms.sendFd()',
+  );
 }
 
 /**

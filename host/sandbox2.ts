@@ -13,7 +13,7 @@ import type { Executor } from './executor.js';
 import type { ForkServer } from './fork-server.js';
 import { performHandshake } from './handshake.js';
 import type { FdMapping, IPC } from './ipc.js';
-import { closeAll, placeFds } from './launch-fds.js';
+import { closeAll, type LaunchFd, placeFds } from './launch-fds.js';
 import { checkWalltime } from './limits.js';
 import { checkNotify, type Notify, Questions, tellEnd } from './notify.js';
 import { Policy, PolicyBuilder } from './policy/index.js';
@@ -71,7 +71,9 @@ export class Sandbox2 {
   #sandboxed = deferred<void>();
   #isSandboxed = false;
   #handshakeFailure: string | undefined;
-  #refusal: string | undefined;
+  /** Why the host has given the run up, if it has: that is its result then. */
+  #givenUp: { readonly reason: ReasonCode; readonly why: string } | undefined;
+  #isDisposed = false;
   #context: SetupContext | undefined;
   #looksBesideItself = false;
   #walltimeMs: number | undefined;
@@ -140,7 +142,8 @@ export class Sandbox2 {
       throw new RangeError(`Sandbox2.run: capture.maxBytes must be a number of bytes, not ${maxBytes}`);
     }
     const { stdio, ipc } = this.#executor;
-    if (this.#started === undefined) checkCapturable(stdio, ipc);
+    this.#checkStartable();
+    checkCapturable(stdio, ipc);
     this.#added = connectStdio(
       {
         ...(stdio.stdout === undefined && { stdout: 'pipe' as const }),
@@ -188,9 +191,14 @@ export class Sandbox2 {
     return this.#startOnce(true);
   }
 
+  #checkStartable(): void {
+    if (this.#started !== undefined) throw new Error('Sandbox2.runAsync: a Sandbox2 runs once');
+    if (this.#isDisposed) throw new Error('Sandbox2.runAsync: this Sandbox2 has been disposed of');
+  }
+
   /** isAwaited: whether the caller does anything with the start but wait for the end. */
   #startOnce(isAwaited: boolean): Promise<boolean> {
-    if (this.#started !== undefined) throw new Error('Sandbox2.runAsync: a Sandbox2 runs once');
+    this.#checkStartable();
     this.#executor.seal();
     this.#started = this.#start(isAwaited || this.#notify.onStarted !== undefined);
     return this.#started;
@@ -238,6 +246,7 @@ export class Sandbox2 {
 
   /** Kills what still runs, waits for its end and closes the comms channel. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#isDisposed = true;
     if (this.#started !== undefined) {
       this.kill();
       await this.#result.promise;
@@ -252,17 +261,15 @@ export class Sandbox2 {
       this.#executor.ipc.close();
       return this.#finish(origin);
     }
-    const { commsFd, mappings } = this.#executor.ipc.handOver();
-    const launch = placeFds(mappings, this.#executor.sandboxBeforeExec);
-    const launchFds = [
-      { fd: origin, isOurs: forkServer !== undefined },
-      { fd: commsFd, isOurs: true },
-      ...launch.placed,
-    ];
-    const sent = launchFds.map(({ fd }) => fd);
-    const handshakeFds = [...launch.byHandshake];
+    const launchFds: LaunchFd[] = [{ fd: origin, isOurs: forkServer !== undefined }];
+    const handshakeFds: LaunchFd[] = [];
     let isRequested = false;
     try {
+      const { commsFd, mappings } = this.#executor.ipc.handOver();
+      const launch = placeFds(mappings, this.#executor.sandboxBeforeExec);
+      launchFds.push({ fd: commsFd, isOurs: true }, ...launch.placed);
+      handshakeFds.push(...launch.byHandshake);
+      const sent = launchFds.map(({ fd }) => fd);
       this.#supervisor = supervisor();
       const request = encodeStartRequest(this.#executor, this.#policy, {
         run: this.#run,
@@ -283,10 +290,11 @@ export class Sandbox2 {
       if (!this.#executor.sandboxBeforeExec && this.#final === undefined)
         await this.#handshake(launch.byHandshake);
     } catch (error) {
-      // The supervisor's own death reaches the listener; anything else ends here.
+      // The supervisor's own death, and its refusal, reach the listener; anything else ends here.
       const message = error instanceof Error ? error.message : String(error);
-      if (isRequested && this.#supervisor?.isUsable) this.#supervisor.kill(this.#run);
+      if (isRequested && this.#supervisor?.isUsable) this.#giveUp('FAILED_SUBPROCESS', message);
       else this.#finish(setupError('FAILED_SUBPROCESS', message));
+      if (!isRequested) this.#executor.ipc.close();
     } finally {
       closeAll(launchFds);
       closeAll(handshakeFds);
@@ -295,17 +303,23 @@ export class Sandbox2 {
     return this.#final === undefined || this.#isSandboxed;
   }
 
-  /** What it says no to ends the run. */
+  #giveUp(reason: ReasonCode, why: string): void {
+    this.#givenUp ??= { reason, why };
+    this.#supervisor?.kill(this.#run);
+  }
+
+  /** What it says no to ends the run. The end of the run is not waited for in vain when it says nothing. */
   async #tellStarted(onStarted: NonNullable<Notify['onStarted']>): Promise<void> {
     await Promise.race([this.#there.promise, this.#result.promise]);
     if (this.#final !== undefined) return;
+    const answer = (async () => onStarted(this.#pid, this.comms))();
     try {
-      if ((await onStarted(this.#pid, this.comms)) !== false) return;
-      this.#refusal = 'onStarted said no';
+      if ((await Promise.race([answer, this.#result.promise])) !== false) return;
+      this.#giveUp('FAILED_NOTIFY', 'onStarted said no');
     } catch (error) {
-      this.#refusal = `onStarted failed: ${error instanceof Error ? error.message : String(error)}`;
+      const why = error instanceof Error ? error.message : String(error);
+      this.#giveUp('FAILED_NOTIFY', `onStarted failed: ${why}`);
     }
-    this.#supervisor?.kill(this.#run);
     await this.#result.promise;
   }
 
@@ -407,7 +421,7 @@ export class Sandbox2 {
         );
       },
       refused: (reason: string) => {
-        this.#finish(setupError('FAILED_SUBPROCESS', `the supervisor refused the request: ${reason}`));
+        this.#finish(setupError('FAILED_SUBPROCESS', reason));
       },
       lost: (reason: string) => {
         this.#finish(
@@ -431,7 +445,9 @@ export class Sandbox2 {
   #finish(result: Result): boolean {
     if (this.#final !== undefined) return false;
     const final =
-      this.#refusal === undefined ? result : setupError('FAILED_NOTIFY', this.#refusal, result.rusage);
+      this.#givenUp === undefined
+        ? result
+        : setupError(this.#givenUp.reason, this.#givenUp.why, result.rusage);
     this.#final = final;
     this.#questions.close();
     this.#executor.ipc.sandboxeeHasEnded();

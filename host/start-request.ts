@@ -7,6 +7,7 @@ import { encodeParts } from '../protocol/messages.js';
 import { WireFd, WireName } from '../protocol/wire.generated.js';
 import type { Executor } from './executor.js';
 import type { FdMapping } from './ipc.js';
+import { checkCount } from './launch-fds.js';
 import type { CgroupValues } from './limits.js';
 import { encodeMounts } from './mount-messages.js';
 import { asksHost } from './notify.js';
@@ -26,9 +27,11 @@ export interface Launch {
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 
-/** A Request. */
+/** A Request. Throws Error if more fds are mapped than can be. */
 export function encodeStartRequest(executor: Executor, policy: Policy, launch: Launch): Uint8Array {
-  return encodeParts('start', [policyPart(executor, policy), runPart(executor, policy, launch)]);
+  checkCount(launch.fdTargets);
+  // The part with the number of the run first: one that is too long is refused by its beginning.
+  return encodeParts('start', [runPart(executor, policy, launch), policyPart(executor, policy)]);
 }
 
 /** A policy's part, which is most of it, and the same for all runs of executors of this kind. */

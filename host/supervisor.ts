@@ -1,9 +1,12 @@
 // The host's end of the control channel: starts the supervisor on first use, sends requests, hands events out.
 import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, openSync } from 'node:fs';
 import { addon, supervisorPath } from '../native/addon.js';
 import { SocketTransport } from '../native/socket-transport.js';
-import { Comms, decodeMessage, encodeMessage } from '../protocol/index.js';
+import { Comms, CommsError, decodeMessage, encodeMessage } from '../protocol/index.js';
 import type { AnswerRequest, Asked, Ended, Sandboxed, Started } from '../protocol/messages.generated.js';
+import { WireLimit } from '../protocol/wire.generated.js';
+import { capabilities } from './capabilities.js';
 
 /** What one run is told. Exactly one of ended, refused and lost comes, and comes last. */
 export interface RunListener {
@@ -13,10 +16,35 @@ export interface RunListener {
   /** A call is for the host to judge: answer() is waited for. */
   asked(event: Asked): void;
   ended(event: Ended): void;
-  /** The supervisor could not take the request. */
+  /** The supervisor could not take the request, or it could not be sent. */
   refused(reason: string): void;
   /** The supervisor died; with it everything it had started. */
   lost(reason: string): void;
+}
+
+/** As much as arguments and environment can be, and more (execve(2)); a policy is 32 KiB at most. */
+function checkSize({ length }: Uint8Array): void {
+  if (length <= WireLimit.REQUEST_LIMIT) return;
+  throw new RangeError(
+    `its arguments, environment and policy are ${length} bytes, of which ${WireLimit.REQUEST_LIMIT} can be taken; ` +
+      'hand what is large over by comms, a Buffer or a file',
+  );
+}
+
+/** Whether the channel itself is sound: EBADF, or ETOOMANYREFS for more than may be under way at once (unix(7)). */
+function isAboutFd(error: Error): boolean {
+  return error instanceof CommsError && error.code === 'SYSTEM';
+}
+
+/** What a process without /dev/null fails of is told as if the program were not there. */
+function nullDeviceHint(): string {
+  try {
+    closeSync(openSync('/dev/null', 'r+'));
+    return '';
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : String(error);
+    return ` (/dev/null cannot be opened: ${code}; ${capabilities.nullDevice.advice})`;
+  }
 }
 
 /** One supervisor process and the runs it has in hand. */
@@ -45,9 +73,10 @@ class Supervisor {
     } finally {
       addon().closeFd(supervisorEnd);
     }
-    this.#process.on('error', (error) => this.#fail(`the supervisor cannot be started: ${error.message}`));
+    this.#process.on('error', (error) => this.#failToStart(error));
     this.#process.unref();
     this.#comms = new Comms(new SocketTransport(hostEnd));
+    this.#comms.highWaterMark = Number.POSITIVE_INFINITY; // what is to be run is no less in memory if it cannot wait here
   }
 
   get isUsable(): boolean {
@@ -60,13 +89,25 @@ class Supervisor {
     return this.#process.pid ?? -1;
   }
 
-  /** request: a Request to start it. */
+  /** request: a Request to start it. Throws RangeError for one that is too long. */
   start(run: bigint, request: Uint8Array, fds: readonly number[], listener: RunListener): void {
+    checkSize(request);
     this.#runs.set(run, listener);
-    const sent = [this.#comms.sendProtobufBytes(request)];
-    for (const fd of fds) sent.push(this.#comms.sendFd(fd));
-    this.#watch(sent);
+    this.#watch([this.#comms.sendProtobufBytes(request)]);
+    for (const fd of fds) this.#comms.sendFd(fd).catch((error: Error) => this.#refuse(run, error));
     void this.#pump();
+  }
+
+  /** One of its fds cannot be sent. The supervisor forgets what lacks an fd when it hears of something else. */
+  #refuse(run: bigint, error: Error): void {
+    if (!isAboutFd(error)) {
+      this.#fail(error.message);
+      return;
+    }
+    const listener = this.#runs.get(run);
+    this.#runs.delete(run);
+    this.kill(run);
+    listener?.refused(error.message);
   }
 
   kill(run: bigint): void {
@@ -127,16 +168,29 @@ class Supervisor {
     else if (event.sandboxed !== undefined) listener.sandboxed(event.sandboxed);
     else if (event.asked !== undefined) listener.asked(event.asked);
     else if (event.ended !== undefined) listener.ended(event.ended);
-    else if (event.refused !== undefined) listener.refused(new TextDecoder().decode(event.refused.reason));
+    else if (event.refused !== undefined) {
+      const reason = new TextDecoder().decode(event.refused.reason);
+      listener.refused(`the supervisor refused the request: ${reason}`);
+    }
   }
 
   #fail(reason: string): void {
-    if (this.#failure !== undefined) return;
+    for (const listener of this.#end(reason)) listener.lost(reason);
+  }
+
+  #failToStart(error: Error): void {
+    const reason = `the supervisor cannot be started: ${error.message}${nullDeviceHint()}`;
+    for (const listener of this.#end(reason)) listener.refused(reason);
+  }
+
+  /** The runs whose end is to be told now. */
+  #end(reason: string): readonly RunListener[] {
+    if (this.#failure !== undefined) return [];
     this.#failure = reason;
     this.#comms.close();
     const runs = [...this.#runs.values()];
     this.#runs.clear();
-    for (const listener of runs) listener.lost(reason);
+    return runs;
   }
 }
 

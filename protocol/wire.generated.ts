@@ -24,13 +24,15 @@ export const Tag = {
   MessagePack: 0x53570001,
 } as const;
 
-/** Sizes in bytes, and the borders of the tag space. */
+/** Sizes in bytes, the borders of the tag space, and how many fds a launch can have. */
 export const WireLimit = {
   HEADER_SIZE: 12,
   MAX_PAYLOAD: 2147483647,
   DEFAULT_PAYLOAD_LIMIT: 268435456,
   FIRST_RESERVED_TAG: 0x80000000,
   OWN_TAG_PREFIX: 0x5357,
+  REQUEST_LIMIT: 8388608,
+  MAX_LAUNCH_FDS: 256,
 } as const;
 
 /** Numbers of the sandboxMeHere handshake and of the magic syscall. */

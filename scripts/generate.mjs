@@ -23,7 +23,11 @@ function renderTypeScriptConstants() {
     lines.push('} as const;', '');
   };
   record('Tag', 'TLV tags.', Object.entries(wire.tags));
-  record('WireLimit', 'Sizes in bytes, and the borders of the tag space.', Object.entries(wire.limits));
+  record(
+    'WireLimit',
+    'Sizes in bytes, the borders of the tag space, and how many fds a launch can have.',
+    Object.entries(wire.limits),
+  );
   record(
     'Handshake',
     'Numbers of the sandboxMeHere handshake and of the magic syscall.',

@@ -19,7 +19,7 @@
 #include "protobuf.h"
 #include "transport.h"
 
-enum { MAX_TARGETS = 256, MESSAGE_SIZE = PATH_MAX + 8 * MAX_TARGETS, FAILURE_EXIT_CODE = 121 };
+enum { MAX_TARGETS = SANDWIRE_MAX_LAUNCH_FDS, MESSAGE_SIZE = PATH_MAX + 8 * MAX_TARGETS, FAILURE_EXIT_CODE = 121 };
 /* Received fds are kept above every number that a host can map to. */
 enum { ABOVE_TARGETS = SANDWIRE_COMMS_FD + 1 };
 

@@ -109,6 +109,33 @@ test('what is set after the start of a fork server', async () => {
   assert.throws(() => executor.limits.setWalltimeLimitMs(1), /started already/);
 });
 
+test('an environment that is no object of strings', () => {
+  for (const envs of [
+    ['A=b'],
+    'A=b',
+    5,
+    new Map([['A', 'b']]),
+    new Set(['A=b']),
+    () => {},
+    { A: 1 },
+    { A: null },
+  ]) {
+    const options = { envs: envs as unknown as Record<string, string> };
+    assert.throws(() => new Executor('/usr/bin/true', ['true'], options), TypeError);
+  }
+  const plain = Object.assign(Object.create(null), { A: 'b' }) as Record<string, string>;
+  assert.equal(new Executor('/usr/bin/true', ['true'], { envs: plain }).envs, { A: 'b' });
+  assert.ok('PATH' in new Executor('/usr/bin/true', ['true'], { envs: process.env as typeof plain }).envs);
+});
+
+test('run() of what has been disposed of', async () => {
+  const disposed = sandbox();
+  await disposed[Symbol.asyncDispose]();
+  await rejects(() => disposed.run(), /^Error: Sandbox2\.runAsync: this Sandbox2 has been disposed of$/);
+  await rejects(() => disposed.run({ capture: {} }), /has been disposed of$/);
+  assert.throws(() => disposed.runAsync(), /has been disposed of$/);
+});
+
 test('an fd that is not open', () => {
   const { ipc } = sandboxee('exit_with');
   assert.throws(

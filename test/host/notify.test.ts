@@ -391,6 +391,31 @@ test('onStarted says no, throws, or takes longer than the run', async () => {
   assert.is((await slow).finalStatus, 'TIMEOUT');
 });
 
+for (const meHere of [false, true]) {
+  test(`onStarted never says anything: the end of the run is heard of all the same ${meHere}`, async () => {
+    const silent: Notify = { onStarted: () => new Promise(() => {}) };
+    const make = (name: string, wallTimeMs = 0) => {
+      const executor = sandboxee(name, ['me-here']).setEnableSandboxBeforeExec(!meHere);
+      executor.limits.setWalltimeLimitMs(wallTimeMs);
+      return new Sandbox2(executor, lenientPolicy(), silent);
+    };
+    const timed = make(meHere ? 'echo' : 'wait_forever', 50);
+    assert.is(await timed.runAsync(), !meHere);
+    assert.is((await timed.awaitResult()).finalStatus, 'TIMEOUT');
+    const killed = make(meHere ? 'echo' : 'wait_forever');
+    setTimeout(() => killed.kill(), 50);
+    assert.is((await killed.run()).finalStatus, 'EXTERNAL_KILL');
+    assert.is((await make('exit_with').run()).finalStatus, meHere ? 'SETUP_ERROR' : 'OK');
+  });
+}
+
+test('onStarted waits for the end of its own run', async () => {
+  const sandbox: Sandbox2 = new Sandbox2(sandboxee('exit_with'), lenientPolicy(), {
+    onStarted: async () => (await sandbox.awaitResult()).isOk,
+  });
+  assert.is((await sandbox.run()).finalStatus, 'OK');
+});
+
 test('onViolation, then onFinished, once, whatever happens', async () => {
   const heardOf = async (executor: Executor, policy: Policy = lenientPolicy()) => {
     const heard: string[] = [];

@@ -1,6 +1,7 @@
 #include "control.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,25 +10,18 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "events.h"
-#include "fork/fork_server.h"
 #include "loop/deadlines.h"
 #include "loop/event_loop.h"
-#include "protobuf.h"
 #include "reader.h"
-#include "run/questions.h"
+#include "requests.h"
 #include "run/run.h"
 #include "sandwire/wire.generated.h"
 #include "socket_io.h"
-#include "start_request.h"
-
-/* A policy of 4,096 instructions is 32 KiB; arguments and environment may be as long as execve(2) takes them. */
-enum { REQUEST_LIMIT = 8 * 1024 * 1024 };
 
 static struct watch control = {.fd = -1};
 static struct sandwire_reader reader;
-static struct start_request *awaiting_fds; /* its Fd messages are still coming */
-static uint64_t awaiting_listener;         /* the run whose listener comes next; 0: none */
+static uint64_t to_pass_over; /* bytes of a message that is too long to be read */
+static int reserve = -1;      /* a number for the next fd */
 static unsigned char *outgoing;
 static size_t outgoing_size, outgoing_capacity;
 static bool awaiting_room; /* the socket took less than there was */
@@ -37,12 +31,28 @@ static struct deadline held;
 enum { ENOUGH_WAITING = 64 * 1024, KEPT_CAPACITY = 256 * 1024 };
 static const uint64_t hold_ns = 5000000u;
 
-/* The host is gone, or has spoken nonsense: there is nobody left to run anything for. The loop goes on until all is
+/* An fd for which the process has no number left is lost, with the bytes that came with it (scm_detach_fds() in the kernel's
+ * scm.c), and a stream with a hole is of no use. So one number is kept for whatever comes next. */
+static bool hold_reserve(void) {
+  if (reserve < 0) {
+    reserve = fcntl(control.fd, F_DUPFD_CLOEXEC, 0);
+  }
+  return reserve >= 0;
+}
+
+static void release_reserve(void) {
+  if (reserve >= 0) {
+    close(reserve);
+    reserve = -1;
+  }
+}
+
+/* The host is gone, or the stream makes no sense any more: there is nobody left to run anything for. The loop goes on until all is
  * reaped, so that nothing is left to the machine's init, which may take its time. */
 static void give_up(void) {
   event_loop_close(&control);
-  start_request_destroy(awaiting_fds);
-  awaiting_fds = NULL;
+  release_reserve();
+  requests_forget();
   run_end_all(event_loop_stop);
 }
 
@@ -128,142 +138,64 @@ void control_hold_event(const void *event, size_t size) {
   }
 }
 
-static uint64_t run_number_in(const struct sandwire_protobuf_field *message, uint32_t second, uint64_t *value) {
-  struct sandwire_protobuf_reader fields;
-  struct sandwire_protobuf_field field;
-  uint64_t run = 0;
-  sandwire_protobuf_reader_init(&fields, message->bytes, message->size);
-  while (sandwire_protobuf_next(&fields, &field)) {
-    if (field.number == SANDWIRE_KILL_REQUEST_RUN) { /* field 1 of every request */
-      run = field.value;
-    } else if (field.number == second && value != NULL) {
-      *value = field.value;
-    }
+/* --- what comes -------------------------------------------------------------------------------------------- */
+
+/* Refuses the message that is next, which is too long to be read. 1, 0 if more bytes are needed, or -1 if it is nonsense. */
+static int begin_passing_over(void) {
+  uint32_t tag = 0;
+  uint64_t length = 0;
+  (void)sandwire_reader_peek_header(&reader, &tag, &length);
+  if (tag != SANDWIRE_TAG_PROTO2 || length > SANDWIRE_MAX_PAYLOAD) {
+    return -1;
   }
-  return run;
+  if (reader.end - reader.start < SANDWIRE_HEADER_SIZE + REQUEST_BEGINNING) {
+    return 0;
+  }
+  requests_refuse(reader.buffer + reader.start + SANDWIRE_HEADER_SIZE, REQUEST_BEGINNING);
+  to_pass_over = SANDWIRE_HEADER_SIZE + length;
+  return 1;
 }
 
-static void take_start(const struct sandwire_protobuf_field *message) {
-  const char *reason = NULL;
-  uint64_t run = 0;
-  awaiting_fds = start_request_parse(message->bytes, message->size, &run, &reason);
-  if (awaiting_fds == NULL) {
-    events_send_refused(run, reason);
-    give_up(); /* the fds that follow belong to nothing: the stream has lost its sense */
+/* As above. */
+static int pass_over(void) {
+  const size_t there = reader.end - reader.start;
+  const size_t size = to_pass_over < there ? (size_t)to_pass_over : there;
+  if (reader.pending_fd >= 0 && reader.pending_end <= reader.start + size) {
+    return -1;
   }
+  sandwire_reader_skip(&reader, size);
+  to_pass_over -= size;
+  return to_pass_over == 0;
 }
 
-static void take_answer(const struct sandwire_protobuf_field *message) {
-  struct sandwire_protobuf_reader fields;
-  struct sandwire_protobuf_field field;
-  struct answer answer = {.kind = SANDWIRE_ANSWER_DENY};
-  uint64_t run = 0, question = 0;
-  sandwire_protobuf_reader_init(&fields, message->bytes, message->size);
-  while (sandwire_protobuf_next(&fields, &field)) {
-    switch (field.number) {
-      case SANDWIRE_ANSWER_REQUEST_RUN:
-        run = field.value;
-        break;
-      case SANDWIRE_ANSWER_REQUEST_QUESTION:
-        question = field.value;
-        break;
-      case SANDWIRE_ANSWER_REQUEST_KIND:
-        answer.kind = (int)field.value;
-        break;
-      case SANDWIRE_ANSWER_REQUEST_ERRNO:
-        answer.error = (int)field.value;
-        break;
-      case SANDWIRE_ANSWER_REQUEST_VALUE:
-        answer.value = (int64_t)field.value;
-        break;
-    }
+static int take_message(void) {
+  if (to_pass_over > 0) {
+    return pass_over();
   }
-  questions_answer(run, question, &answer);
-}
-
-static void take_request(const struct sandwire_message *message) {
-  struct sandwire_protobuf_reader fields;
-  struct sandwire_protobuf_field field;
-  sandwire_protobuf_reader_init(&fields, message->payload, message->length);
-  if (!sandwire_protobuf_next(&fields, &field) || field.wire_type != 2) {
-    give_up();
-    return;
-  }
-  uint64_t walltime_ms = 0;
-  uint64_t run;
-  switch (field.number) {
-    case SANDWIRE_REQUEST_START:
-      take_start(&field);
-      break;
-    case SANDWIRE_REQUEST_KILL:
-      run = run_number_in(&field, 0, NULL);
-      run_kill(run);
-      fork_server_kill(run);
-      break;
-    case SANDWIRE_REQUEST_SET_WALLTIME:
-      run = run_number_in(&field, SANDWIRE_SET_WALLTIME_REQUEST_WALLTIME_MS, &walltime_ms);
-      run_set_walltime(run, walltime_ms);
-      break;
-    case SANDWIRE_REQUEST_ATTACH_LISTENER:
-      awaiting_listener = run_number_in(&field, 0, NULL);
-      break;
-    case SANDWIRE_REQUEST_ANSWER:
-      take_answer(&field);
-      break;
-    default:
-      give_up();
-      break;
-  }
-}
-
-static void take_fd(int fd) {
-  if (awaiting_listener != 0) {
-    uint64_t run = awaiting_listener;
-    awaiting_listener = 0;
-    run_attach_listener(run, fd);
-    return;
-  }
-  if (awaiting_fds == NULL) {
-    close(fd);
-    give_up();
-    return;
-  }
-  awaiting_fds->fds[awaiting_fds->fds_received++] = fd;
-  if (awaiting_fds->fds_received == start_request_given(awaiting_fds)) {
-    struct start_request *request = awaiting_fds;
-    awaiting_fds = NULL;
-    if (request->mode != SANDWIRE_FORK_SERVER) {
-      run_start(request);
-    } else if (start_request_open_null(request) == 0) {
-      fork_server_start(request);
-    } else {
-      events_send_refused(request->run, errno == ENOENT || errno == EACCES ? "/dev/null cannot be opened"
-                                                                           : "the supervisor has no fds left");
-      start_request_destroy(request);
-    }
-  }
-}
-
-static void take_messages(void) {
   struct sandwire_message message;
-  int result = 1;
-  while (control.fd >= 0 && (result = sandwire_reader_next(&reader, &message)) == 1) {
-    bool fd_due = awaiting_fds != NULL || awaiting_listener != 0;
-    if (message.tag == SANDWIRE_TAG_FD && fd_due) {
-      take_fd(message.fd);
-    } else if (message.tag == SANDWIRE_TAG_PROTO2 && !fd_due) {
-      take_request(&message);
-    } else {
-      if (message.fd >= 0) {
-        close(message.fd);
-      }
-      result = -1;
-      break;
+  int result = sandwire_reader_next(&reader, &message);
+  if (result == -SANDWIRE_ERROR_TOO_LARGE) {
+    return begin_passing_over();
+  }
+  if (result != 1) {
+    return result;
+  }
+  if (message.tag == SANDWIRE_TAG_FD) {
+    if (!hold_reserve()) { /* this was the last number, and goes to the next one again */
+      close(message.fd);
+      message.fd = -1;
+      (void)hold_reserve();
     }
+    requests_take_fd(message.fd);
+  } else if (message.tag == SANDWIRE_TAG_PROTO2) {
+    requests_take(message.payload, message.length);
+  } else {
+    if (message.fd >= 0) {
+      close(message.fd);
+    }
+    return -1;
   }
-  if (result < 0 && control.fd >= 0) {
-    give_up();
-  }
+  return 1;
 }
 
 static void on_control(struct watch *watch, uint32_t events) {
@@ -276,18 +208,25 @@ static void on_control(struct watch *watch, uint32_t events) {
   if (control.fd < 0 || !(events & (EPOLLIN | EPOLLHUP | EPOLLERR))) {
     return;
   }
+  release_reserve();
   int result = sandwire_reader_fill(&reader, watch->fd, MSG_DONTWAIT);
-  if (result == SANDWIRE_ERROR_SYSTEM && errno == EAGAIN) {
+  const bool none = result == SANDWIRE_ERROR_SYSTEM && errno == EAGAIN;
+  (void)hold_reserve(); /* if it fails, an fd has come: see take_message() */
+  if (none) {
     return;
   }
   if (result != SANDWIRE_OK) {
     give_up();
     return;
   }
-  take_messages();
+  while (control.fd >= 0 && (result = take_message()) == 1) {
+  }
+  if (result < 0 && control.fd >= 0) {
+    give_up();
+  }
 }
 
 int control_open(int socket) {
-  sandwire_reader_init(&reader, REQUEST_LIMIT);
-  return event_loop_add(&control, socket, EPOLLIN, on_control);
+  sandwire_reader_init(&reader, SANDWIRE_REQUEST_LIMIT);
+  return event_loop_add(&control, socket, EPOLLIN, on_control) != 0 || !hold_reserve() ? -1 : 0;
 }

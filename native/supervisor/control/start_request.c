@@ -92,7 +92,7 @@ static const char *add_target(struct start_request *request, uint64_t value) {
       return "two fds for one target";
     }
   }
-  if (request->fd_count == MAX_RUN_FDS) {
+  if (request->fd_count == SANDWIRE_MAX_LAUNCH_FDS) {
     return "too many fds";
   }
   request->targets[request->fd_count++] = (int)value;
@@ -242,9 +242,9 @@ static const char *parse(struct start_request *request, const uint8_t *bytes, si
   }
   request->args = arena_allocate(&request->arena, (args + 1) * sizeof(char *));
   request->envs = arena_allocate(&request->arena, (envs + 1) * sizeof(char *));
-  request->fds = arena_allocate(&request->arena, MAX_RUN_FDS * sizeof(int));
-  request->targets = arena_allocate(&request->arena, MAX_RUN_FDS * sizeof(int));
-  request->sorted_targets = arena_allocate(&request->arena, (MAX_RUN_FDS + 2) * sizeof(int));
+  request->fds = arena_allocate(&request->arena, SANDWIRE_MAX_LAUNCH_FDS * sizeof(int));
+  request->targets = arena_allocate(&request->arena, SANDWIRE_MAX_LAUNCH_FDS * sizeof(int));
+  request->sorted_targets = arena_allocate(&request->arena, (SANDWIRE_MAX_LAUNCH_FDS + 2) * sizeof(int));
   if (request->args == NULL || request->envs == NULL || request->fds == NULL ||
       request->targets == NULL || request->sorted_targets == NULL) {
     return "no memory";

@@ -18,7 +18,7 @@ struct limit_request {
   uint64_t value;
 };
 
-enum { LIMIT_KINDS = 9, MAX_RUN_FDS = 256 };
+enum { LIMIT_KINDS = 9 };
 
 /* When the stacks of the sandboxee are unwound. */
 struct stack_trace_switches {

@@ -40,7 +40,7 @@ _Noreturn void arrange_entrance_failed(const struct sandbox *sandbox, struct set
 
 /* Sources may sit on each other's targets, so all are first lifted above them. */
 void arrange_fds(const struct start_request *request, int rendezvous_fd, struct setup_report *report) {
-  int lifted[MAX_RUN_FDS];
+  int lifted[SANDWIRE_MAX_LAUNCH_FDS];
   int lifted_rendezvous = rendezvous_fd < 0 ? -1 : fcntl(rendezvous_fd, F_DUPFD, ABOVE_TARGETS);
   bool ok = rendezvous_fd < 0 || lifted_rendezvous >= 0;
   for (size_t i = 0; ok && i < request->fd_count; i++) {

@@ -13,7 +13,7 @@
 #include "sandbox/host_power.h"
 #include "sandwire/wire.generated.h"
 
-enum { MESSAGE_SIZE = PATH_MAX + 8 * MAX_RUN_FDS };
+enum { MESSAGE_SIZE = PATH_MAX + 8 * SANDWIRE_MAX_LAUNCH_FDS };
 
 static void send_or_fail(const struct start_request *request, struct setup_report *report, uint32_t tag,
                          const void *payload, size_t size, int fd) {

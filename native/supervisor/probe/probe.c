@@ -47,6 +47,7 @@ static const struct {
   {"ptrace", probe_ptrace},
   {"sealedMemory", probe_sealed_memory},
   {"closeRange", probe_close_range},
+  {"nullDevice", probe_null_device},
   {"openFiles", probe_open_files},
   {"speculation", probe_speculation},
   {"landlock", probe_landlock},

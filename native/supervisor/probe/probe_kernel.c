@@ -158,6 +158,11 @@ int probe_close_range(long *value) {
   return syscall(SYS_close_range, 100000u, UINT_MAX, 0) == 0 ? 0 : errno;
 }
 
+int probe_null_device(long *value) {
+  (void)value;
+  return open("/dev/null", O_RDWR | O_CLOEXEC) >= 0 ? 0 : errno;
+}
+
 int probe_open_files(long *value) {
   enum { NEEDED = 1100 }; /* the numbers of a launch lie above 1023 */
   struct rlimit files;

@@ -16,6 +16,7 @@ int probe_ptrace(long *value);
 int probe_sealed_memory(long *value);
 int probe_close_range(long *value);
 /* value: the hard limit; an error below what a launch needs. */
+int probe_null_device(long *value);
 int probe_open_files(long *value);
 /* value: what PR_GET_SPECULATION_CTRL says of store bypass. */
 int probe_speculation(long *value);

@@ -104,7 +104,14 @@ void monitor_take_listener(struct run *run) {
 void run_attach_listener(uint64_t number, int listener) {
   struct run *run = run_find(number);
   if (run == NULL || run->end.kind != 0 || run->launched || run->request->mode != SANDWIRE_SANDBOX_ME_HERE) {
-    close(listener);
+    if (listener >= 0) {
+      close(listener);
+    }
+    return;
+  }
+  if (listener < 0) {
+    run_fail_setup(run, SANDWIRE_STEP_LISTENER, EMFILE, "from the host");
+    run_advance(run);
     return;
   }
   if (!listener_is_one(listener)) {

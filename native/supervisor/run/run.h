@@ -18,7 +18,7 @@ void run_set_walltime(uint64_t number, uint64_t walltime_ms);
 /* The host has taken what waited for it. */
 void run_all_host_has_room(void);
 
-/* The listener of a sandboxee that hands it over by itself (a C++ one); takes the fd over. */
+/* The listener of a sandboxee that hands it over by itself (a C++ one); takes the fd over. -1: there was none left for it. */
 void run_attach_listener(uint64_t number, int listener);
 
 /* The host is gone: kills every sandbox and calls gone when the last is taken down, or after a second with what
