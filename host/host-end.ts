@@ -9,6 +9,11 @@ const advice = 'the sandboxee has not been started; call sandbox.runAsync() firs
 /** How often a call that waits, and the event loop with it, looks whether the sandboxee still lives. */
 const lookMs = 500;
 
+/** Why a sandboxee is given no directory. Landlock governs reading, writing and listing, but not chmod() and stat(). */
+export const directoryRefusal =
+  'it is a directory, whose ".." leads out of the sandbox to all files of the host: show it with addDirectory() of the ' +
+  'policy, or let directories through, and all of the host with them, with allow("allowPathsOutsideMounts")';
+
 function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
@@ -24,6 +29,7 @@ function isAlive(pid: number): boolean {
  */
 export class HostEnd extends SocketTransport {
   #isStarted = false;
+  #takesDirectories = false;
   #pid: number | undefined;
   #looks = false;
   #warning: NodeJS.Timeout | undefined;
@@ -37,6 +43,11 @@ export class HostEnd extends SocketTransport {
   /** Whose end the other one is. */
   belongsTo(pid: number): void {
     this.#pid = pid;
+  }
+
+  /** What is at the other end may have directories. */
+  permitDirectories(): void {
+    this.#takesDirectories = true;
   }
 
   override receive(
@@ -58,6 +69,7 @@ export class HostEnd extends SocketTransport {
   }
 
   override send(bytes: Uint8Array, offset: number, length: number, fd: number, wait: boolean): number {
+    if (fd >= 0 && !this.#takesDirectories && addon().isDirectory(fd)) throw new Error(directoryRefusal);
     if (!wait) return super.send(bytes, offset, length, fd, wait);
     this.#lookWhileWaiting();
     for (;;) {

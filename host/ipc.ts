@@ -3,7 +3,7 @@ import { fstatSync } from 'node:fs';
 import { addon } from '../native/addon.js';
 import { Comms } from '../native/comms.js';
 import { WireFd } from '../protocol/wire.generated.js';
-import { HostEnd } from './host-end.js';
+import { directoryRefusal, HostEnd } from './host-end.js';
 import { closeFd } from './launch-fds.js';
 
 /** One fd that the sandboxee gets. */
@@ -42,6 +42,7 @@ export class IPC {
   #hostEnd: HostEnd | undefined;
   #comms: Comms | undefined;
   #sandboxeeEnd = -1;
+  #takesDirectories = false;
   #handedOver = false;
   #isClosed = false;
 
@@ -59,14 +60,20 @@ export class IPC {
       const [hostEnd, sandboxeeEnd] = addon().socketPair();
       this.#sandboxeeEnd = sandboxeeEnd;
       this.#hostEnd = new HostEnd(hostEnd);
+      if (this.#takesDirectories) this.#hostEnd.permitDirectories();
     }
     return this.#hostEnd;
   }
 
   /**
    * Maps an fd into the sandboxee: at a number, under a name, or both. The fd becomes the IPC's, which closes it as
-   * soon as the sandboxee has it. Numbers 0 to 1020. A directory for a program that sandboxes itself needs a number and
-   * no name: what has one arrives by the handshake, when the Landlock fence stands and nothing in it can be opened.
+   * soon as the sandboxee has it. Numbers 0 to 1020.
+   *
+   * A descriptor is more than what is read and written by it. That of a file is the whole file: where the policy allows
+   * fchmod() and its like, whoever owns the file can change its mode, times and attributes by it, also one that is open
+   * for reading. That of a directory is the whole host, by "..": the run ends as SETUP_ERROR, unless the policy has
+   * enableLandlock() or the token allowPathsOutsideMounts; addDirectory() shows directories. comms.sendFd() refuses
+   * them likewise.
    */
   mapFd(localFd: number, remoteFd: number, name?: string): void;
   mapFd(localFd: number, name: string): void;
@@ -106,6 +113,29 @@ export class IPC {
    */
   isMapped(remoteFd: number): boolean {
     return this.#mappings.some((mapping) => mapping.remoteFd === remoteFd);
+  }
+
+  /**
+   * The policy lets directories through.
+   *
+   * @internal
+   */
+  permitDirectories(): void {
+    this.#takesDirectories = true;
+    this.#hostEnd?.permitDirectories();
+  }
+
+  /**
+   * Why one of what is mapped cannot be given to a sandboxee; undefined: all can.
+   *
+   * @internal
+   */
+  refusal(): string | undefined {
+    if (this.#takesDirectories) return undefined;
+    const directory = this.#mappings.find(({ fd }) => addon().isDirectory(fd));
+    if (directory === undefined) return undefined;
+    const { remoteFd, name } = directory;
+    return `the fd mapped ${remoteFd < 0 ? `as ${JSON.stringify(name)}` : `to ${remoteFd}`}: ${directoryRefusal}`;
   }
 
   #map(method: string, localFd: number, target: number | string, name: string, take: (fd: number) => number) {

@@ -96,6 +96,7 @@ export class Sandbox2 {
     executor.claim();
     this.#executor = executor;
     this.#policy = policy;
+    if (policy.takesDirectories) executor.ipc.permitDirectories();
     this.#streams = connectStdio(executor.stdio, executor.ipc);
   }
 
@@ -255,17 +256,23 @@ export class Sandbox2 {
   }
 
   async #start(isAwaited: boolean): Promise<boolean> {
-    const { forkServer } = this.#executor;
-    const origin = forkServer === undefined ? this.#openProgram() : await this.#fork(forkServer);
+    const { forkServer, ipc } = this.#executor;
+    const refusal = ipc.refusal();
+    const origin =
+      refusal !== undefined
+        ? setupError('FAILED_IPC', refusal)
+        : forkServer === undefined
+          ? this.#openProgram()
+          : await this.#fork(forkServer);
     if (origin instanceof Result) {
-      this.#executor.ipc.close();
+      ipc.close();
       return this.#finish(origin);
     }
     const launchFds: LaunchFd[] = [{ fd: origin, isOurs: forkServer !== undefined }];
     const handshakeFds: LaunchFd[] = [];
     let isRequested = false;
     try {
-      const { commsFd, mappings } = this.#executor.ipc.handOver();
+      const { commsFd, mappings } = ipc.handOver();
       const launch = placeFds(mappings, this.#executor.sandboxBeforeExec);
       launchFds.push({ fd: commsFd, isOurs: true }, ...launch.placed);
       handshakeFds.push(...launch.byHandshake);

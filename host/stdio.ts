@@ -9,7 +9,8 @@ import type { IPC } from './ipc.js';
 /**
  * "null": /dev/null, the default. "inherit": the host's own. "pipe": a stream of the Sandbox2 (stdin, stdout, stderr).
  * A number: a duplicate of this fd of the host. { file }: a path, read for standard input, made or emptied and written
- * for the others.
+ * for the others; the sandboxee has the file itself, and can change its mode and times where its kernel uid owns it and the
+ * policy allows that.
  */
 export type StdioTarget = 'null' | 'inherit' | 'pipe' | number | { readonly file: string };
 

@@ -56,6 +56,7 @@ interface Addon {
   socketPair(): [number, number];
   duplicate(fd: number): number;
   closeFd(fd: number): void;
+  isDirectory(fd: number): boolean;
   shutDown(fd: number): void;
   limitWaits(fd: number, milliseconds: number): void;
   replaceFd(fd: number, target: number): void;

@@ -83,6 +83,11 @@ export class Policy {
   readonly landlock: boolean;
   /** Landlock behind the mounts, as a second fence, wherever the kernel has it. */
   readonly landlockFence: boolean;
+  /**
+   * Whether descriptors of directories may be given to a sandboxee. By ".." each leads to all of the machine, which only
+   * under enableLandlock(), where every path does, is nothing new.
+   */
+  readonly takesDirectories: boolean;
   /** Whether io_uring is out of reach before sandboxMeHere() too, since a ring made then would still be there. */
   readonly forbidsIoUring: boolean;
   /** Names (numbers where there is none) of the syscalls of which some calls are asked of the host. */
@@ -116,6 +121,7 @@ export class Policy {
     const { tokens } = fields.filter;
     this.forbidsIoUring = !tokens.has('allowIoUring');
     this.landlockFence = !tokens.has('allowMountSyscalls') && !tokens.has('allowPathsOutsideMounts');
+    this.takesDirectories = this.landlock || tokens.has('allowPathsOutsideMounts');
     this.notifiesByDefault = fields.filter.defaultAction.kind === 'notify';
     this.notifiedSyscalls = [...numbersOf(fields.filter)]
       .filter((number) =>

@@ -66,7 +66,10 @@ const others = [
   'allowUnrestrictedNetworking',
   /** The CPU's mitigations against speculation stay as they are on the host. */
   'allowSpeculation',
-  /** Directories received over comms can be opened into: no Landlock behind the policy's mounts. */
+  /**
+   * No Landlock behind the policy's mounts, and descriptors of directories can be given to the sandboxee. One of them is
+   * the whole host, by "..", with all that the sandboxee's uid may do there.
+   */
   'allowPathsOutsideMounts',
   /** Files in writable mounts can be executed. */
   'allowWriteExecutable',

@@ -1,6 +1,8 @@
 // What Node's own API cannot do with file descriptors: socket pairs and duplicates, all close-on-exec.
 #include <fcntl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -53,6 +55,26 @@ Napi::Value CloseFd(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+bool IsOpenDirectory(int fd) {
+  // To ask for none of its entries takes a third of the time of fstat(), and anything but a directory has none to give
+  // (iterate_dir() in fs/readdir.c). EBADF, too, for what was opened with O_PATH.
+  if (syscall(SYS_getdents64, fd, nullptr, 0) < 0 && errno == ENOTDIR) return false;
+  struct stat status;
+  return fstat(fd, &status) == 0 && S_ISDIR(status.st_mode);
+}
+
+// isDirectory(fd): false also for what is not open; whoever uses it finds that out. Asked for each fd that is sent, so
+// without the C++ wrappers, which take as long as the rest.
+napi_value IsDirectory(napi_env env, napi_callback_info info) {
+  size_t count = 1;
+  napi_value argument = nullptr, result = nullptr;
+  int32_t fd = -1;
+  napi_get_cb_info(env, info, &count, &argument, nullptr, nullptr);
+  const bool is_number = napi_get_value_int32(env, argument, &fd) == napi_ok;
+  napi_get_boolean(env, is_number && IsOpenDirectory(fd), &result);
+  return result;
+}
+
 // shutDown(fd): what has come to the socket can still be read, then it is at its end; nothing can be sent any more.
 Napi::Value ShutDown(const Napi::CallbackInfo& info) {
   const int fd = info[0].ToNumber().Int32Value();
@@ -94,6 +116,10 @@ void DefineDescriptors(Napi::Env env, Napi::Object exports) {
   exports.Set("socketPair", Napi::Function::New(env, &SocketPair));
   exports.Set("duplicate", Napi::Function::New(env, &Duplicate));
   exports.Set("closeFd", Napi::Function::New(env, &CloseFd));
+  napi_value is_directory = nullptr;
+  if (napi_create_function(env, "isDirectory", NAPI_AUTO_LENGTH, &IsDirectory, nullptr, &is_directory) == napi_ok) {
+    exports.Set("isDirectory", is_directory);
+  }
   exports.Set("limitWaits", Napi::Function::New(env, &LimitWaits));
   exports.Set("shutDown", Napi::Function::New(env, &ShutDown));
   exports.Set("replaceFd", Napi::Function::New(env, &ReplaceFd));

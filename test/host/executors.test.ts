@@ -4,7 +4,7 @@ import { constants, tmpdir } from 'node:os';
 import path from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { Executor, type Policy, probe, type Result, Sandbox2 } from '../../host/index.js';
+import { Comms, Executor, type Policy, probe, type Result, Sandbox2 } from '../../host/index.js';
 import { syscallNumber } from '../../host/policy/syscalls.js';
 import { childrenOf, commOf, supervisorPid } from '../support/processes.js';
 import {
@@ -182,11 +182,17 @@ for (const [way, make] of Object.entries(makers)) {
       if ((found.find(({ name }) => name === 'landlock')?.value ?? 0) < 2) {
         return skip(`${way}: both fences`, 'Landlock’s ABI 2 is needed for the second');
       }
-      const mapped = ({ ipc }: Executor) => ipc.mapFd(openSync(folder, 'r'), 7);
-      assert.is((await run(['reach_out', 'mapped', '7'], { limit: mapped })).exitCode, 0);
-      const { sandbox } = await start(['reach_out', 'received']);
+      let channel = -1;
+      const { sandbox } = await start(['reach_out', 'received', '7'], {
+        limit: ({ ipc }) => {
+          channel = ipc.receiveFd(7);
+        },
+      });
       const fd = openSync(folder, 'r');
-      await sandbox.comms.sendFd(fd);
+      assert.throws(() => sandbox.comms.sendFdSync(fd), /it is a directory/);
+      const comms = new Comms(channel); // which lets it through
+      await comms.sendFd(fd);
+      comms.close();
       closeSync(fd);
       assert.is((await sandbox.awaitResult()).exitCode, EACCES);
     } finally {

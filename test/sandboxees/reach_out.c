@@ -1,5 +1,5 @@
 /* reach_out HOW: tries to get at files, and exits with errno, 0 on success.
- *   received       opens "secret" in the directory that comes over comms
+ *   received [FD]  opens "secret" in the directory that comes over comms, or over a comms on this fd
  *   mapped FD      the same in the directory that this fd is
  *   change DIR     makes, writes, truncates, and renames between two directories in DIR
  *   write FILE     opens it for writing
@@ -93,7 +93,8 @@ int main(int argc, char **argv) {
   const char *how = argc > 1 ? argv[1] : "";
   if (strcmp(how, "received") == 0) {
     int fd = -1;
-    return sandwire_comms_recv_fd(sandwire_comms_default(), &fd) == SANDWIRE_OK ? open_secret(fd) : 200;
+    struct sandwire_comms *comms = argc > 2 ? sandwire_comms_create(atoi(argv[2])) : sandwire_comms_default();
+    return sandwire_comms_recv_fd(comms, &fd) == SANDWIRE_OK ? open_secret(fd) : 200;
   }
   if (argc < 3) {
     return 201;

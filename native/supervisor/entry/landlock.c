@@ -134,9 +134,9 @@ static int fill(int rules, const struct sandbox_description *description, unsign
   if (program >= 0 && allow(rules, program, EXECUTE | READ_FILE, known) != 0) {
     return -1;
   }
-  /* A directory that is handed in is meant to be used. */
+  /* A directory that is handed in is meant to be used. Behind mounts there is none: the host refuses it. */
   *object = "a directory among the fds";
-  for (size_t i = 0; i < fd_count; i++) {
+  for (size_t i = 0; description->landlock_only && i < fd_count; i++) {
     struct stat status;
     if (fstat(fds[i], &status) != 0 ||
         (S_ISDIR(status.st_mode) && allow(rules, fds[i], ALL & ~EXECUTE, known) != 0)) {

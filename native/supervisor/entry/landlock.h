@@ -18,7 +18,7 @@ enum {
  * switched off at boot. */
 int landlock_abi(void);
 
-/* Makes the rules: what the description mounts, the program (-1: none), and the directories among the fds. Returns an
+/* Makes the rules: what the description mounts, the program (-1: none), and, with landlock_only, the directories among the fds. Returns an
  * fd, LANDLOCK_NOT_NEEDED, or -1 with errno and *object, the path it failed on. */
 int landlock_prepare(const struct sandbox_description *description, int program, const int *fds, size_t fd_count,
                      const char **object);
