@@ -373,14 +373,7 @@ export class Channel {
     const offset = this.#inbox.prepare(takesTarget ? target : undefined);
     const { buffer } = this.#inbox;
     try {
-      const count = this.#transport.receive(
-        buffer,
-        offset,
-        buffer.length - offset,
-        this.#fds,
-        wait,
-        timeoutMs,
-      );
+      const count = this.#transport.receive(buffer, offset, this.#inbox.room, this.#fds, wait, timeoutMs);
       const fd = this.#fds.pop() ?? -1;
       if (count < 0) return false;
       if (count === 0) {

@@ -83,6 +83,16 @@ export class Inbox {
     return this.#end;
   }
 
+  /**
+   * How many bytes may be received now, behind the offset that prepare() gave. While an fd waits for the rest of its
+   * header, no more than that: what follows may bring the next fd, and there is only one place for one.
+   */
+  get room(): number {
+    if (this.#large !== undefined) return this.#large.bytes.length - this.#large.have;
+    const room = capacity - this.#end;
+    return this.#fd < 0 ? room : Math.min(room, this.#start + WireLimit.HEADER_SIZE - this.#end);
+  }
+
   #moveTo(offset: number): void {
     const size = this.#end - this.#start;
     this.#fdEnd -= this.#start - offset;

@@ -146,10 +146,15 @@ int sandwire_reader_fill(struct sandwire_reader *reader, int socket, int flags) 
   if (error) {
     return error;
   }
+  size_t size = reader->capacity - reader->end;
+  if (reader->pending_fd >= 0) { /* of a header that came in part */
+    size_t missing = sandwire_reader_missing(reader);
+    size = missing > 0 && missing < size ? missing : size;
+  }
   int fd;
-  ssize_t received = sandwire_socket_receive_credentials(
-      socket, reader->buffer + reader->end, reader->capacity - reader->end, flags, &fd,
-      reader->wants_credentials ? &reader->credentials : NULL);
+  ssize_t received =
+      sandwire_socket_receive_credentials(socket, reader->buffer + reader->end, size, flags, &fd,
+                                          reader->wants_credentials ? &reader->credentials : NULL);
   if (received == SANDWIRE_IO_SURPLUS_FD) {
     return fail(reader, SANDWIRE_ERROR_SURPLUS_FD);
   }

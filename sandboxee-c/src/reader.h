@@ -2,8 +2,9 @@
  * memory grows with the bytes that came. Used by the blocking comms of the library and by the supervisor.
  *
  * An fd comes with the last bytes of the chunk it was received with, and belongs to the Fd message whose
- * header holds the last of these bytes. Until the parser is there it is held as pending_fd. A second fd
- * meanwhile, or another message in that place, is SURPLUS_FD; an Fd message elsewhere is NO_FD. */
+ * header holds the last of these bytes. Until the parser is there it is held as pending_fd, and no more is
+ * received than completes that header, as what follows may bring the next fd. A second fd meanwhile, or
+ * another message in that place, is SURPLUS_FD; an Fd message elsewhere is NO_FD. */
 #ifndef SANDWIRE_READER_H
 #define SANDWIRE_READER_H
 
@@ -41,7 +42,7 @@ void sandwire_reader_init(struct sandwire_reader *reader, uint64_t payload_limit
 /* Frees the buffer, closes a pending fd. Safe to call twice. */
 void sandwire_reader_destroy(struct sandwire_reader *reader);
 
-/* One receive from the socket (flags: 0 or MSG_DONTWAIT). SANDWIRE_OK, SANDWIRE_ERROR_CLOSED at the end of
+/* One receive from the socket (flags: 0 or MSG_DONTWAIT), once every whole message was taken. SANDWIRE_OK, SANDWIRE_ERROR_CLOSED at the end of
  * the stream, SANDWIRE_ERROR_SURPLUS_FD, SANDWIRE_ERROR_TOO_LARGE when it already holds a whole message of
  * the greatest length, or SANDWIRE_ERROR_SYSTEM with errno set (EAGAIN and ENOMEM included). */
 int sandwire_reader_fill(struct sandwire_reader *reader, int socket, int flags);

@@ -203,6 +203,85 @@ static void an_fd_header_may_come_in_parts(void) {
   }
 }
 
+/* Bytes of such a size that the reader's 64 KiB end `place` bytes behind them, and then an fd, some bytes, an
+ * fd and another: in every place the border may cut them. */
+static struct outcome drain_across_the_border(size_t place, size_t between) {
+  static uint8_t bytes[2 * 64 * 1024];
+  int pair[2];
+  make_pair(pair);
+  size_t size = 64 * 1024 - SANDWIRE_HEADER_SIZE - place;
+  put_header(bytes, SANDWIRE_TAG_BYTES, size);
+  send_raw(pair[0], bytes, SANDWIRE_HEADER_SIZE + size, -1);
+  send_header(pair[0], SANDWIRE_TAG_FD, 0, 0);
+  put_header(bytes, SANDWIRE_TAG_BYTES, between);
+  send_raw(pair[0], bytes, SANDWIRE_HEADER_SIZE + between, -1);
+  send_header(pair[0], SANDWIRE_TAG_FD, 0, 0);
+  send_header(pair[0], SANDWIRE_TAG_FD, 0, 0);
+  struct outcome outcome = drain(pair[1]);
+  close(pair[0]);
+  close(pair[1]);
+  return outcome;
+}
+
+static void fds_may_come_wherever_a_receive_ends(void) {
+  static const size_t between[] = {0, 7, 70 * 1000};
+  size_t before = count_open_fds();
+  for (size_t i = 0; i < sizeof between / sizeof between[0]; i++) {
+    for (size_t place = 0; place < 5 * SANDWIRE_HEADER_SIZE + 8; place++) {
+      struct outcome outcome = drain_across_the_border(place, between[i]);
+      CHECK(outcome.error == 0 && outcome.taken == 5 && outcome.fds == 3);
+    }
+  }
+  CHECK_EQUAL(before, count_open_fds());
+}
+
+static size_t next_random(uint32_t *state) { /* the same for a seed each time */
+  *state = *state * 1664525 + 1013904223;
+  return *state >> 8;
+}
+
+/* Streams that keep the rules, and some with one fd more, on the second part of a message. */
+static void random_streams_of_bytes_and_fds(void) {
+  static uint8_t bytes[64 * 1024 + 64];
+  size_t before = count_open_fds();
+  for (uint32_t seed = 1; seed <= 600; seed++) {
+    bool is_hostile = seed % 3 == 0;
+    uint32_t state = seed;
+    size_t count = 3 + next_random(&state) % 12, fds = 0, total = 0;
+    size_t hostile_place = is_hostile ? next_random(&state) % count : count;
+    int pair[2];
+    make_pair(pair);
+    for (size_t i = 0; i < count; i++) {
+      size_t kind = next_random(&state) % 4, size = next_random(&state) % 40;
+      bool is_fd = kind < 2;
+      if (is_fd) {
+        size = 0;
+      } else if (kind == 3 && total < 100 * 1000) { /* so that all fits into the socket */
+        size += 64 * 1024 - 40;
+      }
+      put_header(bytes, is_fd ? SANDWIRE_TAG_FD : SANDWIRE_TAG_BYTES, size);
+      size += SANDWIRE_HEADER_SIZE;
+      size_t first = i == hostile_place ? 1 + next_random(&state) % (size - 1) : size;
+      send_raw(pair[0], bytes, first, is_fd ? 0 : -1);
+      if (first < size) {
+        send_raw(pair[0], bytes + first, size - first, 0);
+      }
+      fds += is_fd;
+      total += size;
+    }
+    struct outcome outcome = drain(pair[1]);
+    if (is_hostile) {
+      CHECK_EQUAL(SANDWIRE_ERROR_SURPLUS_FD, outcome.error);
+      CHECK_EQUAL(hostile_place, outcome.taken);
+    } else {
+      CHECK(outcome.error == 0 && outcome.taken == count && outcome.fds == fds);
+    }
+    close(pair[0]);
+    close(pair[1]);
+  }
+  CHECK_EQUAL(before, count_open_fds());
+}
+
 static void misplaced_fds_fail_the_channel(void) {
   size_t before = count_open_fds();
   uint8_t bytes[64];
@@ -289,6 +368,8 @@ int main(void) {
   refuses_length_bombs();
   fds_belong_to_their_message();
   an_fd_header_may_come_in_parts();
+  fds_may_come_wherever_a_receive_ends();
+  random_streams_of_bytes_and_fds();
   misplaced_fds_fail_the_channel();
   a_flood_of_fds_is_closed();
   return report_checks();

@@ -18,6 +18,8 @@ export class FakeTransport implements Transport {
   receives = 0;
   /** Bytes that may still be sent without waiting. */
   room = Number.POSITIVE_INFINITY;
+  /** Bytes the next receive takes at most. */
+  longestReceive: () => number = () => Number.POSITIVE_INFINITY;
   /** Everything sent. */
   readonly sent: Chunk[] = [];
   #listener: ((readable: boolean, writable: boolean) => void) | undefined;
@@ -46,13 +48,12 @@ export class FakeTransport implements Transport {
 
   receive(into: Uint8Array, offset: number, length: number, fds: number[]): number {
     this.receives++;
+    const room = Math.min(length, this.longestReceive());
     let count = 0;
     for (;;) {
       const chunk = this.arrived[0];
-      if (chunk === undefined || count === length) break;
-      // Like the kernel, a read ends at the bytes an fd came with.
-      if (chunk.fd >= 0 && count > 0) break;
-      const part = chunk.bytes.subarray(0, length - count);
+      if (chunk === undefined || count === room) break;
+      const part = chunk.bytes.subarray(0, room - count);
       into.set(part, offset + count);
       count += part.length;
       const { fd } = chunk;
@@ -60,6 +61,7 @@ export class FakeTransport implements Transport {
       chunk.fd = -1;
       chunk.bytes = chunk.bytes.subarray(part.length);
       if (chunk.bytes.length === 0) this.arrived.shift();
+      // Like the kernel, a read ends with the bytes an fd came with, or with the part of them that it has room for.
       if (fd >= 0) break;
     }
     if (count > 0) return count;
