@@ -90,7 +90,8 @@ export class Executor {
   #sealed = false;
 
   /**
-   * @param path the program, on the host; it need not be in the sandbox's file system
+   * @param path the program, on the host; it need not be in the sandbox's file system. It is there, read-only, under a
+   *   policy that shows a /proc, if the sandboxee's kernel uid could change its mode or times by /proc/self/exe
    * @param args argv, argv[0] included. Default: [path]
    */
   constructor(path: string, args?: readonly string[], options?: ExecutorOptions);

@@ -9,6 +9,7 @@ const O_PATH = 0o10000000;
 export interface OpenedProgram {
   /** O_PATH fd for execveat; the caller's to close. */
   readonly fd: number;
+  readonly status: Stats;
   /** What PT_INTERP names; undefined for a static program, or one that may be executed but not read. */
   readonly interpreter: string | undefined;
   /** Whether it looks for libraries beside itself: $ORIGIN in its DT_RPATH or DT_RUNPATH. */
@@ -142,5 +143,5 @@ export function openProgram(path: string): ProgramOpening {
       `it is a script; run its interpreter (${scriptLine}) with the script among the arguments and in the policy`,
     );
   }
-  return { ok: true, program: { fd, interpreter, looksBesideItself } };
+  return { ok: true, program: { fd, status, interpreter, looksBesideItself } };
 }

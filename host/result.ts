@@ -49,7 +49,7 @@ export interface Violation {
   /** Process and thread that made it, as the host sees them. */
   readonly pid: number;
   readonly tid: number;
-  /** Path of the executable the process was running: the host's, or the sandbox's where the host has none for it. */
+  /** Path of the executable the process was running: the sandbox's where it lies in the sandbox, otherwise the host's. */
   readonly program: string;
   /** Name of the thread (prctl(2), PR_SET_NAME), which it chooses itself: a hint, no more. */
   readonly comm: string;

@@ -18,6 +18,7 @@ import { checkWalltime } from './limits.js';
 import { checkNotify, type Notify, Questions, tellEnd } from './notify.js';
 import { Policy, PolicyBuilder } from './policy/index.js';
 import { openProgram } from './program.js';
+import { type ProgramPlace, placeProgram } from './program-place.js';
 import { ReasonCode, type ResourceUsage, Result } from './result.js';
 import type { SetupContext } from './setup-failure.js';
 import { encodeStartRequest } from './start-request.js';
@@ -76,6 +77,7 @@ export class Sandbox2 {
   #isDisposed = false;
   #context: SetupContext | undefined;
   #looksBesideItself = false;
+  #place: ProgramPlace | undefined;
   #walltimeMs: number | undefined;
   #killed = false;
   readonly #killRequest = deferred<void>();
@@ -283,6 +285,7 @@ export class Sandbox2 {
         placed: launch.placed,
         fdTargets: [WireFd.COMMS_FD, ...launch.placed.map((mapping) => mapping.remoteFd)],
         looksBesideItself: this.#looksBesideItself,
+        place: this.#place,
         walltimeMs: this.#walltimeMs ?? this.#executor.limits.walltimeMs,
         answerTimeoutMs: this.#questions.timeoutMs,
         isAwaited,
@@ -339,7 +342,8 @@ export class Sandbox2 {
     }
     const opened = openProgram(this.#executor.path);
     if (!opened.ok) return setupError('FAILED_SUBPROCESS', opened.message);
-    const { fd, interpreter, looksBesideItself } = opened.program;
+    const { fd, status, interpreter, looksBesideItself } = opened.program;
+    this.#place = placeProgram(this.#policy, this.#executor.path, status, this.#executor.uid);
     this.#looksBesideItself = looksBesideItself;
     this.#context = { interpreter, program: resolve(this.#executor.path), asRoot: process.geteuid?.() === 0 };
     return fd;

@@ -12,6 +12,7 @@ import type { CgroupValues } from './limits.js';
 import { encodeMounts } from './mount-messages.js';
 import { asksHost } from './notify.js';
 import type { Policy } from './policy/index.js';
+import type { ProgramPlace } from './program-place.js';
 
 /** What this run adds. */
 export interface Launch {
@@ -19,6 +20,8 @@ export interface Launch {
   readonly placed: readonly FdMapping[];
   readonly fdTargets: readonly number[];
   readonly looksBesideItself: boolean;
+  /** undefined: there is no program. */
+  readonly place: ProgramPlace | undefined;
   readonly walltimeMs: number;
   readonly answerTimeoutMs: number;
   /** Somebody waits for the policy to be in force. */
@@ -31,7 +34,10 @@ const bytes = (text: string) => new TextEncoder().encode(text);
 export function encodeStartRequest(executor: Executor, policy: Policy, launch: Launch): Uint8Array {
   checkCount(launch.fdTargets);
   // The part with the number of the run first: one that is too long is refused by its beginning.
-  return encodeParts('start', [runPart(executor, policy, launch), policyPart(executor, policy)]);
+  return encodeParts('start', [
+    runPart(executor, policy, launch),
+    policyPart(executor, policy, launch.place),
+  ]);
 }
 
 /** A policy's part, which is most of it, and the same for all runs of executors of this kind. */
@@ -42,9 +48,10 @@ interface PolicyPart {
 
 const policyParts = new WeakMap<Policy, PolicyPart>();
 
-function policyPart(executor: Executor, policy: Policy): Uint8Array {
+function policyPart(executor: Executor, policy: Policy, place: ProgramPlace | undefined): Uint8Array {
   const { sandboxBeforeExec, uid, gid } = executor;
-  const kind = `${sandboxBeforeExec} ${uid} ${gid}`;
+  const added = place?.mount === undefined ? [] : [place.mount];
+  const kind = `${sandboxBeforeExec} ${uid} ${gid} ${added.map(({ inside }) => inside)}`;
   const known = policyParts.get(policy);
   if (known?.kind === kind) return known.encoded;
   const encoded = encodeMessage('StartRequest', {
@@ -55,7 +62,7 @@ function policyPart(executor: Executor, policy: Policy): Uint8Array {
     stackTraces: policy.stackTraces,
     forbidIoUring: !sandboxBeforeExec && policy.forbidsIoUring,
     sandbox: {
-      mounts: encodeMounts(policy.mounts),
+      mounts: encodeMounts([...policy.mounts, ...added]),
       hostname: bytes(policy.hostname),
       network: networkOf(executor, policy),
       rootWritable: policy.rootWritable,
@@ -91,6 +98,7 @@ function runPart(executor: Executor, policy: Policy, launch: Launch): Uint8Array
     cgroup: encodeCgroup(limits.cgroup),
     walltimeMs: BigInt(launch.walltimeMs),
     program: bytes(executor.path),
+    programInside: launch.place?.inside === undefined ? undefined : bytes(launch.place.inside),
     fdTargets: launch.fdTargets,
     startUnawaited: !launch.isAwaited,
   });

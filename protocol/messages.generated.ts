@@ -74,6 +74,7 @@ export interface StartRequest {
   readonly limits?: Limits | undefined;
   readonly walltimeMs?: bigint | undefined;
   readonly program?: Uint8Array | undefined;
+  readonly programInside?: Uint8Array | undefined;
   readonly fdTargets?: readonly number[] | undefined;
   readonly stackTraces?: StackTraceSwitches | undefined;
   readonly landlockFence?: boolean | undefined;
@@ -581,6 +582,11 @@ export const messageDescriptors = {
                 "program": {
                   "type": "bytes",
                   "id": 16
+                },
+                "programInside": {
+                  "type": "bytes",
+                  "id": 18,
+                  "protoName": "program_inside"
                 },
                 "fdTargets": {
                   "rule": "repeated",

@@ -38,10 +38,15 @@ export function listMounts(mounts: readonly MountEntry[]): readonly string[] {
   return byPlace.map(lineOf);
 }
 
+/** The mount that a path inside is on; undefined: the sandbox's own root. */
+export function holderOf(mounts: readonly MountEntry[], inside: string): MountEntry | undefined {
+  const holders = mounts.filter((mount) => inside === mount.inside || inside.startsWith(`${mount.inside}/`));
+  return holders.sort((one, other) => other.inside.length - one.inside.length)[0];
+}
+
 /** The host's path of what is at a path inside; undefined for what is not the host's, or not there. */
 export function resolvePath(mounts: readonly MountEntry[], inside: string, links = 40): string | undefined {
-  const holders = mounts.filter((mount) => inside === mount.inside || inside.startsWith(`${mount.inside}/`));
-  const nearest = holders.sort((one, other) => other.inside.length - one.inside.length)[0];
+  const nearest = holderOf(mounts, inside);
   if (nearest === undefined) return undefined;
   const below = inside.slice(nearest.inside.length);
   switch (nearest.kind) {

@@ -1,5 +1,14 @@
 // The three ways to start a sandboxee, each with the same table of behaviours: what holds for one holds for all.
-import { chmodSync, closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { constants, tmpdir } from 'node:os';
 import path from 'node:path';
 import { suite } from 'uvu';
@@ -13,6 +22,7 @@ import {
   lenientPolicy,
   readAll,
   sandboxee,
+  sandboxeePath,
   startForkServer,
   tellBehaviour,
 } from '../support/sandbox.js';
@@ -168,6 +178,17 @@ for (const [way, make] of Object.entries(makers)) {
     const { output } = await start(['inspect', '/etc/shadow', '/etc/passwd'], { policy });
     assert.match(await output, /^open \/etc\/shadow=Permission denied$/m);
     assert.match(await output, /^open \/etc\/passwd=ok$/m);
+  });
+
+  test(`${way}: its program’s attributes are out of reach`, async () => {
+    if (way === 'forked') return;
+    // Whoever owns the program could change them.
+    const { uid } = statSync(sandboxeePath('behave'));
+    if (!isRoot && uid !== process.geteuid?.())
+      return skip(`${way}: its program’s attributes`, 'the program is somebody else’s');
+    const policy = lenientPolicy((builder) => builder.addDirectory('/proc'));
+    const attributes = ['reach_out', 'attributes', '/proc/self/exe'];
+    assert.is((await run(attributes, { policy, ...(isRoot && { uid }) })).exitCode, EROFS);
   });
 
   test(`${way}: both fences of the file system`, async () => {

@@ -389,7 +389,7 @@ test('a program can rewrite neither its own file nor one that it was given for r
     );
     const { output, result } = await runToEnd(executor, policy);
     assert.is(result.exitCode, 0, String(result));
-    assert.is(output, 'executable=Permission denied\ngiven file=Permission denied\n');
+    assert.is(output, 'executable=Read-only file system\ngiven file=Permission denied\n');
   } finally {
     rmSync(folder, { recursive: true });
   }

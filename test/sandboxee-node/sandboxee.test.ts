@@ -7,6 +7,7 @@ import {
   openSync,
   realpathSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -16,7 +17,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Executor, type NodeExecutorOptions, PolicyBuilder, Sandbox2 } from '../../host/index.js';
 import { run } from '../support/command.js';
-import { checkout, readAll, runToEnd } from '../support/sandbox.js';
+import { checkout, isRoot, readAll, runToEnd } from '../support/sandbox.js';
 
 const test = suite('a Node sandboxee');
 const script = path.join(checkout, 'dist/test/sandboxee-node/fixtures/sandboxee.js');
@@ -117,6 +118,18 @@ test('addNodeRuntime() shows Node, its libraries and the package, and nothing el
     .split(/[^\w.-]+/)
     .filter((name) => ['home', 'proc', 'sys', 'dev', 'root'].includes(name) && !firstParts.includes(name));
   assert.equal(unexpected, []);
+});
+
+test('Node itself cannot be changed, whoever owns it', async () => {
+  const attempts = `for (const change of [() => fs.chmodSync('/proc/self/exe', 0o755), () => fs.utimesSync('/proc/self/exe', 1, 1)])
+    try { change(); console.log('done'); } catch (error) { console.log(error.code); }
+    console.log(process.execPath);`;
+  const { uid } = statSync(process.execPath);
+  const executor = new Executor(process.execPath, [process.execPath, '-e', attempts], isRoot ? { uid } : {});
+  const shown = new PolicyBuilder().allowNode().addNodeRuntime().addDirectory('/proc').build();
+  const { result, output } = await runToEnd(executor, shown);
+  assert.is(String(result), 'OK - Exit code: 0');
+  assert.is(output, `EROFS\nEROFS\n${process.execPath}\n`);
 });
 
 test('a project that has the package by a link', async () => {

@@ -187,6 +187,9 @@ static const char *parse_field(struct start_request *request, const struct sandw
     case SANDWIRE_START_REQUEST_PROGRAM:
       request->program = copy_text(&request->arena, field);
       return request->program == NULL ? "a program path that holds a NUL" : NULL;
+    case SANDWIRE_START_REQUEST_PROGRAM_INSIDE:
+      request->program_inside = copy_text(&request->arena, field);
+      return request->program_inside == NULL ? "a program path that holds a NUL" : NULL;
     case SANDWIRE_START_REQUEST_POLICY_BYTES:
       return copy_policy(request, field);
     case SANDWIRE_START_REQUEST_ALLOW_SPECULATION:
@@ -249,7 +252,7 @@ static const char *parse(struct start_request *request, const uint8_t *bytes, si
       request->targets == NULL || request->sorted_targets == NULL) {
     return "no memory";
   }
-  request->cwd = request->program = request->cgroup.parent = "";
+  request->cwd = request->program = request->program_inside = request->cgroup.parent = "";
   request->sandbox = (const uint8_t *)"";
   request->spares = -1;
   request->fd_count = 1;

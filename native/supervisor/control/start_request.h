@@ -35,6 +35,7 @@ struct start_request {
   char **envs;
   const char *cwd;
   const char *program;
+  const char *program_inside;
   struct sock_filter *policy;
   size_t policy_count;
   bool allow_speculation;

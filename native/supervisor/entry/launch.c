@@ -26,6 +26,22 @@ _Noreturn static void fail_under_filter(struct setup_report *report, int step, c
   }
 }
 
+/* What is executed stays within reach, as /proc/self/exe, and on the host's mount its owner can change its mode, times and
+ * attributes. On the sandbox's own, which is read-only, nobody can. Only if it is the same file: what was opened is what is
+ * executed, whatever has become of its path. */
+static void take_program_from_inside(const char *path, struct setup_report *report) {
+  const int inside = path[0] == '\0' ? -1 : open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+  if (inside < 0) {
+    return; /* a directory on the way may not be passed, for example */
+  }
+  struct stat given, shown;
+  if (fstat(inside, &shown) == 0 && fstat(SANDWIRE_EXEC_FD, &given) == 0 && shown.st_dev == given.st_dev &&
+      shown.st_ino == given.st_ino && dup3(inside, SANDWIRE_EXEC_FD, O_CLOEXEC) < 0) {
+    setup_fail(report, SANDWIRE_STEP_FDS, "the program's");
+  }
+  close(inside);
+}
+
 void launch_prepare(struct setup_report *report) {
   if (setsid() < 0 || inheritance_reset_signals() != 0) {
     setup_fail(report, SANDWIRE_STEP_SESSION, "session and signals");
@@ -46,6 +62,7 @@ _Noreturn void launch_go_on(const struct start_request *request, struct setup_re
     setup_fail(report, SANDWIRE_STEP_CGROUP, "entering it");
   }
   arrange_fds(request, rendezvous_fd, report);
+  take_program_from_inside(request->program_inside, report);
   const int fence = arrange_fence(request, description, SANDWIRE_EXEC_FD, request->targets + 1, report);
   const char *limit = "";
   if (arrange_limits(request, 0, &limit) != 0) {
