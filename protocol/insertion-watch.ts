@@ -14,6 +14,9 @@ export type Clock = () => Spent;
 const watchedFrom = 256;
 const watchedFromBytes = 1 << 20;
 
+/** Names longer than this, of properties, are rare enough to be watched all together; those of one hash are far longer. */
+const longName = 1024;
+
 /** How often the clock is looked at: after so many insertions, or about so many bytes of keys. */
 const stride = 1024;
 const strideBytes = 1 << 22;
@@ -23,9 +26,14 @@ const grantedUs = 250_000;
 const grantedUsPerInsertion = 1;
 const grantedUsPerByte = 0.002;
 
+/** Whether so many keys of so many bytes are worth a look at the clock. */
+const isMuch = (count: number, size: number): boolean => count >= watchedFrom || size >= watchedFromBytes;
+
 export class InsertionWatch {
   readonly #clock: Clock;
   #grantedUs: number;
+  /** Of all objects so far that have a long name. */
+  #longNameBytes = 0;
 
   /** For the insertions of one message, of so many bytes. */
   constructor(clock: Clock, messageSize: number) {
@@ -33,20 +41,28 @@ export class InsertionWatch {
     this.#grantedUs = grantedUs + messageSize * grantedUsPerByte;
   }
 
-  /** Whether so many keys of so many bytes are worth a look at the clock. */
-  watches(count: number, size: number): boolean {
-    return count >= watchedFrom || size >= watchedFromBytes;
-  }
-
   /**
    * Calls insert with 0 … count - 1, for things that came in so many bytes. False as soon as insertions have cost more
    * than those of honest keys do.
    */
   insertAll(count: number, size: number, insert: (index: number) => void): boolean {
-    if (!this.watches(count, size)) {
-      for (let i = 0; i < count; i++) insert(i);
-      return true;
-    }
+    if (isMuch(count, size)) return this.#insertWatched(count, size, insert);
+    for (let i = 0; i < count; i++) insert(i);
+    return true;
+  }
+
+  /**
+   * The same for the names of an object's properties. V8 has those of all objects in one table, so that long ones count
+   * together. insert is not called for few, where it would only cost time.
+   */
+  insertNames(names: readonly string[], size: number, insert: (name: string) => void): boolean {
+    const areLong = names.some(({ length }) => length > longName);
+    if (areLong) this.#longNameBytes += size;
+    if (!isMuch(names.length, areLong ? this.#longNameBytes : size)) return true;
+    return this.#insertWatched(names.length, size, (i) => insert(names[i] as string));
+  }
+
+  #insertWatched(count: number, size: number, insert: (index: number) => void): boolean {
     const step = Math.max(1, Math.min(stride, Math.floor((strideBytes * count) / size)));
     let before = this.#clock();
     for (let from = 0; from < count; from += step) {

@@ -231,8 +231,11 @@ export class ValueDecoder {
   }
 
   #insertAll(count: number, start: number, insert: (index: number) => void): void {
-    if (this.#watch.insertAll(count, this.#at - start, insert)) return;
-    throw this.#bad('the keys before take far too long to be told apart: they were chosen so');
+    if (!this.#watch.insertAll(count, this.#at - start, insert)) throw this.#chosen();
+  }
+
+  #chosen(): BadPayload {
+    return this.#bad('the keys before take far too long to be told apart: they were chosen so');
   }
 
   #extension(size: number): unknown {
@@ -272,9 +275,8 @@ export class ValueDecoder {
     if (!keys.every((key) => typeof key === 'string'))
       throw this.#bad('a key of the record before is no string');
     // A name is looked up among all that V8 knows, which has the weakness of a Map.
-    if (this.#watch.watches(keys.length, this.#at - start)) {
-      this.#insertAll(keys.length, start, (i) => Object.keys({ [keys[i] as string]: 0 }));
-    }
+    const lookUp = (name: string) => Object.keys({ [name]: 0 });
+    if (!this.#watch.insertNames(keys, this.#at - start, lookUp)) throw this.#chosen();
     const shape = shapeOf(keys);
     this.#shapes[number] = shape;
     return this.#record(shape);

@@ -500,6 +500,27 @@ for (const [what, keys] of [
   }
 }
 
+test('records of long names that were chosen to collide, few in each', () => {
+  const names = Array.from({ length: 4800 }, (_, i) => 'x'.repeat(16_380) + String(i).padStart(5, '0'));
+  for (const each of [60, 1]) {
+    // Short names between them hide nothing.
+    const record = (i: number) => [...names.slice(i * each, (i + 1) * each), 'a', 'b'];
+    const records = Array.from({ length: names.length / each }, (_, i) => [
+      [0xd4, 0x72, 0x40],
+      encodeValue(record(i)),
+      new Uint8Array(each + 2).fill(0xc0),
+    ]).flat();
+    const head = [0xdd, 0, 0, (names.length / each) >> 8, (names.length / each) & 255];
+    const bytes = bytesOf(head, ...records);
+    const cost = costOf(() => {
+      const { code, message } = failureOf(bytes);
+      assert.is(code, 'INVALID_VALUE');
+      assert.match(message, /keys before take far too long to be told apart/);
+    });
+    assert.ok(cost < 5000, `${cost} ms`); // unwatched it is half a minute
+  }
+});
+
 test('honest keys are never suspected', () => {
   const count = 400_000;
   for (const make of [(i: number) => i, (i: number) => i * Math.PI, (i: number) => BigInt(i) << 3n, String]) {
@@ -508,6 +529,8 @@ test('honest keys are never suspected', () => {
   }
   const object = Object.fromEntries(Array.from({ length: 100_000 }, (_, i) => [`key ${i}`, i]));
   assert.is(Object.keys(decodeValue(encodeValue(object)) as object).length, 100_000);
+  const longNames = Array.from({ length: 2000 }, (_, i) => ({ [`${i}${'x'.repeat(8000)}`]: i, value: i }));
+  assert.equal(decodeValue(encodeValue(longNames)), longNames);
 });
 
 test('a loaded machine suspects nobody, nor does one with busy threads', () => {
