@@ -1,5 +1,7 @@
 // What sandwire needs of a machine, and what to do where it is missing: words only.
 
+import { idMapAdvice, namespaceAdvice, nullDeviceAdvice, shortageAdvice } from './advice.js';
+
 export interface CapabilityText {
   /** What is allowed, or not. */
   readonly title: string;
@@ -82,10 +84,7 @@ export const capabilities = {
   ),
   sealedMemory: required('sealed memory files', newer('3.17')),
   closeRange: required('close_range', newer('5.9')),
-  nullDevice: required(
-    '/dev/null, which standard input, output and error are by default',
-    'it must be there and open to this user: bind the machine’s own, or mknod -m 666 /dev/null c 1 3',
-  ),
+  nullDevice: required('/dev/null, which standard input, output and error are by default', nullDeviceAdvice),
   openFiles: required(
     'open files',
     'raise the hard limit well above 1024: ulimit -Hn 4096, LimitNOFILE=4096 in a systemd unit, or ' +
@@ -109,3 +108,19 @@ export const capabilities = {
 } as const satisfies Record<string, CapabilityText>;
 
 export type CapabilityName = keyof typeof capabilities;
+
+const ofNamespaces: ReadonlySet<string> = new Set(
+  Object.entries(capabilities)
+    .filter(([, text]) => text.advice === namespaces)
+    .map(([name]) => name),
+);
+
+/** What to do where it was refused for this reason, as a run that fails of it says. */
+export function adviceFor(name: CapabilityName, reason: string): string {
+  const exact = ofNamespaces.has(name)
+    ? namespaceAdvice(reason)
+    : name === 'idMaps'
+      ? idMapAdvice(reason, process.geteuid?.() === 0)
+      : '';
+  return exact || shortageAdvice(reason) || capabilities[name].advice;
+}

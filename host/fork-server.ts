@@ -6,6 +6,7 @@ import { CommsError, encodeMessage } from '../protocol/index.js';
 import { ForkMode, ForkMonitor, ForkNetwork, LaunchMode } from '../protocol/messages.generated.js';
 import { checkOptions } from '../protocol/options.js';
 import { Tag, WireFd, WireName } from '../protocol/wire.generated.js';
+import { messageOf } from './advice.js';
 import { deferred } from './deferred.js';
 import { resultOfEnd } from './ending.js';
 import type { Executor } from './executor.js';
@@ -225,7 +226,7 @@ export class ForkServer {
       // The supervisor's own death, and its refusal, reach the listener; anything else ends here.
       if (!isRequested || this.#supervisor?.isUsable) {
         this.kill();
-        this.#finish(setupError(error instanceof Error ? error.message : String(error)));
+        this.#finish(setupError(messageOf(error)));
       }
     } finally {
       closeAll(fds);

@@ -2,7 +2,8 @@
 import { execFile } from 'node:child_process';
 import { constants } from 'node:os';
 import { supervisorPath } from '../native/addon.js';
-import { type CapabilityName, type CapabilityText, capabilities } from './capabilities.js';
+import { adviceFor, type CapabilityName, type CapabilityText, capabilities } from './capabilities.js';
+import { errnoName } from './errno.js';
 import { Executor } from './executor.js';
 import { PolicyBuilder } from './policy/index.js';
 import { Sandbox2 } from './sandbox2.js';
@@ -32,13 +33,29 @@ export interface Probe {
   readonly capabilities: readonly Capability[];
 }
 
-const errnoNames = new Map(Object.entries(constants.errno).map(([name, number]) => [number, name]));
 const signalNames = new Map(Object.entries(constants.signals).map(([name, number]) => [number, name]));
+const makesNamespaces: ReadonlySet<CapabilityName> = new Set([
+  'userNamespace',
+  'mountNamespace',
+  'pidNamespace',
+  'networkNamespace',
+  'ipcNamespace',
+  'utsNamespace',
+  'cgroupNamespace',
+  'idMaps',
+]);
+const triedInNamespaces: ReadonlySet<CapabilityName> = new Set([
+  'idMaps',
+  'enterNamespaces',
+  'mounts',
+  'procMount',
+  'sysfsMount',
+]);
 const valued: ReadonlySet<CapabilityName> = new Set(['openFiles', 'landlock']);
 
 function reasonOf(error: number): string {
   if (error < 0) return `ended by ${signalNames.get(-error) ?? `signal ${-error}`}`;
-  return errnoNames.get(error) ?? `errno ${error}`;
+  return errnoName(error);
 }
 
 function capability(name: CapabilityName, reason: string | undefined, value?: number): Capability {
@@ -49,7 +66,7 @@ function capability(name: CapabilityName, reason: string | undefined, value?: nu
     isAvailable: reason === undefined,
     isRequired: text.isRequired,
     ...(value !== undefined && valued.has(name) && { value }),
-    ...(reason !== undefined && { reason, without: text.without, advice: text.advice }),
+    ...(reason !== undefined && { reason, without: text.without, advice: adviceFor(name, reason) }),
   };
 }
 
@@ -67,6 +84,17 @@ export function parseProbe(output: string): Capability[] {
       }
       return capability(name, Number(error) === 0 ? undefined : reasonOf(Number(error)), Number(value));
     });
+}
+
+/** Those tried in a sandbox that could not even be made, for a reason that was told before, are not told another. */
+export function withCauses(found: readonly Capability[]): Capability[] {
+  return found.map((each, place) => {
+    if (each.isAvailable || !triedInNamespaces.has(each.name)) return each;
+    const cause = found
+      .slice(0, place)
+      .find(({ name, reason }) => makesNamespaces.has(name) && reason === each.reason);
+    return cause === undefined ? each : { ...each, advice: `what is to be done for: ${cause.title}` };
+  });
 }
 
 function runHelper(): Promise<string> {
@@ -92,7 +120,7 @@ async function trySandbox(): Promise<Capability> {
  * in a sandbox. Nothing stays behind. Takes some 50 ms. Throws NativeUnavailableError where nothing is built.
  */
 export async function probe(): Promise<Probe> {
-  const found = [...parseProbe(await runHelper()), await trySandbox()];
+  const found = [...withCauses(parseProbe(await runHelper())), await trySandbox()];
   return {
     isUsable: found.every((each) => each.isAvailable || !each.isRequired),
     capabilities: found,

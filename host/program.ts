@@ -1,5 +1,7 @@
 // Opens the program to be run, and refuses early and in words what exec could only refuse with a number.
 import { closeSync, constants, fstatSync, openSync, readSync, type Stats } from 'node:fs';
+import { shortageAdvice } from './advice.js';
+import { errorCode } from './errno.js';
 import { parseElf } from './policy/elf/parser.js';
 import { withFile } from './policy/elf/source.js';
 
@@ -107,23 +109,19 @@ function knownNatureOf(path: string, { dev, ino, size, ctimeMs }: Stats): Nature
   return nature;
 }
 
-function errorCode(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : String(error);
-}
-
 /** Opens it by path; the fd is what will be executed, whatever the path names by then. */
 export function openProgram(path: string): ProgramOpening {
   let fd: number;
   try {
     fd = openSync(path, O_PATH);
   } catch (error) {
-    const code = errorCode(error);
+    const code = errorCode(error) ?? String(error);
     const why =
       code === 'ENOENT'
         ? `there is no such file${path.includes('/') ? '' : '; PATH is not searched, so give a path'}`
         : code === 'EACCES'
           ? 'a directory on the way may not be passed'
-          : code;
+          : shortageAdvice(code) || code;
     return {
       ok: false,
       message: `cannot open the program ${path}: ${code === why ? code : `${code} (${why})`}`,

@@ -7,6 +7,7 @@ import type { Comms } from '../native/comms.js';
 import { type Asked, EndKind, type Sandboxed, type Started } from '../protocol/messages.generated.js';
 import { checkOptions } from '../protocol/options.js';
 import { WireFd } from '../protocol/wire.generated.js';
+import { messageOf } from './advice.js';
 import { deferred } from './deferred.js';
 import { resultOfEnd } from './ending.js';
 import type { Executor } from './executor.js';
@@ -301,10 +302,11 @@ export class Sandbox2 {
         await this.#handshake(launch.byHandshake);
     } catch (error) {
       // The supervisor's own death, and its refusal, reach the listener; anything else ends here.
-      const message = error instanceof Error ? error.message : String(error);
-      if (isRequested && this.#supervisor?.isUsable) this.#giveUp('FAILED_SUBPROCESS', message);
-      else this.#finish(setupError('FAILED_SUBPROCESS', message));
-      if (!isRequested) this.#executor.ipc.close();
+      const message = messageOf(error);
+      if (!isRequested) {
+        this.#finish(setupError('FAILED_SUBPROCESS', message));
+        this.#executor.ipc.close();
+      } else if (this.#supervisor?.isUsable) this.#giveUp('FAILED_SUBPROCESS', message);
     } finally {
       closeAll(launchFds);
       closeAll(handshakeFds);

@@ -1,7 +1,7 @@
 // Words for what can fail before a program runs: which step, on what, why, and what to do.
-import { readFileSync } from 'node:fs';
-import { constants } from 'node:os';
 import { SetupStep } from '../protocol/messages.generated.js';
+import { idMapAdvice, namespaceAdvice, nullDeviceAdvice, shortageAdvice } from './advice.js';
+import { errnoName } from './errno.js';
 import { ReasonCode } from './result.js';
 
 export interface SetupFailure {
@@ -55,49 +55,6 @@ export interface SetupContext {
   readonly asRoot: boolean;
 }
 
-// Not util.getSystemErrorName(): it knows libuv's selection only, and ENOEXEC is not among them.
-const errnoNames = new Map(Object.entries(constants.errno).map(([name, number]) => [number, name]));
-
-function errnoName(errno: number): string {
-  return errno === 0 ? '' : (errnoNames.get(errno) ?? `errno ${errno}`);
-}
-
-function readNumber(file: string): number | undefined {
-  try {
-    return Number(readFileSync(file, 'utf8'));
-  } catch {
-    return undefined; // this kernel has no such setting
-  }
-}
-
-function namespaceHint(errno: string): string {
-  if (readNumber('/proc/sys/user/max_user_namespaces') === 0) {
-    return (
-      'user namespaces are forbidden on this machine: /proc/sys/user/max_user_namespaces is 0; ' +
-      'allow them with: sysctl -w user.max_user_namespaces=15000'
-    );
-  }
-  if (readNumber('/proc/sys/kernel/unprivileged_userns_clone') === 0) {
-    return 'ordinary users may not make user namespaces here; allow it with: sysctl -w kernel.unprivileged_userns_clone=1';
-  }
-  if (readNumber('/proc/sys/kernel/apparmor_restrict_unprivileged_userns') === 1) {
-    return (
-      'AppArmor restricts user namespaces of ordinary users here; give node an AppArmor profile with "userns," or run: ' +
-      'sysctl -w kernel.apparmor_restrict_unprivileged_userns=0'
-    );
-  }
-  if (errno === 'ENOSPC' || errno === 'EUSERS') {
-    return 'the limit of some kind of namespace is reached; see /proc/sys/user/max_*_namespaces';
-  }
-  if (errno === 'EPERM' || errno === 'ENOSYS') {
-    return (
-      'something around this process forbids namespaces, as the default seccomp profile of container engines does; ' +
-      'run the container with --security-opt seccomp=unconfined, or a profile that allows clone, setns, mount and pivot_root'
-    );
-  }
-  return '';
-}
-
 function execHint(errno: string, context: SetupContext): string {
   if (errno === 'ENOENT' && context.interpreter !== undefined) {
     const isNode = context.program === process.execPath;
@@ -113,6 +70,13 @@ function execHint(errno: string, context: SetupContext): string {
       : 'this user may not execute the file, or it lies on a noexec mount';
   }
   if (errno === 'ENOEXEC') return 'it is no program this machine can run';
+  if (errno === 'E2BIG') {
+    return (
+      'one argument, or entry of the environment, may have 128 KiB, and all together a quarter of the limit of the stack ' +
+      '(setRlimitStack), at most 6 MiB; hand what is large over by comms, a Buffer or a file'
+    );
+  }
+  if (errno === 'ETXTBSY') return 'somebody has the file open for writing; close it first';
   return '';
 }
 
@@ -188,7 +152,7 @@ function cgroupHint(errno: string): string {
 function hint(step: SetupStep, errno: string, detail: string, context: SetupContext): string {
   switch (step) {
     case SetupStep.STEP_NAMESPACES:
-      return namespaceHint(errno);
+      return namespaceAdvice(errno);
     case SetupStep.STEP_FILTER:
       return errno === 'EMFILE'
         ? 'setRlimitNofile() leaves no number free beside the descriptors that are mapped; one more is needed for the start'
@@ -196,9 +160,7 @@ function hint(step: SetupStep, errno: string, detail: string, context: SetupCont
     case SetupStep.STEP_EXEC:
       return execHint(errno, context);
     case SetupStep.STEP_ID_MAP:
-      return context.asRoot
-        ? 'the uid of sandboxees (65534, or the one named in the Executor’s options) must be mapped in the user namespace this process is in'
-        : 'only root can choose another uid or gid for a sandboxee';
+      return idMapAdvice(errno, context.asRoot);
     case SetupStep.STEP_OPEN_MOUNT_SOURCE:
       return sourceHint(errno);
     case SetupStep.STEP_MOUNT:
@@ -216,6 +178,7 @@ function hint(step: SetupStep, errno: string, detail: string, context: SetupCont
       return errno === 'ENOENT' ? 'the policy mounts no such directory' : '';
     case SetupStep.STEP_FDS:
       if (errno === 'EBUSY') return 'close it before the fork server waits for requests';
+      if (detail === '/dev/null') return shortageAdvice(errno) === '' ? nullDeviceAdvice : '';
       return 'the hard limit of open files (ulimit -Hn) must be well above 1024';
     default:
       return '';
@@ -230,8 +193,8 @@ export function describeSetupFailure(
   context: SetupContext,
 ): SetupFailure {
   const { reason, tried } = steps[step];
-  const name = errnoName(errno);
-  const advice = hint(step, name, detail, context);
+  const name = errno === 0 ? '' : errnoName(errno);
+  const advice = hint(step, name, detail, context) || shortageAdvice(name);
   const message = `${tried} ${detail}${name === '' ? '' : `: ${name}`}${advice === '' ? '' : ` (${advice})`}`;
   return { reasonCode: ReasonCode[reason], message };
 }

@@ -1,12 +1,13 @@
 // The host's end of the control channel: starts the supervisor on first use, sends requests, hands events out.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, openSync } from 'node:fs';
+import { accessSync, constants } from 'node:fs';
 import { addon, supervisorPath } from '../native/addon.js';
 import { SocketTransport } from '../native/socket-transport.js';
 import { Comms, CommsError, decodeMessage, encodeMessage } from '../protocol/index.js';
 import type { AnswerRequest, Asked, Ended, Sandboxed, Started } from '../protocol/messages.generated.js';
 import { WireLimit } from '../protocol/wire.generated.js';
-import { capabilities } from './capabilities.js';
+import { nullDeviceAdvice, shortageHint } from './advice.js';
+import { errorCode } from './errno.js';
 
 /** What one run is told. Exactly one of ended, refused and lost comes, and comes last. */
 export interface RunListener {
@@ -36,14 +37,15 @@ function isAboutFd(error: Error): boolean {
   return error instanceof CommsError && error.code === 'SYSTEM';
 }
 
-/** What a process without /dev/null fails of is told as if the program were not there. */
-function nullDeviceHint(): string {
+/** That a process without /dev/null cannot be started is told as if its program were not there. */
+function startHint(error: Error): string {
+  const shortage = shortageHint(errorCode(error));
+  if (shortage !== '') return shortage;
   try {
-    closeSync(openSync('/dev/null', 'r+'));
+    accessSync('/dev/null', constants.R_OK | constants.W_OK);
     return '';
-  } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : String(error);
-    return ` (/dev/null cannot be opened: ${code}; ${capabilities.nullDevice.advice})`;
+  } catch (missing) {
+    return ` (${nullDeviceAdvice}: ${errorCode(missing)})`;
   }
 }
 
@@ -81,7 +83,10 @@ class Supervisor {
 
   get isUsable(): boolean {
     return (
-      this.#failure === undefined && this.#process.exitCode === null && this.#process.signalCode === null
+      this.#failure === undefined &&
+      this.#process.pid !== undefined &&
+      this.#process.exitCode === null &&
+      this.#process.signalCode === null
     );
   }
 
@@ -107,7 +112,7 @@ class Supervisor {
     const listener = this.#runs.get(run);
     this.#runs.delete(run);
     this.kill(run);
-    listener?.refused(error.message);
+    listener?.refused(`${error.message}${shortageHint(errorCode(error.cause))}`);
   }
 
   kill(run: bigint): void {
@@ -175,11 +180,13 @@ class Supervisor {
   }
 
   #fail(reason: string): void {
+    // It could not even be started, as Node is about to say; a closed channel is the first sign of that.
+    if (this.#process.pid === undefined) return;
     for (const listener of this.#end(reason)) listener.lost(reason);
   }
 
   #failToStart(error: Error): void {
-    const reason = `the supervisor cannot be started: ${error.message}${nullDeviceHint()}`;
+    const reason = `the supervisor cannot be started: ${error.message}${startHint(error)}`;
     for (const listener of this.#end(reason)) listener.refused(reason);
   }
 

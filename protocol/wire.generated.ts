@@ -24,7 +24,7 @@ export const Tag = {
   MessagePack: 0x53570001,
 } as const;
 
-/** Sizes in bytes, the borders of the tag space, and how many fds a launch can have. */
+/** Sizes in bytes, the borders of the tag space, and how many fds and mounts a run can have. */
 export const WireLimit = {
   HEADER_SIZE: 12,
   MAX_PAYLOAD: 2147483647,
@@ -33,6 +33,7 @@ export const WireLimit = {
   OWN_TAG_PREFIX: 0x5357,
   REQUEST_LIMIT: 8388608,
   MAX_LAUNCH_FDS: 256,
+  MAX_MOUNTS: 4096,
 } as const;
 
 /** Numbers of the sandboxMeHere handshake and of the magic syscall. */

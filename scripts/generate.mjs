@@ -25,7 +25,7 @@ function renderTypeScriptConstants() {
   record('Tag', 'TLV tags.', Object.entries(wire.tags));
   record(
     'WireLimit',
-    'Sizes in bytes, the borders of the tag space, and how many fds a launch can have.',
+    'Sizes in bytes, the borders of the tag space, and how many fds and mounts a run can have.',
     Object.entries(wire.limits),
   );
   record(

@@ -1,6 +1,7 @@
 // What the sandbox's root holds: a tree of places, each with one thing, conflicts refused when they are made.
 import { lstatSync, readlinkSync, statSync } from 'node:fs';
 import path from 'node:path';
+import { WireLimit } from '../../protocol/wire.generated.js';
 import { PolicyError } from './errors.js';
 import { checkPath } from './mount-paths.js';
 
@@ -38,7 +39,7 @@ function sameThing(a: string, b: string): boolean {
 
 /** As many as the kernel follows (path_resolution(7)). */
 const maxLinks = 40;
-const maxEntries = 10_000;
+const maxEntries = WireLimit.MAX_MOUNTS;
 
 /** Names of a path that are still to be gone through, the next one last. */
 function pending(target: string): string[] {

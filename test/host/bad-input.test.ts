@@ -1,6 +1,15 @@
 // What a run can fail of before it begins, by the user's mistake or the machine's lack: each has a result one can act on.
 import { execFileSync, spawnSync } from 'node:child_process';
-import { chmodSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  copyFileSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -73,6 +82,31 @@ test('a script, and a file that is no program', async () => {
   } finally {
     rmSync(folder, { recursive: true });
   }
+});
+
+test('a program that is open for writing', async () => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'sandwire-test-'));
+  const program = path.join(folder, 'program');
+  chmodSync(folder, 0o755);
+  copyFileSync(sandboxeePath('exit_with'), program);
+  chmodSync(program, 0o755);
+  const writer = openSync(program, 'r+');
+  try {
+    assert.match(
+      await setupErrorOf(new Executor(program)),
+      /exec .*: ETXTBSY \(somebody has the file open for writing/,
+    );
+  } finally {
+    closeSync(writer);
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test('an argument that is longer than one can be', async () => {
+  assert.match(
+    await setupErrorOf(sandboxee('exit_with', ['x'.repeat(200_000)])),
+    /exec .*: E2BIG \(one argument.* may have 128 KiB.*hand what is large over/,
+  );
 });
 
 test('a dynamic program whose loader is not in the sandbox', async () => {

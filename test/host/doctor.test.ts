@@ -6,7 +6,7 @@ import { describeProbe } from '../../host/doctor.js';
 import { probe } from '../../host/index.js';
 import { parseProbe } from '../../host/probe.js';
 import { run } from '../support/command.js';
-import { checkout } from '../support/sandbox.js';
+import { checkout, sandboxeePath } from '../support/sandbox.js';
 import { skip } from '../support/skip.js';
 
 const test = suite('doctor');
@@ -57,6 +57,65 @@ test('what the machine forbids is told with what to do', async () => {
   assert.match(sandbox?.reason ?? '', /SETUP_ERROR - Code: FAILED_NAMESPACES/);
   assert.is(found.capabilities.find((each) => each.name === 'seccompNotify')?.isAvailable, true);
 });
+
+interface Found {
+  readonly capabilities: readonly {
+    readonly name: string;
+    readonly reason?: string;
+    readonly advice?: string;
+  }[];
+}
+
+/** What the doctor finds, and what a run ends with, where this shell script has been at work: as root of namespaces. */
+async function afterScript(script: string): Promise<{ found: Found; result: string } | undefined> {
+  const unshare = ['--user', '--map-root-user', '--mount'];
+  if ((await run('unshare', [...unshare, 'true'])).code !== 0) return undefined;
+  const host = `${checkout}dist/test/host/fixtures/run-once.js`;
+  const attempt = (args: readonly string[]) =>
+    run('unshare', [...unshare, 'sh', '-c', `${script} && exec "$@"`, 'sh', process.execPath, ...args]);
+  const { stdout, stderr } = await attempt([command, 'doctor', '--json']);
+  assert.ok(stdout.startsWith('{'), stdout + stderr);
+  return {
+    found: JSON.parse(stdout) as Found,
+    result: (await attempt([host, sandboxeePath('exit_with')])).stdout,
+  };
+}
+
+const machines: readonly (readonly [string, string, string, RegExp])[] = [
+  [
+    'no network namespaces',
+    'echo 0 > /proc/sys/user/max_net_namespaces',
+    'networkNamespace',
+    /sysctl -w user\.max_net_namespaces=15000/,
+  ],
+  [
+    'a /proc that cannot be written',
+    'mount -o remount,bind,ro /proc',
+    'idMaps',
+    /\/proc must be mounted, and writable/,
+  ],
+  ['no /proc', 'mount -t tmpfs none /proc', 'idMaps', /\/proc must be mounted, and writable/],
+  [
+    'no /dev/null',
+    'mount -t tmpfs none /dev',
+    'nullDevice',
+    /\/dev\/null must be there, and open to this user/,
+  ],
+];
+for (const [title, script, name, advice] of machines) {
+  test(`the doctor and a run say the same: ${title}`, async () => {
+    const after = await afterScript(script);
+    if (after === undefined) {
+      return skip(`the doctor and a run: ${title}`, 'unshare(1) is not there or makes no user namespace');
+    }
+    const { found, result } = after;
+    const missing = found.capabilities.filter((each) => each.reason !== undefined);
+    assert.match(missing.find((each) => each.name === name)?.advice ?? '', advice);
+    assert.match(result, /^SETUP_ERROR - /);
+    assert.match(result, advice);
+    for (const each of missing) assert.not.match(each.advice ?? '', /Linux 5\.(8|12) or newer/, each.name);
+  });
+}
 
 test('words for what is refused; lines that mean nothing are an error', () => {
   const capabilities = parseProbe('ptrace 1 0\nsealedMemory -31 0\nlandlock 0 4\n');

@@ -526,6 +526,17 @@ test('as lines', () => {
   ]);
 });
 
+test('in a sandbox: as many mounts as can be; the builder refuses one more', async () => {
+  const builder = new PolicyBuilder().defaultAction('allowAllSyscalls');
+  for (let i = 0; i < 4096; i++) builder.addTmpfs(`/t${i}`, 4096);
+  const { result } = await runToEnd(sandboxee('exit_with', ['3']), builder.build());
+  assert.is(result.exitCode, 3, String(result));
+  assert.throws(
+    () => builder.addTmpfs('/one-more', 4096),
+    (error: unknown) => error instanceof PolicyError && error.reason === 'more than 4096 mounts',
+  );
+});
+
 test('in a sandbox: links lead where they lead, by every name', async () => {
   const names = ['chain', 'file-link', 'link/file', 'absolute/file', 'real/file', 'up/file'].map(at);
   const policy = lenientPolicy((builder) => {

@@ -87,8 +87,8 @@ static const char *parse(struct sandbox_description *description) {
   while (sandwire_protobuf_next(&reader, &field)) {
     mounts += field.number == SANDWIRE_SANDBOX_DESCRIPTION_MOUNTS;
   }
-  if (reader.malformed || mounts > MAX_MOUNTS) {
-    return reader.malformed ? "a malformed SandboxDescription" : "more than 4096 mounts";
+  if (reader.malformed || mounts > SANDWIRE_MAX_MOUNTS) {
+    return reader.malformed ? "a malformed SandboxDescription" : "more mounts than can be";
   }
   description->hostname = "";
   description->mounts = arena_allocate(&description->arena, (mounts + 1) * sizeof(struct mount_request));

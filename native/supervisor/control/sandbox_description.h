@@ -7,8 +7,6 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-enum { MAX_MOUNTS = 4096 };
-
 struct mount_request {
   int kind; /* enum sandwire_mount_kind */
   const char *inside;

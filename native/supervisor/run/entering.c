@@ -34,6 +34,8 @@ void entering_take_sandbox(struct run *run, bool fresh) {
   }
 }
 
+static void on_sandbox_failed(struct run *run);
+
 void entering_start_over(struct run *run) {
   run->entered = run->rendezvous_closed = false;
   run->announced_listener = -1;
@@ -42,6 +44,9 @@ void entering_start_over(struct run *run) {
   sandbox_release(run->sandbox);
   run->sandbox = NULL;
   entering_take_sandbox(run, true);
+  if (run->sandbox != NULL && sandbox_state(run->sandbox) == SANDBOX_FAILED) { /* of which nobody would tell */
+    on_sandbox_failed(run);
+  }
 }
 
 void entering_hear(struct run *run) {
