@@ -72,6 +72,15 @@ static bool enter_jail(void) {
   return jail_enter(fds, count);
 }
 
+/* The main thread may have ended before the others, and its files in /proc then have no memory behind them. */
+static pid_t somebody_stopped(void) {
+  int i = 0;
+  while (i < request.thread_count - 1 && request.threads[i].registers_size == 0) {
+    i++;
+  }
+  return request.threads[i].tid;
+}
+
 static void unwind(void) {
   size_t counts[UNWIND_MAX_THREADS] = {0}, total = 0, unnamed = 0;
   enum walk_end ends[UNWIND_MAX_THREADS];
@@ -126,7 +135,7 @@ int main(void) {
   answer_begin();
   if (request.thread_count == 0) {
     answer_note("the thread could not be stopped: ptrace is not allowed here, or somebody traces it");
-  } else if (!target_open(request.pid)) {
+  } else if (!target_open(somebody_stopped())) {
     answer_note("the memory of the process could not be opened");
   } else if (!enter_jail()) {
     return 2;

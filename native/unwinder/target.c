@@ -99,10 +99,10 @@ static void take_line(char *text) {
   }
 }
 
-static bool read_map(pid_t pid) {
+static bool read_map(pid_t tid) {
   static char buffer[LINE_SIZE + 1];
   char path[64];
-  snprintf(path, sizeof(path), "/proc/%d/maps", (int)pid);
+  snprintf(path, sizeof(path), "/proc/%d/maps", (int)tid);
   int fd = open(path, O_RDONLY | O_CLOEXEC);
   if (fd < 0) {
     return false;
@@ -152,11 +152,11 @@ static int open_in_root(int root, const struct image *image) {
   return file;
 }
 
-static void open_files_of_images(pid_t pid) {
+static void open_files_of_images(pid_t tid) {
   char path[64];
-  snprintf(path, sizeof(path), "/proc/%d/root", (int)pid);
+  snprintf(path, sizeof(path), "/proc/%d/root", (int)tid);
   int root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-  snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
+  snprintf(path, sizeof(path), "/proc/%d/exe", (int)tid);
   int program = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* whatever its name is by now */
   for (size_t i = 0; i < image_count && open_files < MAX_OPEN_FILES; i++) {
     struct image *image = &images[i];
@@ -179,14 +179,14 @@ static void open_files_of_images(pid_t pid) {
   }
 }
 
-bool target_open(pid_t pid) {
+bool target_open(pid_t tid) {
   char path[64];
-  snprintf(path, sizeof(path), "/proc/%d/mem", (int)pid);
+  snprintf(path, sizeof(path), "/proc/%d/mem", (int)tid);
   memory_fd = open(path, O_RDONLY | O_CLOEXEC);
-  if (memory_fd < 0 || !read_map(pid)) {
+  if (memory_fd < 0 || !read_map(tid)) {
     return false;
   }
-  open_files_of_images(pid);
+  open_files_of_images(tid);
   return true;
 }
 

@@ -32,8 +32,8 @@ struct mapping {
   int image; /* -1: anonymous */
 };
 
-/* False when there is nothing to read. */
-bool target_open(pid_t pid);
+/* By any thread that stands still. False when there is nothing to read. */
+bool target_open(pid_t tid);
 
 /* Set where the map was too long to be read to its end. */
 extern bool target_map_is_cut;

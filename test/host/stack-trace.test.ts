@@ -84,6 +84,17 @@ for (const program of ['deep', 'deep_dynamic']) {
     }
   });
 
+  test(`a thread of a ${program} program whose main thread has ended`, async () => {
+    for (const [how, innermost] of [
+      ['crash', 'crash_me'],
+      ['violate', 'violate_policy'],
+      ['sleep', 'sleep_long'],
+    ] as const) {
+      const result = await resultOf(program, [how, 'alone'], { walltimeMs: how === 'sleep' ? 500 : 20_000 });
+      includesInOrder(result, [innermost, 'do_it', 'thread_main']);
+    }
+  });
+
   test(`a violation of a ${program} program in a child it forked`, async () => {
     const result = await resultOf(program, ['violate', 'child']);
     assert.is(result.finalStatus, 'VIOLATION');

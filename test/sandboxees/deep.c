@@ -1,7 +1,8 @@
 /* deep HOW WHERE: does something in a function of a known name, called through functions of known names.
  *
  * HOW    crash, abort, violate, sleep, exit, nowhere (calls a null pointer)
- * WHERE  here, recursion (5 deep), far (20,000 deep), library (5 deep in it), thread, child, handler (of a signal) */
+ * WHERE  here, recursion (5 deep), far (20,000 deep), library (5 deep in it), thread, alone (a thread, when the main one
+ *        has ended), child, handler (of a signal) */
 #include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
@@ -68,6 +69,12 @@ static void *thread_main(void *argument) {
   return (void *)(intptr_t)result;
 }
 
+/* After a moment in which the main thread ends, of which nobody can be told here. */
+static void *thread_alone(void *argument) {
+  usleep(50000);
+  return thread_main(argument);
+}
+
 static void on_signal(int signal) {
   (void)signal;
   volatile int result = do_it();
@@ -86,6 +93,11 @@ __attribute__((noinline)) static int run_test(const char *where) {
     pthread_t thread;
     if (pthread_create(&thread, NULL, thread_main, NULL) == 0) {
       pthread_join(thread, NULL);
+    }
+  } else if (strcmp(where, "alone") == 0) {
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, thread_alone, NULL) == 0) {
+      syscall(SYS_exit, 0);
     }
   } else if (strcmp(where, "child") == 0) {
     pid_t child = fork();

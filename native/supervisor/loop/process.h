@@ -39,7 +39,7 @@ void process_was_reaped(struct process *process, const siginfo_t *info, const st
 /* SIGKILL, if it is there. */
 void process_kill(const struct process *process);
 
-/* Whether a process is on its way out, or gone. */
+/* Whether a process, or a thread, is on its way out, or gone. */
 bool process_is_exiting(pid_t pid);
 
 #endif

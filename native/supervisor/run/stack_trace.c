@@ -1,9 +1,11 @@
 #include "stack_trace.h"
 
+#include <dirent.h>
 #include <elf.h>
 #include <errno.h>
 #include <linux/seccomp.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -11,6 +13,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "loop/process.h"
 #include "run_private.h"
 #include "sandwire/wire.generated.h"
 #include "unwinder.h"
@@ -211,6 +214,29 @@ void stack_trace_follow(struct run *run) {
   }
 }
 
+/* The main thread, or another one where that has ended before. */
+static pid_t representative_of(pid_t pid) {
+  enum { LOOKS = 64 };
+  if (!process_is_exiting(pid)) {
+    return pid;
+  }
+  char path[64];
+  snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+  DIR *directory = opendir(path);
+  pid_t found = pid;
+  const struct dirent *entry;
+  for (int looks = 0; directory != NULL && found == pid && looks < LOOKS && (entry = readdir(directory)) != NULL; looks++) {
+    const pid_t tid = (pid_t)strtol(entry->d_name, NULL, 10);
+    if (tid > 0 && !process_is_exiting(tid)) {
+      found = tid;
+    }
+  }
+  if (directory != NULL) {
+    closedir(directory);
+  }
+  return found;
+}
+
 bool stack_trace_begin(struct run *run) {
   const struct stack_trace_switches *switches = &run->request->stack_traces;
   const bool is_due = (run->end.kind == SANDWIRE_VIOLATED && switches->on_violation) ||
@@ -219,9 +245,10 @@ bool stack_trace_begin(struct run *run) {
   if (!is_due || run->stack_trace.spent || !run->launched || run->sandboxee.pid == 0) {
     return false;
   }
-  const bool violated = run->end.kind == SANDWIRE_VIOLATED;
-  return begin(run, run->end.kind, violated ? run->violation.pid : run->sandboxee.pid,
-               violated ? run->violation.tid : run->sandboxee.pid);
+  if (run->end.kind == SANDWIRE_VIOLATED) {
+    return begin(run, run->end.kind, run->violation.pid, run->violation.tid);
+  }
+  return begin(run, run->end.kind, run->sandboxee.pid, representative_of(run->sandboxee.pid));
 }
 
 void stack_trace_drop(struct run *run) {
