@@ -36,6 +36,11 @@ export function messageOf(error: unknown): string {
   return error instanceof Error ? `${error.message}${shortageHint(errorCode(error))}` : String(error);
 }
 
+/** The numbers of a launch lie above 1023. */
+export const openFilesAdvice =
+  'raise the hard limit of open files well above 1024: ulimit -Hn 4096, LimitNOFILE=4096 in a systemd unit, or ' +
+  '--ulimit nofile=4096 for a container';
+
 export const nullDeviceAdvice =
   '/dev/null must be there, and open to this user: bind the machine’s own, or mknod -m 666 /dev/null c 1 3';
 
@@ -55,7 +60,9 @@ export function namespaceAdvice(errno: string): string {
     .map((kind) => `max_${kind}_namespaces`)
     .filter((name) => readNumber(`/proc/sys/user/${name}`) === 0);
   if (forbidden.length > 0) {
-    const what = forbidden.includes('max_user_namespaces') ? 'user namespaces are' : 'some are';
+    const what = forbidden.includes('max_user_namespaces')
+      ? 'user namespaces are'
+      : 'some kinds of namespaces are';
     return (
       `${what} forbidden on this machine: ${forbidden.map((name) => `/proc/sys/user/${name} is 0`).join(', ')}; ` +
       `allow them with: sysctl -w ${forbidden.map((name) => `user.${name}=15000`).join(' ')}`

@@ -1,6 +1,6 @@
 // What sandwire needs of a machine, and what to do where it is missing: words only.
 
-import { idMapAdvice, namespaceAdvice, nullDeviceAdvice, shortageAdvice } from './advice.js';
+import { idMapAdvice, namespaceAdvice, nullDeviceAdvice, openFilesAdvice, shortageAdvice } from './advice.js';
 
 export interface CapabilityText {
   /** What is allowed, or not. */
@@ -41,11 +41,7 @@ export const capabilities = {
   ipcNamespace: required('ipc namespaces', namespaces),
   utsNamespace: required('uts namespaces', namespaces),
   cgroupNamespace: required('cgroup namespaces', namespaces),
-  idMaps: required(
-    'writing id maps',
-    'a root host needs uid 65534 mapped in the user namespace it is in (a rootless container maps it when /etc/subuid ' +
-      'has a range of 65536 for its user); /proc must be mounted and writable',
-  ),
+  idMaps: required('writing id maps', idMapAdvice('EPERM', true)),
   enterNamespaces: required('entering namespaces by pidfd', newer('5.8')),
   mounts: required(
     'mounting in a sandbox',
@@ -85,11 +81,7 @@ export const capabilities = {
   sealedMemory: required('sealed memory files', newer('3.17')),
   closeRange: required('close_range', newer('5.9')),
   nullDevice: required('/dev/null, which standard input, output and error are by default', nullDeviceAdvice),
-  openFiles: required(
-    'open files',
-    'raise the hard limit well above 1024: ulimit -Hn 4096, LimitNOFILE=4096 in a systemd unit, or ' +
-      '--ulimit nofile=4096 for a container',
-  ),
+  openFiles: required('open files', openFilesAdvice),
   speculation: optional(
     'switching speculation off per process',
     'sandboxees run with the machine’s own mitigations only',
@@ -121,6 +113,8 @@ export function adviceFor(name: CapabilityName, reason: string): string {
     ? namespaceAdvice(reason)
     : name === 'idMaps'
       ? idMapAdvice(reason, process.geteuid?.() === 0)
-      : '';
+      : name === 'openFiles'
+        ? openFilesAdvice
+        : '';
   return exact || shortageAdvice(reason) || capabilities[name].advice;
 }

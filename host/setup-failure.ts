@@ -1,6 +1,6 @@
 // Words for what can fail before a program runs: which step, on what, why, and what to do.
 import { SetupStep } from '../protocol/messages.generated.js';
-import { idMapAdvice, namespaceAdvice, nullDeviceAdvice, shortageAdvice } from './advice.js';
+import { idMapAdvice, namespaceAdvice, nullDeviceAdvice, openFilesAdvice, shortageAdvice } from './advice.js';
 import { errnoName } from './errno.js';
 import { ReasonCode } from './result.js';
 
@@ -179,7 +179,7 @@ function hint(step: SetupStep, errno: string, detail: string, context: SetupCont
     case SetupStep.STEP_FDS:
       if (errno === 'EBUSY') return 'close it before the fork server waits for requests';
       if (detail === '/dev/null') return shortageAdvice(errno) === '' ? nullDeviceAdvice : '';
-      return 'the hard limit of open files (ulimit -Hn) must be well above 1024';
+      return openFilesAdvice;
     default:
       return '';
   }

@@ -82,6 +82,7 @@ async function afterScript(script: string): Promise<{ found: Found; result: stri
 }
 
 const machines: readonly (readonly [string, string, string, RegExp])[] = [
+  ['few open files', 'ulimit -n 1024', 'openFiles', /raise the hard limit of open files well above 1024/],
   [
     'no network namespaces',
     'echo 0 > /proc/sys/user/max_net_namespaces',
