@@ -65,6 +65,16 @@ const beyondLandlock = (condition: Condition, errno: string): Piece => ({
   rule: rule(condition, refusal(errno)),
 });
 
+const opensForIoctl = (arg: number): Condition => ({
+  kind: 'in',
+  arg,
+  bits: 32,
+  mask: BigInt(n.O_ACCMODE),
+  values: [3n],
+});
+
+const makesListener = has(1, n.SECCOMP_FILTER_FLAG_NEW_LISTENER);
+
 /** Change a file's attributes, by its name or by a descriptor. */
 const changesOfAttributes = [
   ...['chmod', 'fchmod', 'fchmodat', 'fchmodat2', 'chown', 'lchown', 'fchown', 'fchownat'],
@@ -99,9 +109,33 @@ export const preamble: ReadonlyMap<string, readonly Piece[]> = new Map<string, r
     ],
   ],
   ['unshare', [{ waivedBy: 'allowNewNamespaces', rule: rule(has(0, newNamespaces), violation) }]],
+  // Of two filters the stricter answer counts, and an errno is stricter than a violation, which is a question to the
+  // supervisor; of two questions it is that of the newer filter (seccomp(2)). So with a filter of its own a sandboxee
+  // could keep its violations to itself. It hears what a kernel without filters says, and programs go on without.
   [
     'seccomp',
-    [{ waivedBy: 'allowSeccompListener', rule: rule(has(1, n.SECCOMP_FILTER_FLAG_NEW_LISTENER), violation) }],
+    [
+      { waivedBy: 'allowSeccompListener', rule: rule(makesListener, violation) },
+      {
+        waivedBy: 'allowSeccompFilters',
+        rule: rule(
+          { kind: 'all', of: [is(0, n.SECCOMP_SET_MODE_FILTER), { kind: 'not', of: makesListener }] },
+          refusal('EINVAL'),
+        ),
+      },
+    ],
+  ],
+  [
+    'prctl',
+    [
+      {
+        waivedBy: 'allowSeccompFilters',
+        rule: rule(
+          { kind: 'all', of: [is(0, n.PR_SET_SECCOMP), is(1, n.SECCOMP_MODE_FILTER)] },
+          refusal('EINVAL'),
+        ),
+      },
+    ],
   ],
   [
     'ioctl',
@@ -110,6 +144,12 @@ export const preamble: ReadonlyMap<string, readonly Piece[]> = new Map<string, r
       { rule: rule(is(1, n.TIOCEXCL), violation) },
       // They put characters into the terminal's input, as if typed.
       { waivedBy: 'allowTerminalInjection', rule: rule(is(1, n.TIOCSTI, n.TIOCLINUX), violation) },
+      // A terminal that was handed in would be hung up when the sandboxee ends. Without one, shells work all the same.
+      { waivedBy: 'allowTerminalInjection', rule: rule(is(1, n.TIOCSCTTY), refusal('EPERM')) },
+      beyondLandlock(
+        is(1, n.FS_IOC_SETFLAGS, n.FS_IOC_SETVERSION, n.FS_IOC_FSSETXATTR, n.FS_IOC_ENABLE_VERITY),
+        'EPERM',
+      ),
     ],
   ],
   // Whoever opens the file next, on the host too, waits for the holder of the lease, up to 45 s (fcntl(2)).
@@ -135,6 +175,13 @@ export const preamble: ReadonlyMap<string, readonly Piece[]> = new Map<string, r
       ),
     ],
   ],
+  // It tells the names of a directory's files, and what is done with them.
+  ['inotify_add_watch', [beyondLandlock({ kind: 'always' }, 'EACCES')]],
+  // Access mode 3, neither reading nor writing, is there for ioctl(): Landlock sees nothing to forbid. What openat2 is
+  // asked for lies in memory; programs fall back to openat.
+  ['open', [beyondLandlock(opensForIoctl(1), 'EACCES')]],
+  ['openat', [beyondLandlock(opensForIoctl(2), 'EACCES')]],
+  ['openat2', [beyondLandlock({ kind: 'always' }, 'ENOSYS')]],
   ...changesOfAttributes.map((name) => [name, [beyondLandlock({ kind: 'always' }, 'EPERM')]] as const),
 ]);
 

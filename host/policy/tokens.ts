@@ -60,7 +60,9 @@ export type GuardToken = keyof typeof guardedSyscalls | 'allowSeccompListener' |
 const others = [
   /** seccomp() with SECCOMP_FILTER_FLAG_NEW_LISTENER: answering its own children's syscalls. */
   'allowSeccompListener',
-  /** ioctl(TIOCSTI) and ioctl(TIOCLINUX): writing into a terminal's input. */
+  /** Filters of its own, with which it can answer before the policy does: what is a violation is not heard of then. */
+  'allowSeccompFilters',
+  /** ioctl(TIOCSTI) and ioctl(TIOCLINUX): writing into a terminal's input. ioctl(TIOCSCTTY): making it one's own. */
   'allowTerminalInjection',
   /** The host's network, instead of a loopback device of its own. */
   'allowUnrestrictedNetworking',

@@ -3,12 +3,12 @@ import { closeSync, existsSync, openSync } from 'node:fs';
 import { constants } from 'node:os';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { Executor, PolicyBuilder, probe, type Result } from '../../host/index.js';
+import { type DangerousToken, Executor, PolicyBuilder, probe, type Result } from '../../host/index.js';
 import { lenientPolicy, runToEnd, sandboxee, sandboxeePath } from '../support/sandbox.js';
 import { skip } from '../support/skip.js';
 
 const test = suite('presets');
-const { EPERM, EBADF } = constants.errno;
+const { EPERM, EBADF, EINVAL } = constants.errno;
 
 const minimal = () => new PolicyBuilder().allowStaticStartup().allowExit();
 
@@ -142,6 +142,19 @@ test('fds by number and by name, before exec and by the handshake', async () => 
   }
   const none = await runToEnd(sandboxee('try_out', ['mapped', 'input']));
   assert.is(none.result.exitCode, 100, 'there is none of that name');
+});
+
+test('a violation is one whatever filter the sandboxee would like to have before it', async () => {
+  const attempt = async (...tokens: DangerousToken[]) => {
+    const policy = lenientPolicy((builder) => builder.allow(...tokens).syscall('getpriority', 'kill'));
+    return (await runToEnd(sandboxee('try_out', ['own-filter']), policy)).result;
+  };
+  const result = await attempt();
+  assert.is(result.finalStatus, 'VIOLATION', String(result));
+  assert.match(String(result), /getpriority/);
+  assert.is((await attempt('allowSeccompFilters')).exitCode, 42, 'the token lets it hide one');
+  const without = await runToEnd(sandboxee('try_out', ['own-filter']));
+  assert.is(without.result.exitCode, EINVAL, 'what a kernel without filters says');
 });
 
 test.run();

@@ -240,6 +240,23 @@ test('under Landlock alone, what that does not govern is refused', () => {
     for (const type of [1, 5, 0x80001]) {
       assert.equal(actions(all, 'socketpair', [1, type]), ['allow', 'allow', 'allow', 'allow']);
     }
+    const files = () =>
+      new PolicyBuilder({ arch }).allowSyscalls(['openat', 'openat2', 'inotify_add_watch', 'ioctl']);
+    const opening = [files().build(), files().enableLandlock().build()];
+    opening.push(files().enableLandlock().allow('allowPathsOutsideMounts').build());
+    for (const flags of [3, 0x80003, 0x10003]) {
+      assert.equal(actions(opening, 'openat', [-100, 0, flags]), ['allow', 'errno', 'allow']);
+    }
+    for (const flags of [0, 1, 2, 0x80002, 0x200000]) {
+      assert.equal(actions(opening, 'openat', [-100, 0, flags]), ['allow', 'allow', 'allow']);
+    }
+    for (const name of ['openat2', 'inotify_add_watch']) {
+      assert.equal(actions(opening, name), ['allow', 'errno', 'allow'], name);
+    }
+    for (const request of [0x40086602, 0x40087602, 0x401c5820, 0x40806685]) {
+      assert.equal(actions(opening, 'ioctl', [3, request]), ['allow', 'errno', 'allow'], String(request));
+    }
+    assert.equal(actions(opening, 'ioctl', [3, 0x5401]), ['allow', 'allow', 'allow']);
     assert.match(alone.explain(), /Refused with an errno:[^:]*fchmodat EPERM/);
     assert.not.match(mounted.explain(), /EPERM/);
     const open = new PolicyBuilder({ arch }).defaultAction('allowAllSyscalls').enableLandlock().build();
@@ -265,7 +282,7 @@ const guardedArguments: readonly [string, DangerousToken, (number | bigint)[], (
       [0x200],
     ],
   ),
-  ['seccomp', 'allowSeccompListener', [1, 8], [1, 1]],
+  ['seccomp', 'allowSeccompListener', [1, 8], [2, 0]],
   ['seccomp', 'allowSeccompListener', [1, 9], [0, 0]],
   ['ioctl', 'allowTerminalInjection', [0, 0x5412], [0, 0x5401]],
   ['ioctl', 'allowTerminalInjection', [0, 0x541c], [0, 0]],
@@ -286,6 +303,56 @@ test('guarded arguments, also with something in the half that the kernel ignores
       const overridden = new PolicyBuilder({ arch }).syscall(name, 'allow', { override: true }).build();
       assert.is(overridden.evaluate({ syscall: name, args: bad }).action, 'violation');
     }
+  }
+});
+
+test('a filter of its own is answered as by a kernel without filters, unless there is a token', () => {
+  for (const arch of arches) {
+    const builder = () => new PolicyBuilder({ arch }).allowSyscalls(['seccomp', 'prctl']);
+    const without = builder().build();
+    const waived = builder().allow('allowSeccompFilters').build();
+    const asking = new PolicyBuilder({ arch }).defaultAction('traceAllSyscalls').build();
+    for (const high of [0n, 0xdeadbeefn << 32n]) {
+      const calls: readonly (readonly [string, readonly number[]])[] = [
+        ['seccomp', [1, 0]],
+        ['seccomp', [1, 1]],
+        ['prctl', [22, 2]],
+      ];
+      for (const [name, args] of calls) {
+        const given = args.map((arg) => BigInt(arg) | high);
+        assert.equal(actions([without, waived, asking], name, given), ['errno', 'allow', 'errno'], name);
+        const evaluated = without.evaluate({ syscall: name, args: given });
+        assert.is(evaluated.action === 'errno' && evaluated.errnoName, 'EINVAL');
+      }
+    }
+    // Strict mode, and what only asks.
+    for (const args of [
+      [0, 0],
+      [2, 0],
+      [3, 0],
+    ]) {
+      assert.equal(actions([without, waived], 'seccomp', args), ['allow', 'allow']);
+    }
+    for (const args of [
+      [22, 1],
+      [21, 2],
+      [38, 1],
+    ]) {
+      assert.equal(actions([without, waived], 'prctl', args), ['allow', 'allow']);
+    }
+    // A listener has its own token, which is not that of other filters.
+    const listening = builder().allow('allowSeccompListener').build();
+    assert.equal(actions([waived, listening], 'seccomp', [1, 8]), ['violation', 'allow']);
+    assert.equal(actions([waived, listening], 'seccomp', [1, 0]), ['allow', 'errno']);
+  }
+});
+
+test('to take a terminal for its own is refused, unless there is a token', () => {
+  for (const arch of arches) {
+    const builder = () => new PolicyBuilder({ arch }).allowSyscall('ioctl');
+    const made = [builder().build(), builder().allow('allowTerminalInjection').build()];
+    assert.equal(actions(made, 'ioctl', [0, 0x540e]), ['errno', 'allow']);
+    assert.equal(actions(made, 'ioctl', [0, 0x540en | (1n << 32n)]), ['errno', 'allow']);
   }
 });
 

@@ -6,6 +6,9 @@
  *   list DIR       lists it
  *   run PROGRAM    executes it
  *   attributes FILE  changes its mode, owner, times and extended attributes: 0 if any of that could be
+ *   watch DIR      asks to be told of what happens in it
+ *   ioctl FILE     opens it with access mode 3, by three calls: 0 if any of them could
+ *   flags FILE     opens it for reading and sets its flags to what they are
  *   connect PATH   connects to a unix socket of that path
  *   pair PATH      sends a datagram there, from one of a pair of sockets
  *   abstract NAME  connects to a unix socket of that abstract name
@@ -14,6 +17,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
+#include <linux/openat2.h>
 #include <sandwire/sandwire.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -21,8 +26,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -52,6 +60,20 @@ static int change_attributes(const char *file) {
                        removexattr(file, "user.a") == 0 || (fd >= 0 && fchmod(fd, 0777) == 0) ||
                        (fd >= 0 && futimens(fd, times) == 0) || (fd >= 0 && fsetxattr(fd, "user.a", "b", 1, 0) == 0);
   return changed ? 0 : errno;
+}
+
+static int open_for_ioctl(const char *file) {
+  const struct open_how how = {.flags = O_ACCMODE};
+  return open(file, O_ACCMODE) >= 0 || openat(AT_FDCWD, file, O_ACCMODE | O_CLOEXEC) >= 0 ||
+                 syscall(SYS_openat2, AT_FDCWD, file, &how, sizeof how) >= 0
+             ? 0
+             : errno;
+}
+
+static int set_flags(const char *file) {
+  int flags = 0;
+  const int fd = open(file, O_RDONLY);
+  return fd >= 0 && ioctl(fd, FS_IOC_GETFLAGS, &flags) == 0 && ioctl(fd, FS_IOC_SETFLAGS, &flags) == 0 ? 0 : errno;
 }
 
 static struct sockaddr_un named(const char *path) {
@@ -117,6 +139,15 @@ int main(int argc, char **argv) {
   }
   if (strcmp(how, "attributes") == 0) {
     return change_attributes(argv[2]);
+  }
+  if (strcmp(how, "watch") == 0) {
+    return inotify_add_watch(inotify_init1(0), argv[2], IN_ALL_EVENTS) >= 0 ? 0 : errno;
+  }
+  if (strcmp(how, "ioctl") == 0) {
+    return open_for_ioctl(argv[2]);
+  }
+  if (strcmp(how, "flags") == 0) {
+    return set_flags(argv[2]);
   }
   if (strcmp(how, "connect") == 0) {
     return connect_to(argv[2]);

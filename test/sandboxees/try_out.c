@@ -6,13 +6,17 @@
  *   ptrace, bpf   makes that call
  *   safe-bpf      looks up an element of a map that is not there
  *   speculation   the state of speculative store bypass, as prctl() tells it, with 50 added
+ *   own-filter    answers its own getpriority() by a filter, as if that could hide a violation
  *   mapped NAME   the number of the fd of this name */
 #include <errno.h>
 #include <linux/bpf.h>
+#include <linux/filter.h>
 #include <linux/prctl.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <sandwire/sandwire.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -45,6 +49,23 @@ static int malloc_in_threads(void) {
     return 100;
   }
   return pthread_join(thread, &failed) == 0 && failed == NULL ? 0 : 101;
+}
+
+static int answer_by_own_filter(void) {
+  struct sock_filter filter[] = {
+    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_getpriority, 0, 1),
+    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | 42),
+    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  struct sock_fprog program = {sizeof filter / sizeof filter[0], filter};
+  if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0 ||
+      syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program) == 0) {
+    return syscall(SYS_getpriority, 0, 0) < 0 ? errno : 101;
+  }
+  const int refusal = errno;
+  syscall(SYS_getpriority, 0, 0);
+  return refusal;
 }
 
 static volatile sig_atomic_t fired;
@@ -122,6 +143,8 @@ int main(int argc, char **argv) {
     return call_bpf(BPF_MAP_LOOKUP_ELEM);
   } else if (strcmp(what, "speculation") == 0) {
     return 50 + prctl(PR_GET_SPECULATION_CTRL, PR_SPEC_STORE_BYPASS, 0, 0, 0);
+  } else if (strcmp(what, "own-filter") == 0) {
+    return answer_by_own_filter();
   } else if (strcmp(what, "mapped") == 0 && argc > 2) {
     struct sandwire_client *client = sandwire_client_create(sandwire_comms_default());
     int fd = client == NULL ? -1 : sandwire_client_mapped_fd(client, argv[2]);

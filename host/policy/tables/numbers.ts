@@ -48,6 +48,7 @@ export const TCGETS = 0x5401;
 export const TCSETS = 0x5402;
 export const TCSETSW = 0x5403;
 export const TIOCEXCL = 0x540c;
+export const TIOCSCTTY = 0x540e;
 export const TIOCSTI = 0x5412;
 export const TIOCGWINSZ = 0x5413;
 export const FIONREAD = 0x541b;
@@ -55,6 +56,10 @@ export const TIOCLINUX = 0x541c;
 export const FIONBIO = 0x5421;
 export const FIONCLEX = 0x5450;
 export const FIOCLEX = 0x5451;
+export const FS_IOC_SETFLAGS = 0x40086602;
+export const FS_IOC_SETVERSION = 0x40087602;
+export const FS_IOC_FSSETXATTR = 0x401c5820;
+export const FS_IOC_ENABLE_VERITY = 0x40806685;
 
 export const AF_UNIX = 1;
 export const AF_VSOCK = 40;
@@ -84,6 +89,7 @@ export const O_TRUNC = 0o1000;
 export const PR_GET_DUMPABLE = 3;
 export const PR_SET_DUMPABLE = 4;
 export const PR_SET_NAME = 15;
+export const PR_SET_SECCOMP = 22;
 export const PR_SET_VMA = 0x53564d41;
 export const ARCH_SET_FS = 0x1002;
 
@@ -106,6 +112,8 @@ export const CLONE_NEWUSER = 0x10000000;
 export const CLONE_NEWPID = 0x20000000;
 export const CLONE_NEWNET = 0x40000000;
 
+export const SECCOMP_SET_MODE_FILTER = 1;
+export const SECCOMP_MODE_FILTER = 2;
 export const SECCOMP_FILTER_FLAG_NEW_LISTENER = 8;
 
 export const AT_EMPTY_PATH = 0x1000;
