@@ -406,11 +406,11 @@ test('mounts that cannot be are refused', () => {
     () => Policy.fromJSON(changed(['mounts'], [...far, { tmpfs: '/l0/x', sizeBytes: 1 }])),
     /too many symlinks|too long/,
   );
-  const many = Array.from({ length: 9000 }, (_, index) => ({ tmpfs: `/d/${index}/x`, sizeBytes: 1 }));
-  assert.is(Policy.fromJSON(changed(['mounts'], many)).mounts.length, 9000);
+  const many = Array.from({ length: 4000 }, (_, index) => ({ tmpfs: `/d/${index}/x`, sizeBytes: 1 }));
+  assert.is(Policy.fromJSON(changed(['mounts'], many)).mounts.length, 4000);
   assert.ok(performance.now() - started < 5000);
-  const tooMany = Array.from({ length: 10_001 }, (_, index) => ({ tmpfs: `/e/${index}`, sizeBytes: 1 }));
-  assert.throws(() => Policy.fromJSON(changed(['mounts'], tooMany)), /more than 10000 mounts/);
+  const tooMany = Array.from({ length: 4097 }, (_, index) => ({ tmpfs: `/e/${index}`, sizeBytes: 1 }));
+  assert.throws(() => Policy.fromJSON(changed(['mounts'], tooMany)), /more than 4096 mounts/);
   const loop = [
     { symlink: '/a', target: '/b' },
     { symlink: '/b', target: '/a' },
