@@ -63,7 +63,11 @@ interface Addon {
   createBufferFd(size: number): number;
   measureBufferFd(fd: number): number;
   growBufferFd(fd: number, size: number): number;
-  mapBufferFd(fd: number, size: number): ArrayBuffer | undefined;
+  mapBufferFd(
+    fd: number,
+    size: number,
+  ): { readonly memory: ArrayBuffer; readonly mapping: number } | undefined;
+  releaseMapping(mapping: number): void;
   listenNamed(address: string): { readonly fd: number; readonly inode: bigint };
   removeNamed(address: string, inode: bigint): void;
   acceptNamed(fd: number, timeoutMs: number): number;

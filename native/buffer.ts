@@ -66,6 +66,12 @@ function refusal(fd: number, error: unknown): Error {
   }
 }
 
+/** What a Buffer shows; mapping: undefined for a copy. */
+interface Contents {
+  readonly data: Uint8Array;
+  readonly mapping: number | undefined;
+}
+
 function checkSize(method: string, size: number): void {
   if (Number.isInteger(size) && size > 0 && size <= constants.MAX_LENGTH) return;
   throw new RangeError(
@@ -75,6 +81,13 @@ function checkSize(method: string, size: number): void {
 
 function checkBufferOptions(method: string, options: BufferOptions): void {
   checkOptions(`Buffer.${method}`, options, ['shared', 'maxBytes']);
+  const { shared, maxBytes } = options;
+  if (shared !== undefined && typeof shared !== 'boolean')
+    throw new TypeError(`Buffer.${method}: shared is true or false, not ${kindOf(shared)}`);
+  if (maxBytes === undefined) return;
+  if (typeof maxBytes !== 'number')
+    throw new TypeError(`Buffer.${method}: maxBytes is a number, not ${kindOf(maxBytes)}`);
+  if (!(maxBytes >= 0)) throw new RangeError(`Buffer.${method}: maxBytes is 0 or more, not ${maxBytes}`);
 }
 
 /**
@@ -83,23 +96,29 @@ function checkBufferOptions(method: string, options: BufferOptions): void {
  *
  * The other side may write to shared memory at any time: copy what must not change before looking at it.
  *
- * The memory stays mapped as long as a Uint8Array over it can be reached, whatever becomes of the Buffer; the file
- * descriptor stays open until dispose().
+ * dispose() closes the file descriptor and unmaps the memory. Of a Buffer that is forgotten instead, the file descriptor
+ * stays open, and the memory stays mapped as long as a Uint8Array over it can be reached.
+ *
+ * Memory that was moved out of data.buffer (ArrayBuffer.prototype.transfer()) stays with where it was moved to. If its
+ * thread ends meanwhile, it stays mapped for good, since another thread may have it.
  */
 export class Buffer implements Disposable {
   #fd: number;
   #data: Uint8Array;
   readonly #isShared: boolean;
+  /** As the addon knows them, those of before expand() included. */
+  readonly #mappings: number[] = [];
 
-  private constructor(fd: number, data: Uint8Array, isShared: boolean) {
-    if (!(data instanceof Uint8Array)) {
+  private constructor(fd: number, contents: Contents) {
+    if (!(contents?.data instanceof Uint8Array)) {
       throw new TypeError(
         'Buffer: made by Buffer.create(size or bytes) or Buffer.fromFd(fd), and not by new',
       );
     }
     this.#fd = fd;
-    this.#data = data;
-    this.#isShared = isShared;
+    this.#data = contents.data;
+    this.#isShared = contents.mapping !== undefined;
+    if (contents.mapping !== undefined) this.#mappings.push(contents.mapping);
   }
 
   /** A new buffer: of so many bytes, all zero, or with these bytes in it. Throws RangeError, or a system error. */
@@ -109,7 +128,7 @@ export class Buffer implements Disposable {
     checkBufferOptions('create', options);
     const fd = addon().createBufferFd(size);
     try {
-      const buffer = new Buffer(fd, ...map(fd, size, options));
+      const buffer = new Buffer(fd, map(fd, size, options));
       if (typeof contents !== 'number') {
         buffer.data.set(contents);
         buffer.store();
@@ -127,16 +146,16 @@ export class Buffer implements Disposable {
    * { shared: false } any memfd or file is taken, as a copy.
    */
   static fromFd(fd: number, options: BufferOptions = {}): Buffer {
-    if (!Number.isInteger(fd) || fd < 0)
+    if (!Number.isInteger(fd) || fd < 0 || fd > 0x7fffffff)
       throw new TypeError(`Buffer.fromFd: ${fd} is no file descriptor number`);
     checkBufferOptions('fromFd', options);
-    if (options.shared === false) return new Buffer(fd, copyOf(fd, options), false);
+    if (options.shared === false) return new Buffer(fd, { data: copyOf(fd, options), mapping: undefined });
     let size: number;
     try {
       size = addon().measureBufferFd(fd);
       const limit = Math.min(constants.MAX_LENGTH, options.maxBytes ?? constants.MAX_LENGTH);
       if (size > limit) throw tooLarge(fd, size, limit);
-      return new Buffer(fd, ...map(fd, size, options));
+      return new Buffer(fd, map(fd, size, options));
     } catch (error) {
       throw refusal(fd, error);
     }
@@ -176,7 +195,7 @@ export class Buffer implements Disposable {
   /**
    * Makes it at least size bytes large, and maps all of it, what the other side has added included: 0 means "what there
    * is". It never becomes smaller. data is another Uint8Array afterwards if the size has changed; earlier ones go on
-   * showing the part they always showed. Throws RangeError, or a system error; then nothing has changed.
+   * showing the part they always showed, until dispose(). Throws RangeError, or a system error; then nothing has changed.
    */
   expand(size: number): void {
     this.#checkOpen();
@@ -184,9 +203,10 @@ export class Buffer implements Disposable {
     const grown = addon().growBufferFd(this.#fd, size);
     if (grown === this.#data.length) return;
     if (grown > constants.MAX_LENGTH) throw tooLarge(this.#fd, grown, constants.MAX_LENGTH);
-    const [data] = map(this.#fd, grown, { shared: this.#isShared });
+    const { data, mapping } = map(this.#fd, grown, { shared: this.#isShared });
     if (!this.#isShared) data.set(this.#data);
     this.#data = data;
+    if (mapping !== undefined) this.#mappings.push(mapping);
   }
 
   /** Takes over what is in the shared memory now. Only a copy needs it. */
@@ -203,12 +223,17 @@ export class Buffer implements Disposable {
       at += writeSync(this.#fd, this.#data, at, this.#data.length - at, at);
   }
 
-  /** Closes the fd. Views of the memory that are still held stay good. Safe to call twice. */
+  /**
+   * Closes the fd and unmaps the memory, at once. All views of it, data and those of before expand() included, are empty
+   * from now on, so no call may be using them: what an unfinished fs.read() still puts there is lost, or worse. A copy stays
+   * good. What Node keeps of each, about 1 KiB, goes with the next turn of the event loop. Safe to call twice.
+   */
   dispose(): void {
     if (this.#fd < 0) return;
     addon().closeFd(this.#fd);
     this.#fd = -1;
     this.#data = new Uint8Array();
+    for (const mapping of this.#mappings.splice(0)) addon().releaseMapping(mapping);
   }
 
   [Symbol.dispose](): void {
@@ -220,12 +245,12 @@ export class Buffer implements Disposable {
   }
 }
 
-function map(fd: number, size: number, options: BufferOptions): [Uint8Array, boolean] {
-  const memory = options.shared === false ? undefined : addon().mapBufferFd(fd, size);
-  if (memory !== undefined) return [new Uint8Array(memory), true];
-  const copy = new Uint8Array(size);
-  fill(fd, copy);
-  return [copy, false];
+function map(fd: number, size: number, options: BufferOptions): Contents {
+  const mapped = options.shared === false ? undefined : addon().mapBufferFd(fd, size);
+  if (mapped !== undefined) return { data: new Uint8Array(mapped.memory), mapping: mapped.mapping };
+  const data = new Uint8Array(size);
+  fill(fd, data);
+  return { data, mapping: undefined };
 }
 
 function tooLarge(fd: number, size: number, limit: number): BufferError {

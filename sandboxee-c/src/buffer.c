@@ -68,21 +68,39 @@ size_t sandwire_buffer_size(const struct sandwire_buffer *buffer) { return buffe
 
 int sandwire_buffer_fd(const struct sandwire_buffer *buffer) { return buffer->fd; }
 
-enum sandwire_error sandwire_buffer_expand(struct sandwire_buffer *buffer, size_t size) {
-  size_t wanted;
-  int error = sandwire_buffer_fd_grow(buffer->fd, size, &wanted);
-  if (error) {
-    errno = -error;
-    return error == -EFBIG ? SANDWIRE_ERROR_TOO_LARGE : SANDWIRE_ERROR_SYSTEM;
-  }
-  if (wanted == buffer->size) {
-    return SANDWIRE_OK;
-  }
-  void *data = mremap(buffer->data, buffer->size, wanted, MREMAP_MAYMOVE);
+static int map_as_much(struct sandwire_buffer *buffer, size_t size) {
+  void *data = mremap(buffer->data, buffer->size, size, MREMAP_MAYMOVE);
   if (data == MAP_FAILED) {
-    return SANDWIRE_ERROR_SYSTEM;
+    return -errno;
   }
   buffer->data = data;
-  buffer->size = wanted;
+  buffer->size = size;
+  return 0;
+}
+
+enum sandwire_error sandwire_buffer_expand(struct sandwire_buffer *buffer, size_t size) {
+  if (size > sandwire_buffer_fd_greatest) {
+    errno = EFBIG;
+    return SANDWIRE_ERROR_TOO_LARGE;
+  }
+  size_t met = buffer->size;
+  /* A seal makes growing final, so it must not be found out afterwards that there is no room to map it. */
+  int error = size > met ? map_as_much(buffer, size) : 0;
+  if (error) {
+    errno = -error;
+    return SANDWIRE_ERROR_SYSTEM;
+  }
+  size_t wanted;
+  error = sandwire_buffer_fd_grow(buffer->fd, size, &wanted);
+  if (!error && wanted > buffer->size) {
+    error = map_as_much(buffer, wanted); /* the other side has grown it */
+  }
+  if (error) {
+    if (buffer->size > met) {
+      (void)map_as_much(buffer, met); /* there is room for less */
+    }
+    errno = -error;
+    return SANDWIRE_ERROR_SYSTEM;
+  }
   return SANDWIRE_OK;
 }

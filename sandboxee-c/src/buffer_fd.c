@@ -9,11 +9,10 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-/* Bytes off_t and pointer differences can hold. */
-static const size_t greatest_size = (size_t)INT64_MAX / 2;
+const size_t sandwire_buffer_fd_greatest = (size_t)INT64_MAX / 2;
 
 int sandwire_buffer_fd_create(size_t size) {
-  if (size == 0 || size > greatest_size) {
+  if (size == 0 || size > sandwire_buffer_fd_greatest) {
     return -EINVAL;
   }
   int fd = memfd_create("sandwire_buffer", MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -61,7 +60,7 @@ int sandwire_buffer_fd_measure(int fd, size_t *size) {
 }
 
 int sandwire_buffer_fd_grow(int fd, size_t size, size_t *grown) {
-  if (size > greatest_size) {
+  if (size > sandwire_buffer_fd_greatest) {
     return -EFBIG;
   }
   struct stat status;

@@ -10,6 +10,9 @@
 extern "C" {
 #endif
 
+/* As many bytes as off_t and pointer differences can hold. */
+extern const size_t sandwire_buffer_fd_greatest;
+
 /* A new memfd (CLOEXEC) of size bytes, sealed against shrinking; or -errno, -EINVAL for size 0 or above what
  * off_t holds. */
 int sandwire_buffer_fd_create(size_t size);

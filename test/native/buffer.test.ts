@@ -7,6 +7,7 @@ import {
   ftruncateSync,
   mkdtempSync,
   openSync,
+  read,
   readFileSync,
   readSync,
   rmSync,
@@ -15,9 +16,11 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { promisify } from 'node:util';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { Worker } from 'node:worker_threads';
+import { deflate } from 'node:zlib';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Buffer as FromHost } from '../../host/index.js';
@@ -26,6 +29,7 @@ import { Buffer, BufferError } from '../../native/buffer.js';
 import { Buffer as FromSandboxee } from '../../sandboxee-node/index.js';
 import { countFds } from '../support/fds.js';
 import { checkout, eventually } from '../support/sandbox.js';
+import { skip } from '../support/skip.js';
 
 const test = suite('Buffer');
 
@@ -62,8 +66,20 @@ test('bad arguments', () => {
     assert.throws(() => Buffer.create(size as never), /Buffer.create: a size from 1/, String(size));
   }
   assert.throws(() => Buffer.create(new Uint8Array()), /size from 1/);
-  for (const fd of [-1, 1.5, '3', undefined]) {
+  for (const fd of [-1, 1.5, '3', undefined, 2 ** 32 + 1]) {
     assert.throws(() => Buffer.fromFd(fd as never), /no file descriptor number/);
+  }
+  for (const [options, complaint] of [
+    [{ maxBytes: Number.NaN }, /maxBytes is 0 or more, not NaN/],
+    [{ maxBytes: -1 }, /maxBytes is 0 or more, not -1/],
+    [{ maxBytes: '5' }, /maxBytes is a number, not string/],
+    [{ shared: 'no' }, /shared is true or false, not string/],
+    [{ shared: 0 }, /shared is true or false, not number/],
+    [{ size: 1 }, /size/],
+    [null, /Buffer\.(create|fromFd)/],
+  ] as const) {
+    assert.throws(() => Buffer.create(10, options as never), complaint);
+    assert.throws(() => Buffer.fromFd(0, options as never), complaint);
   }
   assert.throws(() => Buffer.fromFd(1_000_000), /EBADF/);
   assert.throws(() => Buffer.fromFd(1_000_000, { shared: false }), /EBADF/);
@@ -209,11 +225,9 @@ function makeForeign(): [number, number, number, number, number] {
   }) as [number, number, number, number, number];
 }
 
-test('after dispose() use throws; twice is fine; views stay good', () => {
+test('after dispose() use throws, and twice is fine', () => {
   const before = countFds();
   const buffer = Buffer.create(4096);
-  const view = buffer.data;
-  view.fill(5);
   buffer.dispose();
   buffer.dispose();
   for (const use of [
@@ -226,20 +240,81 @@ test('after dispose() use throws; twice is fine; views stay good', () => {
   ]) {
     assert.throws(use, /disposed/);
   }
-  assert.is(view[4095], 5);
-  view[0] = 6;
   assert.is(countFds(), before);
 });
 
-test('memory is mapped as long as it can be reached, and no longer', async () => {
+test('dispose() unmaps at once: every view is empty then, but not the other Buffer of the memory', () => {
+  const mapped = countMappings();
+  const buffer = Buffer.create(4096);
+  using mirror = other(buffer);
+  const early = buffer.data;
+  buffer.expand(8192);
+  buffer.expand(1 << 20);
+  const late = buffer.data;
+  const part = late.subarray(1000, 2000);
+  const view = new DataView(late.buffer, 16);
+  assert.is(countMappings(), mapped + 4);
+  buffer.dispose();
+  assert.is(countMappings(), mapped + 1);
+  for (const empty of [early, late, part]) {
+    assert.is(empty.length, 0);
+    empty[0] = 1;
+    assert.is(empty[0], undefined);
+  }
+  assert.is(late.buffer.byteLength, 0);
+  assert.throws(() => view.getUint8(0), TypeError);
+  mirror.data[4095] = 5;
+  assert.is(mirror.data[4095], 5);
+});
+
+test('views of a copy stay good', () => {
+  const buffer = Buffer.create(new Uint8Array([1, 2, 3]), { shared: false });
+  const view = buffer.data;
+  buffer.dispose();
+  assert.equal([...view], [1, 2, 3]);
+});
+
+test('without a turn of the event loop, too, nothing piles up', () => {
+  const mappingsOfAll = () => readFileSync('/proc/self/maps', 'utf8').split('\n').length;
+  const sharedKiB = () => Number(/RssShmem:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))?.[1]);
+  const mapped = countMappings();
+  const [before, shared] = [mappingsOfAll(), sharedKiB()];
+  for (let i = 0; i < 3000; i++) {
+    const buffer = Buffer.create(i % 100 === 0 ? 16 << 20 : 4096);
+    buffer.data.fill(1);
+    if (i % 10 === 0) buffer.expand(32 << 20);
+    buffer.dispose();
+  }
+  assert.is(countMappings(), mapped);
+  assert.ok(mappingsOfAll() < before + 1000, `${mappingsOfAll()} mappings, ${before} before`);
+  assert.ok(sharedKiB() < shared + (32 << 10), `${sharedKiB()} KiB are shared, ${shared} before`);
+});
+
+test('a call that is still using the memory of a disposed Buffer harms nobody', async () => {
+  const random = openSync('/dev/urandom', 'r');
+  const size = 4 << 20;
+  const calls: Promise<unknown>[] = [];
+  for (let i = 0; i < 10; i++) {
+    using buffer = Buffer.create(size);
+    using other = Buffer.create(size);
+    calls.push(promisify(read)(random, buffer.data, 0, size, null), promisify(deflate)(other.data));
+  }
+  // What would be mapped in their places.
+  const later = Array.from({ length: 20 }, () => new Uint8Array(size));
+  await Promise.all(calls);
+  assert.ok(later.every((bytes) => bytes.every((byte) => byte === 0)));
+  closeSync(random);
+});
+
+test('memory of a Buffer that was forgotten is mapped as long as it can be reached, and no longer', async () => {
   await collect();
   const mapped = countMappings();
   let view: Uint8Array | undefined;
-  (() => {
+  const fd = (() => {
     const buffer = Buffer.create(1 << 20);
     view = buffer.data.subarray(1000, 2000);
     view.fill(8);
-    buffer.dispose();
+    return buffer.fd;
   })();
   await collect();
   assert.is(countMappings(), mapped + 1);
@@ -250,9 +325,38 @@ test('memory is mapped as long as it can be reached, and no longer', async () =>
     collectGarbage();
     return countMappings() === mapped;
   });
+  addon().closeFd(fd);
 });
 
-test('buffers that are forgotten do not pile up', async () => {
+/** Moves it to another ArrayBuffer, as ECMAScript 2024 can: Node 22 and later. */
+function transfer(buffer: Buffer): Uint8Array | undefined {
+  const memory = buffer.data.buffer as ArrayBuffer & { transfer?: () => ArrayBuffer };
+  return memory.transfer === undefined ? undefined : new Uint8Array(memory.transfer());
+}
+
+test('memory that was moved to another ArrayBuffer is mapped as long as that can be reached', async () => {
+  await collect();
+  const mapped = countMappings();
+  const buffer = Buffer.create(1 << 20);
+  buffer.data.fill(7);
+  let moved = transfer(buffer);
+  if (moved === undefined) skip('moved memory', 'this Node has no ArrayBuffer.prototype.transfer');
+  else {
+    assert.is(buffer.size, 0);
+    buffer.dispose();
+    await collect();
+    assert.is(moved[5], 7);
+    assert.is(countMappings(), mapped + 1);
+    moved = undefined;
+    await eventually('the mapping is gone', () => {
+      collectGarbage();
+      return countMappings() === mapped;
+    });
+  }
+  buffer.dispose();
+});
+
+test('buffers do not pile up over many turns of the event loop', async () => {
   await collect();
   const mapped = countMappings();
   for (let i = 0; i < 300; i++) {
@@ -299,26 +403,51 @@ test('its memory can be read and written by fs', () => {
   assert.is(fstatSync(buffer.fd).size, 16);
 });
 
+const worker = (buffer: Buffer, how: string) =>
+  new Worker(path.join(checkout, 'dist/test/native/fixtures/buffer-worker.js'), {
+    stderr: true,
+    workerData: { fd: addon().duplicate(buffer.fd), how },
+  });
+
 test('worker threads: each maps the fd it is told, and ends as it likes', async () => {
   await collect();
   using buffer = Buffer.create(1 << 16);
   const mapped = countMappings();
   const run = (how: string) =>
     new Promise<number>((resolve, reject) => {
-      const worker = new Worker(path.join(checkout, 'dist/test/native/fixtures/buffer-worker.js'), {
-        stderr: true,
-        workerData: { fd: addon().duplicate(buffer.fd), how },
-      });
-      worker.on('error', reject);
-      worker.stderr.on('data', (text) => reject(new Error(String(text))));
-      worker.on('exit', resolve);
-      worker.on('message', () => void worker.terminate());
+      const thread = worker(buffer, how);
+      thread.on('error', reject);
+      thread.stderr.on('data', (text) => reject(new Error(String(text))));
+      thread.on('exit', resolve);
+      thread.on('message', () => void thread.terminate());
     });
   assert.is(await run('end'), 0);
   assert.is(buffer.data[0], 11);
   await run('be-terminated');
   assert.is(buffer.data[0], 12);
+  await run('forget');
+  assert.is(buffer.data[0], 13);
   await eventually('the mappings of the workers are gone', () => countMappings() === mapped);
 });
+
+for (const how of ['move', 'move-and-forget', 'move-and-dispose']) {
+  test(`memory that a worker thread has moved to this one outlives the worker: ${how}`, async () => {
+    using buffer = Buffer.create(1 << 16);
+    if (transfer(Buffer.create(1)) === undefined) {
+      skip(how, 'this Node has no ArrayBuffer.prototype.transfer');
+      return;
+    }
+    const thread = worker(buffer, how);
+    const moved = await new Promise<ArrayBuffer>((resolve, reject) => {
+      thread.on('error', reject);
+      thread.on('message', resolve);
+    });
+    await thread.terminate();
+    const view = new Uint8Array(moved);
+    assert.is(view[0], 14);
+    buffer.data[1] = 15;
+    assert.is(view[1], 15);
+  });
+}
 
 test.run();
