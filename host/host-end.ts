@@ -68,12 +68,19 @@ export class HostEnd extends SocketTransport {
     }
   }
 
-  override send(bytes: Uint8Array, offset: number, length: number, fd: number, wait: boolean): number {
+  override send(
+    bytes: Uint8Array,
+    offset: number,
+    length: number,
+    fd: number,
+    wait: boolean,
+    timeoutMs: number,
+  ): number {
     if (fd >= 0 && !this.#takesDirectories && addon().isDirectory(fd)) throw new Error(directoryRefusal);
-    if (!wait) return super.send(bytes, offset, length, fd, wait);
+    if (!wait || timeoutMs >= 0) return super.send(bytes, offset, length, fd, wait, timeoutMs);
     this.#lookWhileWaiting();
     for (;;) {
-      const count = super.send(bytes, offset, length, fd, wait);
+      const count = super.send(bytes, offset, length, fd, wait, timeoutMs);
       if (count >= 0) return count;
       this.#lookWhoIsThere();
     }

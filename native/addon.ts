@@ -18,7 +18,15 @@ export interface NativeSocket {
     wait: boolean,
     timeoutMs: number,
   ): number;
-  send(bytes: Uint8Array, offset: number, length: number, fd: number, wait: boolean): number;
+  /** timeoutMs: below 0 unless given. */
+  send(
+    bytes: Uint8Array,
+    offset: number,
+    length: number,
+    fd: number,
+    wait: boolean,
+    timeoutMs?: number,
+  ): number;
   knowInbox(inbox: Uint8Array): void;
   knowOutbox(outbox: Uint8Array): void;
   receiveKnown(offset: number, fds: number[], wait: boolean, timeoutMs: number): number;

@@ -47,15 +47,22 @@ export class SocketTransport implements Transport {
       : socket.receive(into, offset, length, fds, wait, timeoutMs);
   }
 
-  send(bytes: Uint8Array, offset: number, length: number, fd: number, wait: boolean): number {
+  send(
+    bytes: Uint8Array,
+    offset: number,
+    length: number,
+    fd: number,
+    wait: boolean,
+    timeoutMs: number,
+  ): number {
     const socket = this.#openWithCalls();
     if (this.#outbox === undefined && bytes.length >= worthKnowing) {
       this.#outbox = bytes;
       socket.knowOutbox(bytes);
     }
-    return bytes === this.#outbox && offset === 0 && fd < 0
+    return bytes === this.#outbox && offset === 0 && fd < 0 && timeoutMs < 0
       ? socket.sendKnown(length, wait)
-      : socket.send(bytes, offset, length, fd, wait);
+      : socket.send(bytes, offset, length, fd, wait, timeoutMs);
   }
 
   watch(

@@ -18,6 +18,13 @@ export function refusalOfBytes(operation: string, bytes: Uint8Array): TypeError 
   return new TypeError(`${operation}: a Uint8Array is needed, not ${kindOf(bytes)}`);
 }
 
+/** Throws TypeError for what is no AbortSignal, of whichever realm. */
+export function checkSignal(operation: string, signal: unknown): void {
+  const { aborted, addEventListener } = (signal ?? {}) as Partial<AbortSignal>;
+  if (typeof aborted === 'boolean' && typeof addEventListener === 'function') return;
+  throw new TypeError(`${operation}: signal is an AbortSignal, not ${kindOf(signal)}`);
+}
+
 /** Has a wrong argument told as every failure is: by the promise. */
 export function promised<T>(call: () => Promise<T>): Promise<T> {
   try {

@@ -1,4 +1,5 @@
 // Messages over a transport: queues, waiting, errors. Knows tags and payloads, but no value types; see comms.ts.
+import { AbortWatch } from './abort.js';
 import { refusalOfBytes } from './arguments.js';
 import { writeHeader } from './codec.js';
 import { CommsError, type CommsErrorCode, tagName } from './errors.js';
@@ -40,6 +41,7 @@ export class Channel {
   readonly #inbox = new Inbox();
   readonly #outbox = new Outbox();
   readonly #receivers: Receiver[] = [];
+  readonly #aborts = new AbortWatch();
   readonly #message = new InboxMessage();
   readonly #fds: number[] = [];
   readonly #flushAfterTick = () => {
@@ -119,17 +121,26 @@ export class Channel {
       this.#sendSmall(operation, tag, payload);
       return;
     }
+    this.#sendAndWait(forever, operation, tag, payload, fd);
+  }
+
+  /** Sends what nothing is wrong with, and all that was pending. False: the deadline came before. */
+  #sendAndWait(deadline: number, operation: string, tag: number, payload: Uint8Array, fd: number): boolean {
+    let isSent = false;
     let failure: Error | undefined;
     const waiting = {
       operation,
-      resolve: () => {},
+      resolve: () => {
+        isSent = true;
+      },
       reject: (error: Error) => {
         failure = error;
       },
     };
     this.#outbox.add(tag, payload, fd, waiting);
-    this.#flush(true);
+    this.#flush(true, deadline);
     if (failure !== undefined) throw failure;
+    return isSent;
   }
 
   #sendSmall(operation: string, tag: number, payload: Uint8Array): void {
@@ -141,7 +152,7 @@ export class Channel {
     else scratch.set(payload, WireLimit.HEADER_SIZE);
     let sent = 0;
     try {
-      while (sent < end) sent += this.#transport.send(scratch, sent, end - sent, -1, true);
+      while (sent < end) sent += this.#transport.send(scratch, sent, end - sent, -1, true, -1);
     } catch (error) {
       this.#failSending(error);
       throw this.#errorOf(operation);
@@ -177,14 +188,14 @@ export class Channel {
     return undefined;
   }
 
-  #flush(wait: boolean): void {
+  #flush(wait: boolean, deadline = forever): void {
     for (;;) {
       const segment = this.#outbox.first;
       if (segment === undefined) break;
       const { bytes, start, end, fd } = segment;
       let count: number;
       try {
-        count = this.#transport.send(bytes, start, end - start, fd, wait);
+        count = this.#transport.send(bytes, start, end - start, fd, wait, leftUntil(deadline));
       } catch (error) {
         if (fd < 0 || isEndOfSending(error)) {
           this.#failSending(error);
@@ -226,7 +237,10 @@ export class Channel {
     });
   }
 
-  /** Sends, and takes the next message that nobody else waits for. Waits for none if it cannot send. */
+  /**
+   * Sends, and takes the next message that nobody else waits for. Waits for none if it cannot send. Whoever gives up while
+   * it is being sent has the payload back: what is not sent yet is copied.
+   */
   exchange<T>(
     tag: number,
     payload: Uint8Array,
@@ -238,7 +252,17 @@ export class Channel {
     const answer = this.receive(what, options);
     // If the send fails and the answer never comes, the send tells why.
     answer.catch(() => {});
-    return this.send(what.operation, tag, payload).then(() => answer);
+    const sent = this.send(what.operation, tag, payload);
+    if (options === undefined) return sent.then(() => answer);
+    let isSent = false;
+    const done = sent.then(() => {
+      isSent = true;
+    });
+    const both = Promise.all([answer, done]).then(([message]) => message);
+    both.catch(() => {
+      if (!isSent) this.#outbox.copyRest(payload);
+    });
+    return both;
   }
 
   exchangeSync<T>(
@@ -248,10 +272,27 @@ export class Channel {
     options: SyncReceiveOptions | undefined,
   ): T {
     const { operation } = what;
-    waitSyncMs(operation, options);
+    const timeoutMs = waitSyncMs(operation, options);
     this.#checkNobodyWaits(operation);
-    this.sendSync(operation, tag, payload);
-    return this.receiveSync(what, options);
+    const deadline = deadlineOf(timeoutMs);
+    if (timeoutMs < 0) this.sendSync(operation, tag, payload);
+    else this.#sendBefore(deadline, timeoutMs, operation, tag, payload);
+    return this.#receiveBefore(deadline, timeoutMs, what);
+  }
+
+  #sendBefore(
+    deadline: number,
+    timeoutMs: number,
+    operation: string,
+    tag: number,
+    payload: Uint8Array,
+  ): void {
+    const refusal = this.#refusal(operation, payload);
+    if (refusal !== undefined) throw refusal;
+    if (this.#sendAndWait(deadline, operation, tag, payload, -1)) return;
+    this.#outbox.copyRest(payload);
+    const why = `not all could be sent within ${timeoutMs} ms; the rest follows when there is room`;
+    throw this.#error('TIMEOUT', operation, why);
   }
 
   #checkNobodyWaits(operation: string): void {
@@ -288,7 +329,7 @@ export class Channel {
       this.#updateWatch();
     };
     const onAbort = () => giveUp(this.#error('ABORTED', operation, 'aborted by the caller', signal?.reason));
-    signal?.addEventListener('abort', onAbort, { once: true });
+    if (signal !== undefined) this.#aborts.add(signal, onAbort);
     const onTimeout = () => {
       // It may have come in time, while the event loop was busy with something else.
       this.#receiveWhatIsThere();
@@ -298,7 +339,7 @@ export class Channel {
     const timer = limitMs < 0 ? undefined : setTimeout(onTimeout, limitMs);
     receiver.cleanUp = () => {
       clearTimeout(timer);
-      signal?.removeEventListener('abort', onAbort);
+      if (signal !== undefined) this.#aborts.remove(signal, onAbort);
     };
     return false;
   }
@@ -307,13 +348,16 @@ export class Channel {
     const { operation } = what;
     const timeoutMs = waitSyncMs(operation, options);
     this.#checkNobodyWaits(operation);
-    const deadline = timeoutMs < 0 ? 0 : performance.now() + timeoutMs;
+    return this.#receiveBefore(deadlineOf(timeoutMs), timeoutMs, what);
+  }
+
+  #receiveBefore<T>(deadline: number, timeoutMs: number, what: Receiving<T>): T {
+    const { operation } = what;
     for (;;) {
       const ready = what.decode === undefined ? this.#peekable() : this.#hasMessage();
       if (ready) return this.#takeFor(what);
       if (this.#failure !== undefined || this.#atEnd) throw this.#errorOf(operation);
-      const left = timeoutMs < 0 ? -1 : Math.max(0, Math.ceil(deadline - performance.now()));
-      if (!this.#fill(true, left, what) && this.#failure === undefined && !this.#atEnd) {
+      if (!this.#fill(true, leftUntil(deadline), what) && this.#failure === undefined && !this.#atEnd) {
         this.#inbox.leaveTarget();
         throw this.#error('TIMEOUT', operation, `nothing came within ${timeoutMs} ms`);
       }
@@ -508,6 +552,15 @@ export class Channel {
     this.#transport.close();
   }
 }
+
+const forever = Number.POSITIVE_INFINITY;
+
+/** By performance.now(). */
+const deadlineOf = (timeoutMs: number): number => (timeoutMs < 0 ? forever : performance.now() + timeoutMs);
+
+/** Milliseconds; -1: without limit. */
+const leftUntil = (deadline: number): number =>
+  deadline === forever ? -1 : Math.max(0, Math.ceil(deadline - performance.now()));
 
 function systemCode(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error ? String(error.code) : undefined;

@@ -1,5 +1,5 @@
 // The typed channel, in the words of the guide: send… and recv… of every type, asynchronous, and …Sync.
-import { promised } from './arguments.js';
+import { kindOf, promised } from './arguments.js';
 import { Channel, checkUserTag } from './channel.js';
 import { CommsError } from './errors.js';
 import { defaultValueLimit } from './messagepack.js';
@@ -30,6 +30,11 @@ export class Comms {
 
   /** Takes the transport over: it is closed with the channel. */
   constructor(transport: Transport) {
+    if (typeof transport?.receive !== 'function' || typeof transport.send !== 'function') {
+      throw new TypeError(
+        `new Comms: a transport, or the number of a socket, is needed, not ${kindOf(transport)}`,
+      );
+    }
     this.#channel = new Channel(transport);
   }
 
@@ -453,7 +458,10 @@ export class Comms {
     return this.#recvSync(values.anyMessage, options);
   }
 
-  /** Sends a message and takes the next one that comes, whatever it is. */
+  /**
+   * Sends a message and takes the next one that comes, whatever it is. timeoutMs and signal hold for both. What was not
+   * sent when they came is sent all the same, as the other end has a part of it; the bytes are the caller's again.
+   */
   exchange(tag: number, payload: Uint8Array, options?: ReceiveOptions): Promise<Message> {
     return promised(() => {
       checkUserTag(tag);

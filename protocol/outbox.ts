@@ -19,7 +19,7 @@ export interface Waiting {
 }
 
 interface Segment {
-  readonly bytes: Uint8Array;
+  bytes: Uint8Array;
   start: number;
   end: number;
   /** Goes with the first byte; -1: none. */
@@ -120,6 +120,16 @@ export class Outbox {
     this.#pending -= segment.end - segment.start;
     this.#waiting -= segment.waiting.length;
     for (const waiting of segment.waiting) waiting.reject(errorOf(waiting.operation));
+  }
+
+  /** What is not sent yet of a payload is copied: its memory is its owner's again. */
+  copyRest(payload: Uint8Array): void {
+    for (const segment of this.#segments) {
+      if (segment.isOurs || segment.fd >= 0 || segment.bytes.buffer !== payload.buffer) continue;
+      segment.bytes = Uint8Array.prototype.slice.call(segment.bytes, segment.start);
+      segment.end -= segment.start;
+      segment.start = 0;
+    }
   }
 
   /** Memory for one small message, while nothing is pending. */

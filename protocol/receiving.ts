@@ -1,4 +1,5 @@
 // What a receive wants, and what it may say against what it gets.
+import { checkSignal } from './arguments.js';
 import type { CommsErrorCode } from './errors.js';
 import { checkOptions } from './options.js';
 import type { Credentials } from './transport.js';
@@ -66,10 +67,11 @@ export function viewOf({ bytes, start, length }: ReceivedMessage): Uint8Array {
 /** Longest wait a timer can be set to; some 24 days. */
 const longestWaitMs = 2 ** 31 - 1;
 
-/** Milliseconds to wait; -1: without limit. Throws RangeError for what is no time, TypeError for other options. */
+/** Milliseconds to wait; -1: without limit. Throws RangeError for what is no time, TypeError for what else is wrong. */
 export function waitMs(operation: string, options: ReceiveOptions | undefined): number {
   if (options === undefined) return -1;
   checkOptions(operation, options, ['timeoutMs', 'signal']);
+  if (options.signal !== undefined) checkSignal(operation, options.signal);
   return toWaitMs(operation, options.timeoutMs);
 }
 

@@ -28,10 +28,18 @@ export interface Transport {
     timeoutMs: number,
   ): number;
   /**
-   * Sends bytes[offset, offset + length). Returns the number taken, -1 when there is no room (wait false). fd -1: none;
-   * otherwise it goes with the first byte and stays the caller's. Throws system errors; never SIGPIPE.
+   * Sends bytes[offset, offset + length). Returns the number taken, -1 when there is no room (wait false) or there was
+   * none in time (wait true; timeoutMs < 0: no limit). fd -1: none; otherwise it goes with the first byte and stays the
+   * caller's. Throws system errors; never SIGPIPE.
    */
-  send(bytes: Uint8Array, offset: number, length: number, fd: number, wait: boolean): number;
+  send(
+    bytes: Uint8Array,
+    offset: number,
+    length: number,
+    fd: number,
+    wait: boolean,
+    timeoutMs: number,
+  ): number;
   /**
    * Calls the listener from the event loop as long as the stream is readable (or at its end) or writable, as asked.
    * watch(false, false) stops that and lets the event loop end.

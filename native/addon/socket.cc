@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdint>
+#include <string>
 
 #include "environment.h"
 #include "socket_calls.h"
@@ -42,15 +44,24 @@ class Socket : public Napi::ObjectWrap<Socket> {
 
   // new Socket(fd): takes the fd over.
   explicit Socket(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Socket>(info) {
-    if (info.Length() < 1 || !info[0].IsNumber()) {
-      Napi::TypeError::New(info.Env(), "Socket needs a file descriptor number").ThrowAsJavaScriptException();
+    const double number = info[0].IsNumber() ? info[0].As<Napi::Number>().DoubleValue() : -1;
+    const int fd = number >= 0 && number <= INT32_MAX ? static_cast<int>(number) : -1;
+    if (fd < 0 || fd != number) {
+      Napi::TypeError::New(info.Env(), "the number of a Unix stream socket is needed").ThrowAsJavaScriptException();
       return;
     }
-    int fd = info[0].As<Napi::Number>().Int32Value();
     int type = 0;
+    int domain = 0;
     socklen_t length = sizeof type;
-    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) != 0) {
+    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) != 0 ||
+        getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &length) != 0) {
       ThrowSystemError(info.Env(), errno, "getsockopt");
+      return;
+    }
+    // Of others a message would be cut off where a receive ends, or no fd could come.
+    if (type != SOCK_STREAM || domain != AF_UNIX) {
+      const std::string what = "fd " + std::to_string(fd) + " is no Unix stream socket";
+      Napi::TypeError::New(info.Env(), what).ThrowAsJavaScriptException();
       return;
     }
     state_->fd = fd;

@@ -1,5 +1,6 @@
 #include "socket_calls.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -39,42 +40,82 @@ napi_value BadArguments(napi_env env, const char* form) {
   return nullptr;
 }
 
-// 1 readable (or at its end), 0 timed out, -1 with errno.
-int WaitReadable(int fd, int64_t timeout_ms) {
+int64_t NowMs() {
   struct timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
-  const int64_t deadline = now.tv_sec * 1000 + now.tv_nsec / 1000000 + timeout_ms;
-  for (int64_t left = timeout_ms;;) {
-    struct pollfd poll_fd = {fd, POLLIN, 0};
-    int ready = poll(&poll_fd, 1, left > INT32_MAX ? INT32_MAX : static_cast<int>(left));
+  return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+// Waits for POLLIN or POLLOUT until the deadline, in milliseconds of NowMs(); -1: for ever. 1 ready (or at its end),
+// 0 timed out, -1 with errno.
+int WaitFor(int fd, short events, int64_t deadline) {
+  for (;;) {
+    int64_t left = -1;
+    if (deadline >= 0) {
+      left = deadline - NowMs();
+      left = left < 0 ? 0 : left > INT32_MAX ? INT32_MAX : left;
+    }
+    struct pollfd poll_fd = {fd, events, 0};
+    const int ready = poll(&poll_fd, 1, static_cast<int>(left));
     if (ready > 0 || (ready < 0 && errno != EINTR)) return ready;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    left = deadline - (now.tv_sec * 1000 + now.tv_nsec / 1000000);
-    if (left <= 0) return 0;
+    if (deadline >= 0 && NowMs() >= deadline) return 0;
   }
+}
+
+// How a call waits that may: in the kernel, or, where a time is set, by poll(). A description that others made
+// non-blocking stays so, as it is theirs too; there poll() waits as well.
+class Patience {
+ public:
+  Patience(int fd, short events, bool wait, int32_t timeout_ms)
+      : fd_(fd), events_(events), wait_(wait), deadline_(wait && timeout_ms >= 0 ? NowMs() + timeout_ms : -1) {}
+
+  // For the system call.
+  int flags() const { return wait_ && deadline_ < 0 ? 0 : MSG_DONTWAIT; }
+
+  // After EAGAIN: whether it is to be tried again. If not, *error is 0 or that of poll().
+  bool Wait(int* error) const {
+    *error = 0;
+    if (!wait_) return false;
+    if (deadline_ < 0) {
+      const int status = fcntl(fd_, F_GETFL);
+      if (status >= 0 && (status & O_NONBLOCK) == 0) return false;  // the kernel did wait: limitWaits()
+    }
+    const int ready = WaitFor(fd_, events_, deadline_);
+    if (ready < 0) *error = errno;
+    return ready > 0;
+  }
+
+ private:
+  const int fd_;
+  const short events_;
+  const bool wait_;
+  const int64_t deadline_;
+};
+
+// What a call that has nothing to tell but that, or an error of poll(), comes back with.
+napi_value Nothing(napi_env env, int error) {
+  if (error == 0) return Count(env, -1);
+  ThrowSystemError(env, error, "poll");
+  return nullptr;
 }
 
 napi_value ReceiveInto(napi_env env, SocketState* state, char* into, size_t length, napi_value fds, bool wait,
                        int32_t timeout_ms) {
-  if (wait && timeout_ms >= 0) {
-    const int ready = WaitReadable(state->fd, timeout_ms);
-    if (ready == 0) return Count(env, -1);
-    if (ready < 0) {
-      ThrowSystemError(env, errno, "poll");
-      return nullptr;
-    }
-  }
+  const Patience patience(state->fd, POLLIN, wait, timeout_ms);
   int received_fd = -1;
-  const ssize_t count = sandwire_socket_receive_credentials(state->fd, into, length, wait ? 0 : MSG_DONTWAIT,
-                                                            &received_fd,
-                                                            state->wants_credentials ? &state->writer : nullptr);
+  ssize_t count;
+  int error = 0;
+  do {
+    count = sandwire_socket_receive_credentials(state->fd, into, length, patience.flags(), &received_fd,
+                                                state->wants_credentials ? &state->writer : nullptr);
+  } while (count == -EAGAIN && patience.Wait(&error));
   if (received_fd >= 0) {
     uint32_t place = 0;
     napi_get_array_length(env, fds, &place);
     napi_set_element(env, fds, place, Napi::Number::New(env, received_fd));
   }
   if (count >= 0) return Count(env, count);
-  if (count == -EAGAIN) return Count(env, -1);
+  if (count == -EAGAIN) return Nothing(env, error);
   if (count == SANDWIRE_IO_SURPLUS_FD) {
     napi_throw_error(env, "SURPLUS_FD", "more than one file descriptor came with one message; they were closed");
   } else {
@@ -83,11 +124,17 @@ napi_value ReceiveInto(napi_env env, SocketState* state, char* into, size_t leng
   return nullptr;
 }
 
-napi_value SendFrom(napi_env env, SocketState* state, char* bytes, size_t length, int fd, bool wait) {
+napi_value SendFrom(napi_env env, SocketState* state, char* bytes, size_t length, int fd, bool wait,
+                    int32_t timeout_ms) {
+  const Patience patience(state->fd, POLLOUT, wait, timeout_ms);
   const struct iovec part = {bytes, length};
-  const ssize_t count = sandwire_socket_send(state->fd, &part, 1, wait ? 0 : MSG_DONTWAIT, fd);
+  ssize_t count;
+  int error = 0;
+  do {
+    count = sandwire_socket_send(state->fd, &part, 1, patience.flags(), fd);
+  } while (count == -EAGAIN && patience.Wait(&error));
   if (count >= 0) return Count(env, count);
-  if (count == -EAGAIN) return Count(env, -1);
+  if (count == -EAGAIN) return Nothing(env, error);
   ThrowSystemError(env, static_cast<int>(-count), "sendmsg");
   return nullptr;
 }
@@ -123,19 +170,21 @@ napi_value Receive(napi_env env, napi_callback_info info) {
 }
 
 napi_value Send(napi_env env, napi_callback_info info) {
-  size_t count = 5;
-  napi_value arguments[5];
+  size_t count = 6;
+  napi_value arguments[6];
   SocketState* state = Begin(env, info, &count, arguments, "sendmsg");
   if (state == nullptr) return nullptr;
   uint32_t length = 0;
   int32_t fd = -1;
   bool wait = false;
+  int32_t timeout_ms = -1;
   char* bytes = PieceOf(env, arguments[0], arguments[1], arguments[2], &length);
   if (bytes == nullptr || napi_get_value_int32(env, arguments[3], &fd) != napi_ok ||
-      napi_get_value_bool(env, arguments[4], &wait) != napi_ok) {
-    return BadArguments(env, "send(bytes, offset, length, fd, wait): bad arguments");
+      napi_get_value_bool(env, arguments[4], &wait) != napi_ok ||
+      (count > 5 && napi_get_value_int32(env, arguments[5], &timeout_ms) != napi_ok)) {
+    return BadArguments(env, "send(bytes, offset, length, fd, wait, timeoutMs): bad arguments");
   }
-  return SendFrom(env, state, bytes, length, fd, wait);
+  return SendFrom(env, state, bytes, length, fd, wait, timeout_ms);
 }
 
 void Forget(napi_env env, KnownBuffer* known) {
@@ -200,7 +249,7 @@ napi_value SendKnown(napi_env env, napi_callback_info info) {
       napi_get_value_bool(env, arguments[1], &wait) != napi_ok) {
     return BadArguments(env, "sendKnown(length, wait): bad arguments");
   }
-  return SendFrom(env, state, state->outbox.data, length, -1, wait);
+  return SendFrom(env, state, state->outbox.data, length, -1, wait, -1);
 }
 
 }  // namespace

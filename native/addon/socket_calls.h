@@ -32,10 +32,11 @@ void ReleaseState(napi_env env, SocketState* state);
 
 // Sets on socket, as properties of its own:
 //   receive(into, offset, length, fds, wait, timeoutMs): bytes, 0 at the end, -1 when nothing came
-//   send(bytes, offset, length, fd, wait): bytes taken, -1 when the socket is full
+//   send(bytes, offset, length, fd, wait, timeoutMs): bytes taken, -1 when the socket is full
 //   knowInbox(inbox), knowOutbox(outbox): memory for the next two, as Uint8Arrays
 //   receiveKnown(offset, fds, wait, timeoutMs): as receive, to all of the inbox from the offset on
-//   sendKnown(length, wait): as send, of the outbox's beginning
+//   sendKnown(length, wait): as send, of the outbox's beginning, with no time set
+// With wait and a timeoutMs from 0 up they come back with -1 after that; below, they do not, unless by limitWaits().
 void DefineSocketCalls(Napi::Env env, Napi::Object socket, SocketState* state);
 
 }  // namespace sandwire

@@ -1,6 +1,9 @@
 // What a program can do wrong with a channel – from JavaScript, above all – and that nothing but the one call suffers.
 import { execFileSync } from 'node:child_process';
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
 import { closeSync, fstatSync, openSync, readdirSync } from 'node:fs';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { setFlagsFromString } from 'node:v8';
@@ -11,6 +14,7 @@ import { addon } from '../../native/addon.js';
 import { Buffer as SharedBuffer } from '../../native/buffer.js';
 import { Comms } from '../../native/comms.js';
 import { CommsError, encodeMessage, Tag } from '../../protocol/index.js';
+import { handleFd } from '../support/fds.js';
 
 const test = suite('misuse of comms');
 
@@ -77,7 +81,9 @@ test('a wrong value is refused by the promise, or thrown by the synchronous call
 test('options that are none are refused before anything is awaited or sent', async () => {
   const [left, right] = makePair();
   const receive = left as unknown as Untyped;
-  for (const options of [{ timeout: 5 }, { timeoutMs: -1 }, { timeoutMs: '1' }, 5, null]) {
+  const wrongTimes = [{ timeout: 5 }, { timeoutMs: -1 }, { timeoutMs: '1' }];
+  const wrongSignals = [{}, 'x', null, 5, new AbortController()].map((signal) => ({ signal }));
+  for (const options of [...wrongTimes, ...wrongSignals, 5, null]) {
     for (const name of ['recvUint32', 'recvMessage', 'peekTag']) {
       const error = await failure(receive[name]?.call(left, options) as Promise<unknown>);
       assert.match(error.name, /^(Type|Range)Error$/, `${name} ${JSON.stringify(options)}`);
@@ -92,6 +98,84 @@ test('options that are none are refused before anything is awaited or sent', asy
   assert.is(await codeOf(right.recvMessage({ timeoutMs: 20 })), 'TIMEOUT');
   left.close();
   right.close();
+});
+
+test('a signal of another realm is one', async () => {
+  const [left, right] = makePair();
+  const signal = runInNewContext('make()', {
+    make: () => Object.setPrototypeOf(AbortSignal.abort(), AbortSignal.prototype),
+  });
+  assert.is(await codeOf(left.recvUint32({ signal })), 'ABORTED');
+  left.close();
+  right.close();
+});
+
+test('many receives may wait for one signal, and nothing of them stays', async () => {
+  const [left, right] = makePair();
+  const warnings: Error[] = [];
+  const onWarning = (warning: Error) => warnings.push(warning);
+  process.on('warning', onWarning);
+  const aborter = new AbortController();
+  const { signal } = aborter;
+  let listeners = 0;
+  for (const [name, change] of [
+    ['addEventListener', 1],
+    ['removeEventListener', -1],
+  ] as const) {
+    const original = signal[name].bind(signal) as (...values: unknown[]) => void;
+    Object.defineProperty(signal, name, {
+      value: (...values: unknown[]) => {
+        listeners += change;
+        original(...values);
+      },
+    });
+  }
+  const served = Array.from({ length: 30 }, () => left.recvUint32({ signal }));
+  assert.is(listeners, 1);
+  await Promise.all(served.map((_, i) => right.sendUint32(i)));
+  assert.equal(
+    await Promise.all(served),
+    served.map((_, i) => i),
+  );
+  assert.is(listeners, 0);
+  const codes = Array.from({ length: 30 }, () => codeOf(left.recvUint32({ signal })));
+  const other = left.recvUint32();
+  aborter.abort();
+  assert.equal(new Set(await Promise.all(codes)), new Set(['ABORTED']));
+  await right.sendUint32(77);
+  assert.is(await other, 77);
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  process.off('warning', onWarning);
+  assert.equal(warnings, []);
+  left.close();
+  right.close();
+});
+
+test('what is no Unix stream socket makes no channel', async () => {
+  const values = [-1, 1.5, Number.NaN, 2 ** 32 + 1, 2 ** 40, '3', null, undefined, {}, [], true, 3n];
+  for (const value of values) {
+    assert.throws(
+      () => new Comms(value as never),
+      (error: unknown) => error instanceof TypeError && /is needed/.test(error.message),
+      String(value),
+    );
+  }
+  const file = openSync('/dev/null', 'r');
+  assert.throws(() => new Comms(file), /ENOTSOCK/);
+  closeSync(file);
+  assert.throws(() => new Comms(file), /EBADF/);
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const client = connect((server.address() as AddressInfo).port, '127.0.0.1');
+  await once(client, 'connect');
+  const datagrams = createSocket('udp4').bind(0, '127.0.0.1');
+  await once(datagrams, 'listening');
+  for (const socket of [client, datagrams]) {
+    assert.throws(() => new Comms(handleFd(socket)), /fd \d+ is no Unix stream socket/);
+  }
+  client.destroy();
+  server.close();
+  datagrams.close();
 });
 
 test('an fd that is not open fails its own send and nothing else', async () => {

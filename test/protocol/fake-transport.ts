@@ -68,12 +68,20 @@ export class FakeTransport implements Transport {
     return this.ended ? 0 : -1;
   }
 
-  send(bytes: Uint8Array, offset: number, length: number, fd: number, wait: boolean): number {
+  send(
+    bytes: Uint8Array,
+    offset: number,
+    length: number,
+    fd: number,
+    wait: boolean,
+    timeoutMs: number,
+  ): number {
     this.sends++;
     if (this.peer !== undefined && !this.peer.isOpen) {
       throw Object.assign(new Error('send EPIPE'), { code: 'EPIPE', syscall: 'send' });
     }
-    const count = wait ? length : Math.min(length, this.room);
+    const mayWait = wait && timeoutMs < 0;
+    const count = mayWait ? length : Math.min(length, this.room);
     if (count === 0) return -1;
     this.room -= count;
     const piece = bytes.slice(offset, offset + count);

@@ -13,3 +13,10 @@ first.destroy();
 await once(first, 'close');
 
 export const countFds = (): number => readdirSync('/proc/self/fd').length;
+
+/** The fd of a socket of Node's, which stays Node's. */
+export function handleFd(socket: object): number {
+  const fd = (socket as { readonly _handle?: { readonly fd?: number } })._handle?.fd;
+  if (fd === undefined) throw new Error('this socket has no fd');
+  return fd;
+}

@@ -1,0 +1,35 @@
+// Who waits for which AbortSignal. A signal gets one listener however many wait, as Node warns of more than ten.
+
+interface Watched {
+  readonly giveUps: Set<() => void>;
+  readonly onAbort: () => void;
+}
+
+export class AbortWatch {
+  readonly #watched = new Map<AbortSignal, Watched>();
+
+  /** Calls giveUp when the signal comes, which it has not yet. */
+  add(signal: AbortSignal, giveUp: () => void): void {
+    let watched = this.#watched.get(signal);
+    if (watched === undefined) {
+      const giveUps = new Set<() => void>();
+      const onAbort = () => {
+        this.#watched.delete(signal);
+        for (const one of giveUps) one();
+      };
+      watched = { giveUps, onAbort };
+      this.#watched.set(signal, watched);
+      signal.addEventListener('abort', onAbort, { once: true });
+    }
+    watched.giveUps.add(giveUp);
+  }
+
+  remove(signal: AbortSignal, giveUp: () => void): void {
+    const watched = this.#watched.get(signal);
+    if (watched === undefined) return;
+    watched.giveUps.delete(giveUp);
+    if (watched.giveUps.size > 0) return;
+    this.#watched.delete(signal);
+    signal.removeEventListener('abort', watched.onAbort);
+  }
+}
