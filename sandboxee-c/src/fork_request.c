@@ -53,9 +53,9 @@ enum sandwire_error sandwire_fork_request_receive(struct sandwire_comms *comms, 
                   : sandwire_transport_fail_receive(comms, SANDWIRE_ERROR_INVALID_VALUE, "the request is malformed");
 }
 
-/* pair[0] for the host; pair[1] lifted above whatever the host may want to map to a number. 0, or -1 with errno. */
-static int make_setup_socket(int pair[2]) {
+int sandwire_fork_request_make_socket(int pair[2]) {
   int made[2];
+  pair[0] = pair[1] = -1;
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, made) != 0) {
     return -1;
   }
@@ -80,9 +80,8 @@ static int make_setup_socket(int pair[2]) {
 
 enum sandwire_error sandwire_fork_request_answer(struct sandwire_comms *comms,
                                                  const struct sandwire_fork_request *request,
-                                                 struct sandwire_comms **setup) {
-  int pair[2] = {-1, -1};
-  if (make_setup_socket(pair) != 0 || (*setup = sandwire_comms_create(pair[1])) == NULL) {
+                                                 const int pair[2], struct sandwire_comms **setup) {
+  if (pair[0] < 0 || (*setup = sandwire_comms_create(pair[1])) == NULL) {
     enum sandwire_error error = sandwire_transport_fail(comms, SANDWIRE_ERROR_SYSTEM, "making the set-up socket");
     if (pair[0] >= 0) {
       (void)close(pair[0]);

@@ -14,11 +14,15 @@ struct sandwire_fork_request {
 /* Waits for one on comms. */
 enum sandwire_error sandwire_fork_request_receive(struct sandwire_comms *comms, struct sandwire_fork_request *request);
 
-/* Makes the set-up socket and sends the host its end. *setup is the child's, on a fresh fd above all that a host can
- * map. */
+/* A set-up socket: pair[0] for the host, pair[1], above whatever a host can map to a number, for the child. 0, or -1 with
+ * errno and both -1. */
+int sandwire_fork_request_make_socket(int pair[2]);
+
+/* Sends the host its end of the set-up socket, which is taken over; *setup is the child's. -1 for both, with errno: there is
+ * none, and comms ends. */
 enum sandwire_error sandwire_fork_request_answer(struct sandwire_comms *comms,
                                                  const struct sandwire_fork_request *request,
-                                                 struct sandwire_comms **setup);
+                                                 const int pair[2], struct sandwire_comms **setup);
 
 /* Tells on the set-up socket that there will be no child. Best effort: the end of the socket says as much. */
 void sandwire_fork_request_fail(struct sandwire_comms *setup, int step, int error, const char *detail);

@@ -119,13 +119,15 @@ static enum sandwire_error await_event(struct sandwire_forking_client *client, i
       client->ended = SANDWIRE_OK;
       return ended;
     }
-    const bool is_there = client->ended == SANDWIRE_OK && sandwire_comms_has_message(client->comms);
+    client->is_full = client->is_full && client->entering_count > 0;
+    const bool is_listening = client->ended == SANDWIRE_OK && !client->is_full;
+    const bool is_there = is_listening && sandwire_comms_has_message(client->comms);
     *event = REQUEST;
     if (client->entering_count == 0 && (client->child_count == 0 || is_there)) {
       return SANDWIRE_OK; /* to receive is all there is to wait for */
     }
     struct pollfd *polled = client->polled;
-    *polled++ = (struct pollfd){.fd = client->ended ? -1 : client->comms->fd, .events = POLLIN};
+    *polled++ = (struct pollfd){.fd = is_listening ? client->comms->fd : -1, .events = POLLIN};
     for (size_t i = 0; i < client->child_count; i++) {
       *polled++ = (struct pollfd){.fd = client->children[i].pidfd, .events = POLLIN};
     }
@@ -213,9 +215,20 @@ static enum sandwire_error take_request(struct sandwire_forking_client *client, 
   struct sandwire_fork_request request;
   struct sandwire_comms *setup = NULL;
   client->answered = false;
+  int pair[2] = {-1, -1};
+  if (client->entering_count > 0 && sandwire_fork_request_make_socket(pair) != 0) {
+    client->is_full = true;
+    return SANDWIRE_OK;
+  }
   enum sandwire_error error = sandwire_fork_request_receive(client->comms, &request);
   if (error == SANDWIRE_OK) {
-    error = sandwire_fork_request_answer(client->comms, &request, &setup);
+    if (pair[0] < 0) {
+      (void)sandwire_fork_request_make_socket(pair); /* a failure is told in place of an answer */
+    }
+    error = sandwire_fork_request_answer(client->comms, &request, pair, &setup);
+  } else if (pair[0] >= 0) {
+    (void)close(pair[0]);
+    (void)close(pair[1]);
   }
   if (error) {
     client->ended = error;
@@ -265,6 +278,7 @@ pid_t sandwire_forking_client_wait_and_fork(struct sandwire_forking_client *clie
     if (event != REQUEST) {
       struct sandwire_comms *setup = client->entering[event];
       client->entering[event] = client->entering[--client->entering_count];
+      client->is_full = false;
       client->answered = true;
       return sandwire_fork_into_sandbox(client, setup);
     }

@@ -25,6 +25,7 @@ struct sandwire_forking_client {
   struct pollfd *polled; /* comms, then children, then entering */
   size_t polled_capacity;
   enum sandwire_error ended; /* what has ended comms, or OK */
+  bool is_full;              /* there was no fd for one more that enters; a request waits until one of them is in */
   bool is_child;             /* this process is one: it forks no others */
   bool answered;             /* the newest request: what fails after that concerns it alone */
 };

@@ -10,10 +10,21 @@ const test = suite('shortage');
 const fixture = (name: string) => path.join(checkout, 'dist/test/host/fixtures', `${name}.js`);
 
 // Above 1,024 the host may have 66 more: 300 to 500 runs at once are about what exhausts the supervisor, or the host itself.
-for (const count of [330, 420, 500]) {
-  test(`out of file descriptors, ${count} runs at once`, async () => {
-    const program = sandboxeePath('wait_forever');
-    const args = [process.execPath, fixture('out-of-fds'), program, String(count), '4'];
+// A fork server has room for some 60 children on their way in, and lets the others wait.
+for (const [name, count, rounds, mode] of [
+  ['wait_forever', 330, 4, ''],
+  ['wait_forever', 420, 4, ''],
+  ['behave', 400, 2, 'fork'],
+] as const) {
+  test(`out of file descriptors, ${count} runs at once ${mode}`, async () => {
+    const args = [
+      process.execPath,
+      fixture('out-of-fds'),
+      sandboxeePath(name),
+      `${count}`,
+      `${rounds}`,
+      mode,
+    ];
     const { stdout, stderr } = await run('prlimit', ['--nofile=1090', ...args]);
     const lines = stdout.trimEnd().split('\n');
     assert.is(lines.pop(), 'still there', stdout + stderr);
@@ -24,7 +35,7 @@ for (const count of [330, 420, 500]) {
       if (text.startsWith('Process killed by user')) continue;
       assert.match(text, /^(SETUP_ERROR - |throws ).*(\(ulimit -Hn|kernel\.keys)/, stdout);
     }
-    assert.is(total, 4 * count, stdout);
+    assert.is(total, rounds * count, stdout);
   });
 }
 
