@@ -268,6 +268,9 @@ test('only fence: no signal gets out, and what needs mounts is refused in words'
   const killed = await reachOut(['kill', '1'], only());
   assert.ok(killed === EPERM, `kill(1, 0) in the sandbox: errno ${killed}`);
   assert.is(await reachOut(['kill', String(process.pid)], only()), ESRCH);
+  for (const place of ['/proc', `/proc/${process.pid}`, `/proc/${process.pid}/task`]) {
+    assert.is(await reachOut(['list', place], only()), EACCES, place);
+  }
   for (const extend of [
     (builder: PolicyBuilder) => builder.addTmpfs('/tmp', 1 << 20),
     (builder: PolicyBuilder) => builder.addFileAt('/etc/passwd', '/etc/other'),

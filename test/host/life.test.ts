@@ -9,7 +9,7 @@ import * as assert from 'uvu/assert';
 import { type Executor, Sandbox2 } from '../../host/index.js';
 import { run } from '../support/command.js';
 import { allGone, everybody, startFamily } from '../support/family.js';
-import { childrenOf, supervisorPid } from '../support/processes.js';
+import { childrenOf, countInPidNamespace, supervisorPid } from '../support/processes.js';
 import {
   checkout,
   eventually,
@@ -61,6 +61,21 @@ for (const [name, executor] of stubborn) {
     await eventually('all of it is gone', () => isGone(sandbox), 20_000);
   });
 }
+
+test('512 processes that send signals without end hold up neither their end nor other runs', async () => {
+  const executor = sandboxee('stay', ['512-signals']);
+  executor.limits.setRlimitNproc(1200).setWalltimeLimitMs(30_000);
+  const begin = performance.now();
+  await using sandbox = new Sandbox2(executor, lenientPolicy());
+  await sandbox.runAsync();
+  await eventually('all of them are there', () => countInPidNamespace(sandbox.pid) >= 512, 20_000);
+  const other = await runToEnd(sandboxee('exit_with', ['4']));
+  assert.is(other.result.exitCode, 4);
+  sandbox.setWalltimeLimitMs(500);
+  assert.is((await sandbox.awaitResult({ timeoutMs: 20_000 })).finalStatus, 'TIMEOUT');
+  assert.ok(performance.now() - begin < 30_000);
+  await eventually('all of it is gone', () => isGone(sandbox), 20_000);
+});
 
 test('kill(), and then nobody waits', async () => {
   const sandbox = new Sandbox2(sandboxee('wait_forever'), lenientPolicy());

@@ -147,9 +147,17 @@ test('a sandboxee cannot raise a limit, nor a child of it', async () => {
 });
 
 test('address space: within it all is well, and a stack beyond it is a crash that names it', async () => {
-  const within = sandboxee('exit_with', ['0']);
-  within.limits.setRlimitAs(100 << 20);
-  assert.is((await runToEnd(within)).result.exitCode, 0);
+  const limited = async (what: string, megabytes: number) => {
+    const executor = sandboxee('exhaust', [what, String(megabytes)]);
+    executor.limits.setRlimitAs(100 << 20);
+    return (await runToEnd(executor)).result;
+  };
+  assert.is((await limited('map', 1)).exitCode, 0);
+  assert.is((await limited('map', 60)).exitCode, 0);
+  assert.is((await limited('map', 100)).exitCode, ENOMEM);
+  assert.is((await limited('frames', 1)).exitCode, 0);
+  assert.is((await limited('frames', 8)).signal, 'SIGSEGV');
+  assert.is((await limited('frames', 100)).signal, 'SIGSEGV');
   const executor = sandboxee('exhaust', ['stack']);
   executor.limits.setRlimitAs(4 << 20).setRlimitStack(1n << 30n);
   const { result } = await runToEnd(executor);

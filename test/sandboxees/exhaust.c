@@ -1,5 +1,5 @@
 /* exhaust memory|touch|touch-in-child|stack|file|files|processes|data|locked: uses something up until it is told no, and exits with that
- * errno. core: a child crashes; prints the size of the core file it leaves. raise: tries to raise its limits. */
+ * errno. map MEGABYTES, frames MEGABYTES: maps and uses so much, has so much on the stack, and exits with 0. core: a child crashes; prints the size of the core file it leaves. raise: tries to raise its limits. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -109,6 +109,21 @@ static int exhaust_stack(int depth) {
   return depth == INT_MAX ? 0 : exhaust_stack(depth + 1) + frame[0];
 }
 
+static int map_and_use(size_t size) {
+  char *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) {
+    return errno;
+  }
+  memset(memory, 1, size);
+  return memory[size - 1] - 1;
+}
+
+static int use_stack(size_t size) {
+  volatile char frame[65536];
+  frame[0] = frame[sizeof frame - 1] = 0;
+  return size <= sizeof frame ? frame[0] : use_stack(size - sizeof frame) + frame[sizeof frame - 1];
+}
+
 static int exhaust_file(void) {
   static char block[65536];
   int fd = open("/tmp/big", O_CREAT | O_WRONLY, 0600);
@@ -169,6 +184,12 @@ int main(int argc, char **argv) {
   }
   if (strcmp(what, "stack") == 0) {
     return exhaust_stack(0);
+  }
+  if (argc > 2 && strcmp(what, "map") == 0) {
+    return map_and_use((size_t)atoi(argv[2]) << 20);
+  }
+  if (argc > 2 && strcmp(what, "frames") == 0) {
+    return use_stack((size_t)atoi(argv[2]) << 20);
   }
   if (strcmp(what, "file") == 0) {
     return exhaust_file();

@@ -3,6 +3,7 @@
  *   daemons         the same, each in a session of its own and deaf to signals
  *   stop-each-other children that stop each other and their parent
  *   signals         sends every signal to all it can see
+ *   512-signals     the same, with 512 processes
  *   orphan          leaves a child that never ends, and exits with 5 */
 #include <signal.h>
 #include <string.h>
@@ -31,16 +32,24 @@ static void stop_each_other(void) {
   }
 }
 
-static void send_signals(void) {
+/* From so many processes, who begin when all are there: meanwhile it would take them long to be forked. */
+static void send_signals(int processes) {
+  int gate[2];
+  char byte;
   for (int number = 1; number < 65; number++) {
     signal(number, SIG_IGN);
   }
-  for (int i = 0; i < 20; i++) {
-    fork();
-    if (i > 3) {
+  if (pipe(gate) != 0) {
+    return;
+  }
+  for (int i = 1; i < processes; i++) {
+    if (fork() == 0) {
+      close(gate[1]);
+      (void)!read(gate[0], &byte, 1);
       break;
     }
   }
+  close(gate[1]);
   for (;;) {
     for (int number = 1; number < 65; number++) {
       /* 32 and 33 are the C library's own, and cannot be ignored. */
@@ -60,7 +69,9 @@ int main(int argc, char **argv) {
   } else if (strcmp(how, "stop-each-other") == 0) {
     stop_each_other();
   } else if (strcmp(how, "signals") == 0) {
-    send_signals();
+    send_signals(32);
+  } else if (strcmp(how, "512-signals") == 0) {
+    send_signals(512);
   } else if (strcmp(how, "orphan") == 0) {
     if (fork() == 0) {
       for (;;) {

@@ -25,6 +25,20 @@ export function childrenOf(pid: number): number[] {
     .filter((candidate) => parentOf(candidate) === pid);
 }
 
+/** How many processes are in the pid namespace of this one. */
+export function countInPidNamespace(pid: number): number {
+  const namespaceOf = (of: number | string) => {
+    try {
+      return readlinkSync(`/proc/${of}/ns/pid`);
+    } catch {
+      return undefined; // gone meanwhile, or somebody else's
+    }
+  };
+  const wanted = namespaceOf(pid);
+  if (wanted === undefined) throw new Error(`the namespaces of ${pid} cannot be seen`);
+  return readdirSync('/proc').filter((name) => /^\d+$/.test(name) && namespaceOf(name) === wanted).length;
+}
+
 /** Of this process. */
 export function supervisorPid(): number {
   const pid = childrenOf(process.pid).find((child) =>
