@@ -20,7 +20,7 @@ export function limitBehindSignal(
   const cpuMs = usage.userTimeMs + usage.systemTimeMs;
   // Soft and hard limit are one, so the kernel kills (setrlimit(2), RLIMIT_CPU). It counts whole ticks, also those of
   // which the process had a part only, while the usage is exact: on a busy machine the limit comes well before.
-  const cpuUsedUp = limits.cpuSeconds !== undefined && cpuMs >= Number(limits.cpuSeconds) * 750;
+  const cpuUsedUp = limits.cpuSeconds !== undefined && cpuMs >= Number(limits.cpuSeconds) * 500;
   if ((signal === SIGKILL || signal === SIGXCPU) && cpuUsedUp) {
     return `so ends a program that reaches the limit of ${limits.cpuSeconds} s of CPU time, or one that is sent the signal`;
   }
