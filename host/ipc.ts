@@ -67,7 +67,7 @@ export class IPC {
 
   /**
    * Maps an fd into the sandboxee: at a number, under a name, or both. The fd becomes the IPC's, which closes it as
-   * soon as the sandboxee has it. Numbers 0 to 1020.
+   * soon as the sandboxee has it. Numbers 0 to 1020; some 250 fds in all.
    *
    * A descriptor is more than what is read and written by it. That of a file is the whole file: where the policy allows
    * fchmod() and its like, whoever owns the file can change its mode, times and attributes by it, also one that is open
