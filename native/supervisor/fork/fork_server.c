@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -20,6 +21,7 @@
 #include "loop/deadlines.h"
 #include "loop/process.h"
 #include "privileges.h"
+#include "program_view.h"
 #include "run/run.h"
 #include "run/violation.h"
 #include "sandwire/wire.generated.h"
@@ -32,6 +34,7 @@ struct fork_server {
   struct setup_report *report;
   struct run_end end; /* kind 0: it runs */
   pid_t group;        /* of its processes; 0: it was not started */
+  int view;           /* what keeps the mounts of its program's view, see program_view.h; -1: nothing */
   bool told;          /* that it has ended; it stays as long as there are processes of its group to be reaped */
 };
 
@@ -44,7 +47,7 @@ static void (*when_gone)(void);
 /* With the host's privileges, of which none are kept. The entrance into a sandbox needs but the kernel uid that made
  * it, since the owner of a user namespace has all capabilities in it (user_namespaces(7)). */
 _Noreturn static void fork_server_main(const struct start_request *request, struct setup_report *report,
-                                       pid_t supervisor) {
+                                       int view_holder, pid_t supervisor) {
   if (sandwire_leave_session() != 0 || sandwire_reset_signals() != 0) {
     setup_fail(report, SANDWIRE_STEP_SESSION, "session, keyring and signals");
   }
@@ -52,6 +55,7 @@ _Noreturn static void fork_server_main(const struct start_request *request, stru
   if (inheritance_volunteer_for_oom() != 0) { /* and its sandboxees with it */
     setup_fail(report, SANDWIRE_STEP_PRIVILEGES, "oom_score_adj");
   }
+  program_view_take(request->fds[0], view_holder);
   arrange_fds(request, -1, report);
   /* EPERM: without CAP_SETPCAP it stays as it is. no_new_privs then keeps an exec from giving anything back. */
   if ((sandwire_drop_bounding_set() != 0 && errno != EPERM) || sandwire_clear_capabilities(-1) != 0 ||
@@ -77,6 +81,9 @@ static void forget(struct fork_server *server) {
   }
   *link = server->next;
   deadline_clear(&server->walltime);
+  if (server->view >= 0) {
+    close(server->view);
+  }
   setup_report_destroy(server->report);
   start_request_destroy(server->request);
   free(server);
@@ -184,12 +191,19 @@ static void start(struct fork_server *server) {
     fail(server, SANDWIRE_STEP_MEMORY, errno, "signalfd");
     return;
   }
+  int pair[2];
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) {
+    fail(server, SANDWIRE_STEP_MEMORY, errno, "socketpair");
+    return;
+  }
+  server->view = pair[0];
   pid_t self = getpid();
   pid_t pid = fork();
   if (pid == 0) {
-    fork_server_main(server->request, server->report, self);
+    fork_server_main(server->request, server->report, pair[1], self);
   }
   int error = errno;
+  close(pair[1]);
   start_request_close_fds(server->request);
   if (pid < 0) {
     fail(server, SANDWIRE_STEP_FORK, error, "fork server");
@@ -222,6 +236,7 @@ void fork_server_start(struct start_request *request) {
   process_init(&server->process);
   server->request = request;
   server->report = report;
+  server->view = -1;
   server->next = servers;
   servers = server;
   alive++;
