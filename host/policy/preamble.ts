@@ -83,6 +83,23 @@ const changesOfAttributes = [
   ...['removexattr', 'lremovexattr', 'fremovexattr', 'removexattrat'],
 ];
 
+/** The same by ioctl, for which it is enough that the file is open for reading. */
+const changesOfFlags = is(
+  1,
+  ...[n.FS_IOC_SETFLAGS, n.FS_IOC_SETVERSION, n.FS_IOC_FSSETXATTR, n.FS_IOC_ENABLE_VERITY],
+  ...[n.FS_IOC_SET_ENCRYPTION_POLICY, n.EXT4_IOC_SETVERSION, n.EXT4_IOC_MIGRATE, n.FAT_IOCTL_SET_ATTRIBUTES],
+);
+
+/** Make subvolumes in directories that are shown read-only, and tell names. */
+const isOfBtrfs: Condition = {
+  kind: 'in',
+  arg: 1,
+  bits: 32,
+  mask: 0xff00n,
+  values: [BigInt(n.BTRFS_IOCTL_MAGIC << 8)],
+};
+const clonesOrCompares = is(1, n.FICLONE, n.FICLONERANGE, n.FIDEDUPERANGE);
+
 /** By syscall name, in this order. None of them lets through what could do harm. */
 export const preamble: ReadonlyMap<string, readonly Piece[]> = new Map<string, readonly Piece[]>([
   // With this close the process tells the supervisor that its filter is in force.
@@ -140,16 +157,15 @@ export const preamble: ReadonlyMap<string, readonly Piece[]> = new Map<string, r
   [
     'ioctl',
     [
-      // The terminal could not be opened any more, by anybody, when the sandbox is long gone.
-      { rule: rule(is(1, n.TIOCEXCL), violation) },
+      // When the sandbox is long gone, the terminal could not be opened any more, by anybody, or would be there for
+      // nobody to read and write (TIOCSETD with N_NULL).
+      { rule: rule(is(1, n.TIOCEXCL, n.TIOCSETD), violation) },
       // They put characters into the terminal's input, as if typed.
       { waivedBy: 'allowTerminalInjection', rule: rule(is(1, n.TIOCSTI, n.TIOCLINUX), violation) },
       // A terminal that was handed in would be hung up when the sandboxee ends. Without one, shells work all the same.
       { waivedBy: 'allowTerminalInjection', rule: rule(is(1, n.TIOCSCTTY), refusal('EPERM')) },
-      beyondLandlock(
-        is(1, n.FS_IOC_SETFLAGS, n.FS_IOC_SETVERSION, n.FS_IOC_FSSETXATTR, n.FS_IOC_ENABLE_VERITY),
-        'EPERM',
-      ),
+      beyondLandlock(changesOfFlags, 'EPERM'),
+      beyondLandlock({ kind: 'all', of: [isOfBtrfs, { kind: 'not', of: clonesOrCompares }] }, 'EPERM'),
     ],
   ],
   // Whoever opens the file next, on the host too, waits for the holder of the lease, up to 45 s (fcntl(2)).

@@ -9,6 +9,7 @@ import {
   openSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import * as os from 'node:os';
@@ -261,6 +262,38 @@ test('only fence: what Landlock does not govern is refused by the policy', async
     assert.is(await reachOut(['attributes', secret], waived), 0);
     (await listener.accept()).close();
   });
+});
+
+test('only fence: that a path is there is visible, as docs/security.md says, and a device cannot be had', async () => {
+  if (cannotBeOnly('only fence: what is visible')) return;
+  await withFolder(async (folder) => {
+    const link = path.join(folder, 'link');
+    symlinkSync('somewhere', link);
+    assert.is(await reachOut(['stat', path.join(folder, 'secret')], only()), 0);
+    assert.is(await reachOut(['readlink', link], only()), 0);
+    assert.is(await reachOut(['read', path.join(folder, 'secret')], only()), EACCES);
+    assert.is(await reachOut(['write', '/dev/ptmx'], only()), EACCES);
+    assert.is(await reachOut(['ioctl', '/dev/ptmx'], only()), ENOSYS, 'the last of its ways is openat2');
+  });
+});
+
+test('only fence: of other processes it is visible that they are there, and nothing else', async () => {
+  if (cannotBeOnly('only fence: other processes')) return;
+  await using other = new Sandbox2(sandboxee('wait_forever'), only());
+  assert.ok(await other.runAsync());
+  // The host's own, and a sandboxee beside it, which has the kernel uid of those who look.
+  for (const pid of [process.pid, other.pid]) {
+    assert.is(await reachOut(['stat', `/proc/${pid}`], only()), 0);
+    assert.is(await reachOut(['kill', String(pid)], only()), ESRCH);
+    assert.is(await reachOut(['list', `/proc/${pid}`], only()), EACCES);
+    for (const file of ['status', 'cmdline', 'environ', 'mem', 'maps']) {
+      assert.is(await reachOut(['read', `/proc/${pid}/${file}`], only()), EACCES, file);
+    }
+    for (const file of ['exe', 'cwd', 'root', 'fd/0']) {
+      assert.is(await reachOut(['readlink', `/proc/${pid}/${file}`], only()), EACCES, file);
+    }
+    assert.is(await reachOut(['list', `/proc/${pid}/root/`], only()), EACCES);
+  }
 });
 
 test('only fence: no signal gets out, and what needs mounts is refused in words', async () => {

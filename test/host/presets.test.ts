@@ -3,12 +3,20 @@ import { closeSync, existsSync, openSync } from 'node:fs';
 import { constants } from 'node:os';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type DangerousToken, Executor, PolicyBuilder, probe, type Result } from '../../host/index.js';
+import {
+  type DangerousToken,
+  Executor,
+  type Policy,
+  PolicyBuilder,
+  probe,
+  type Result,
+} from '../../host/index.js';
+import { syscallNumber } from '../../host/policy/syscalls.js';
 import { lenientPolicy, runToEnd, sandboxee, sandboxeePath } from '../support/sandbox.js';
 import { skip } from '../support/skip.js';
 
 const test = suite('presets');
-const { EPERM, EBADF, EINVAL } = constants.errno;
+const { EPERM, EBADF, EFAULT, EINVAL } = constants.errno;
 
 const minimal = () => new PolicyBuilder().allowStaticStartup().allowExit();
 
@@ -155,6 +163,23 @@ test('a violation is one whatever filter the sandboxee would like to have before
   assert.is((await attempt('allowSeccompFilters')).exitCode, 42, 'the token lets it hide one');
   const without = await runToEnd(sandboxee('try_out', ['own-filter']));
   assert.is(without.result.exitCode, EINVAL, 'what a kernel without filters says');
+});
+
+test('of filters by prctl, of the strict mode and of a second listener, whether filters are allowed or not', async () => {
+  const call = async (policy: Policy, name: string, ...args: number[]) =>
+    (await runToEnd(sandboxee('make_syscall', [String(syscallNumber(name)), ...args.map(String)]), policy))
+      .result;
+  const open = lenientPolicy((builder) => builder.allow('allowSeccompFilters'));
+  for (const policy of [lenientPolicy(), open]) {
+    // A filter at address 0.
+    const refused = policy === open ? EFAULT : EINVAL;
+    assert.is((await call(policy, 'prctl', 22, 2, 0)).exitCode, refused);
+    assert.is((await call(policy, 'seccomp', 1, 0, 0)).exitCode, refused);
+    // The kernel's own answer where there is a filter already.
+    assert.is((await call(policy, 'prctl', 22, 1)).exitCode, EINVAL);
+    assert.is((await call(policy, 'seccomp', 0, 0, 0)).exitCode, EINVAL);
+    assert.is((await call(policy, 'seccomp', 1, 8, 0)).violation?.syscall, 'seccomp');
+  }
 });
 
 test.run();

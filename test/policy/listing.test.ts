@@ -309,7 +309,7 @@ test('what a default leaves out, in words', () => {
     for (const part of [
       `  clone\n    violation when arg 0 & CLONE_PARENT is not 0\n    violation when arg 0 & (CLONE_NEWNS|`,
       `  unshare\n    violation when arg 0 & (CLONE_NEWTIME|`,
-      `  ioctl\n    violation when arg 1 is TIOCEXCL\n    violation when arg 1 is TIOCSTI or TIOCLINUX\n    errno EPERM when arg 1 is TIOCSCTTY\n    otherwise ${otherwise}\n`,
+      `  ioctl\n    violation when arg 1 is TIOCEXCL or TIOCSETD\n    violation when arg 1 is TIOCSTI or TIOCLINUX\n    errno EPERM when arg 1 is TIOCSCTTY\n    otherwise ${otherwise}\n`,
       '  seccomp\n    violation when arg 1 & SECCOMP_FILTER_FLAG_NEW_LISTENER is not 0\n    errno EINVAL when ',
     ]) {
       assert.ok(told.includes(part), `${part}\nin\n${told}`);

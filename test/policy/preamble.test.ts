@@ -190,17 +190,23 @@ test("a child that is not its maker's own is refused whatever the tokens", () =>
 });
 
 test('what would act on the host after the sandbox, or beside it, is refused whatever the tokens', () => {
-  const [leases, exclusive] = [1024, 0x540c];
+  const [leases, exclusive, discipline] = [1024, 0x540c, 0x5423];
   for (const arch of arches) {
     const builder = () => new PolicyBuilder({ arch }).allowSyscalls(['fcntl', 'ioctl', 'socket']);
     const made = [builder().build(), builder().allow('allowTerminalInjection').build()];
     made.push(new PolicyBuilder({ arch }).defaultAction('allowAllSyscalls').build());
     for (const high of [0n, 0xdeadbeefn << 32n]) {
       for (const action of actions(made, 'fcntl', [3, BigInt(leases) | high])) assert.is(action, 'violation');
-      for (const action of actions(made, 'ioctl', [0, BigInt(exclusive) | high]))
-        assert.is(action, 'violation');
+      for (const request of [exclusive, discipline]) {
+        for (const action of actions(made, 'ioctl', [0, BigInt(request) | high]))
+          assert.is(action, 'violation');
+      }
     }
     for (const action of actions(made, 'fcntl', [3, 1])) assert.is(action, 'allow');
+    // TIOCNOTTY gives up what is one's own, and TIOCGETD asks.
+    for (const request of [0x5422, 0x5424]) {
+      for (const action of actions(made, 'ioctl', [0, request])) assert.is(action, 'allow');
+    }
   }
 });
 
@@ -217,6 +223,19 @@ test('socket families without network namespaces are not there, unless the netwo
     assert.equal(actions([without, withNetwork], 'socket', [1, 1]), ['allow', 'allow']);
   }
 });
+
+/**
+ * FS_IOC_SETFLAGS, SETVERSION, FSSETXATTR, ENABLE_VERITY, SET_ENCRYPTION_POLICY, EXT4_IOC_SETVERSION and MIGRATE,
+ * FAT_IOCTL_SET_ATTRIBUTES; of btrfs SUBVOL_CREATE, SNAP_CREATE_V2, DEFRAG, INO_LOOKUP_USER.
+ */
+const changingRequests = [
+  ...[0x40086602, 0x40087602, 0x401c5820, 0x40806685, 0x800c6613, 0x40086604, 0x6609, 0x40047211],
+  ...[0x5000940e, 0x50009417, 0x50009402, 0xd000943e],
+];
+/** FS_IOC_GETFLAGS, GETVERSION, FSGETXATTR, FIEMAP; FICLONE, FICLONERANGE, FIDEDUPERANGE; TCGETS. */
+const harmlessRequests = [
+  ...[0x80086601, 0x80087601, 0x801c581f, 0xc020660b, 0x40049409, 0x4020940d, 0xc0189436, 0x5401],
+];
 
 test('under Landlock alone, what that does not govern is refused', () => {
   for (const arch of arches) {
@@ -253,10 +272,21 @@ test('under Landlock alone, what that does not govern is refused', () => {
     for (const name of ['openat2', 'inotify_add_watch']) {
       assert.equal(actions(opening, name), ['allow', 'errno', 'allow'], name);
     }
-    for (const request of [0x40086602, 0x40087602, 0x401c5820, 0x40806685]) {
+    if (arch === 'x86-64') {
+      const open = (extend: (builder: PolicyBuilder) => PolicyBuilder) =>
+        extend(new PolicyBuilder({ arch }).allowSyscall('open')).build();
+      const both = [open((builder) => builder), open((builder) => builder.enableLandlock())];
+      for (const flags of [3, 0o2003]) assert.equal(actions(both, 'open', [0, flags]), ['allow', 'errno']);
+      for (const flags of [0, 2]) assert.equal(actions(both, 'open', [0, flags]), ['allow', 'allow']);
+    }
+    for (const request of harmlessRequests) {
+      assert.equal(actions(opening, 'ioctl', [3, request]), ['allow', 'allow', 'allow']);
+    }
+    for (const request of changingRequests) {
+      const high = BigInt(request) | (0xdeadbeefn << 32n);
+      assert.equal(actions(opening, 'ioctl', [3, high]), ['allow', 'errno', 'allow'], String(request));
       assert.equal(actions(opening, 'ioctl', [3, request]), ['allow', 'errno', 'allow'], String(request));
     }
-    assert.equal(actions(opening, 'ioctl', [3, 0x5401]), ['allow', 'allow', 'allow']);
     assert.match(alone.explain(), /Refused with an errno:[^:]*fchmodat EPERM/);
     assert.not.match(mounted.explain(), /EPERM/);
     const open = new PolicyBuilder({ arch }).defaultAction('allowAllSyscalls').enableLandlock().build();

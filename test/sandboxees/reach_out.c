@@ -2,7 +2,10 @@
  *   received [FD]  opens "secret" in the directory that comes over comms, or over a comms on this fd
  *   mapped FD      the same in the directory that this fd is
  *   change DIR     makes, writes, truncates, and renames between two directories in DIR
+ *   read FILE      opens it for reading
  *   write FILE     opens it for writing
+ *   stat FILE      asks for its attributes
+ *   readlink FILE  asks where it leads
  *   list DIR       lists it
  *   run PROGRAM    executes it
  *   attributes FILE  changes its mode, owner, times and extended attributes: 0 if any of that could be
@@ -126,6 +129,17 @@ int main(int argc, char **argv) {
   }
   if (strcmp(how, "change") == 0) {
     return change(argv[2]);
+  }
+  if (strcmp(how, "read") == 0) {
+    return open(argv[2], O_RDONLY) >= 0 ? 0 : errno;
+  }
+  if (strcmp(how, "stat") == 0) {
+    struct stat found;
+    return stat(argv[2], &found) == 0 ? 0 : errno;
+  }
+  if (strcmp(how, "readlink") == 0) {
+    char target[64];
+    return readlink(argv[2], target, sizeof target) >= 0 ? 0 : errno;
   }
   if (strcmp(how, "write") == 0) {
     return open(argv[2], O_WRONLY) >= 0 ? 0 : errno;

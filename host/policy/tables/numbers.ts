@@ -54,12 +54,22 @@ export const TIOCGWINSZ = 0x5413;
 export const FIONREAD = 0x541b;
 export const TIOCLINUX = 0x541c;
 export const FIONBIO = 0x5421;
+export const TIOCSETD = 0x5423;
 export const FIONCLEX = 0x5450;
 export const FIOCLEX = 0x5451;
 export const FS_IOC_SETFLAGS = 0x40086602;
 export const FS_IOC_SETVERSION = 0x40087602;
 export const FS_IOC_FSSETXATTR = 0x401c5820;
 export const FS_IOC_ENABLE_VERITY = 0x40806685;
+export const FS_IOC_SET_ENCRYPTION_POLICY = 0x800c6613;
+export const EXT4_IOC_SETVERSION = 0x40086604;
+export const EXT4_IOC_MIGRATE = 0x6609;
+export const FAT_IOCTL_SET_ATTRIBUTES = 0x40047211;
+/** The second byte of all of btrfs's (linux/btrfs.h), and those among them that are every file system's. */
+export const BTRFS_IOCTL_MAGIC = 0x94;
+export const FICLONE = 0x40049409;
+export const FICLONERANGE = 0x4020940d;
+export const FIDEDUPERANGE = 0xc0189436;
 
 export const AF_UNIX = 1;
 export const AF_VSOCK = 40;
