@@ -40,6 +40,10 @@ export class HostEnd extends SocketTransport {
     clearTimeout(this.#warning);
   }
 
+  override get name(): string {
+    return this.#pid === undefined ? super.name : `${super.name} (sandboxee, pid ${this.#pid})`;
+  }
+
   /** Whose end the other one is. */
   belongsTo(pid: number): void {
     this.#pid = pid;

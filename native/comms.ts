@@ -20,13 +20,13 @@ function refuse(fd: number, operation: string, peer: string, why: string): never
 
 /** A typed channel over a Unix stream socket. */
 export class Comms extends ProtocolComms {
-  readonly #name: string;
+  readonly #transport: Transport;
 
   /** @param socket a connected Unix stream socket, by number, or another transport; closed with the channel */
   constructor(socket: number | Transport) {
     const transport = typeof socket === 'number' ? new SocketTransport(socket) : socket;
     super(transport);
-    this.#name = transport.name;
+    this.#transport = transport;
   }
 
   /**
@@ -38,7 +38,7 @@ export class Comms extends ProtocolComms {
     const fd = await this.recvFd(options);
     const status = fstatSync(fd);
     if (!status.isFile() && !status.isDirectory()) {
-      refuse(fd, 'recvFileHandle', this.#name, `fd ${fd} is neither file nor directory`);
+      refuse(fd, 'recvFileHandle', this.#transport.name, `fd ${fd} is neither file nor directory`);
     }
     // Node makes FileHandles only of what it opens itself, so the fd takes the place of one.
     let handle: FileHandle;
@@ -84,6 +84,6 @@ export class Comms extends ProtocolComms {
         // A socket, but no stream: refused like the rest.
       }
     }
-    return refuse(fd, operation, this.#name, `fd ${fd} is no file, pipe or stream socket`);
+    return refuse(fd, operation, this.#transport.name, `fd ${fd} is no file, pipe or stream socket`);
   }
 }

@@ -7,7 +7,7 @@ const worthKnowing = 4096;
 
 /** A connected stream socket. Owns its fd from construction on. */
 export class SocketTransport implements Transport {
-  readonly name: string;
+  readonly #name: string;
   #socket: NativeSocket | undefined;
   #hasCalls = false;
   // The memory that a channel comes with again and again. The addon has its address: asking for that of an array takes
@@ -18,7 +18,11 @@ export class SocketTransport implements Transport {
   /** @param fd a connected AF_UNIX stream socket; closed with the transport */
   constructor(fd: number) {
     this.#socket = new (addon().Socket)(fd);
-    this.name = `fd ${fd}`;
+    this.#name = `fd ${fd}`;
+  }
+
+  get name(): string {
+    return this.#name;
   }
 
   get isOpen(): boolean {

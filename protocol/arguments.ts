@@ -7,6 +7,16 @@ export function kindOf(value: unknown): string {
   return typeof value === 'object' ? (value.constructor?.name ?? 'object') : typeof value;
 }
 
+/** A number itself; of what is none, its kind. */
+export const numberOrKind = (value: unknown): string =>
+  typeof value === 'number' ? String(value) : kindOf(value);
+
+/** The same error about an argument, with the call it was for. */
+export function namedError(operation: string, error: unknown): unknown {
+  if (error instanceof RangeError) return new RangeError(`${operation}: ${error.message}`);
+  return error instanceof TypeError ? new TypeError(`${operation}: ${error.message}`) : error;
+}
+
 /** Throws TypeError. */
 export function checkKind(value: unknown, kind: 'string' | 'boolean' | 'bigint'): void {
   if (typeof value !== kind) throw new TypeError(`a ${kind} is needed, not ${kindOf(value)}`);

@@ -1,6 +1,6 @@
 // Messages over a transport: queues, waiting, errors. Knows tags and payloads, but no value types; see comms.ts.
 import { AbortWatch } from './abort.js';
-import { refusalOfBytes } from './arguments.js';
+import { numberOrKind, refusalOfBytes } from './arguments.js';
 import { writeHeader } from './codec.js';
 import { CommsError, type CommsErrorCode, tagName } from './errors.js';
 import { Inbox, InboxMessage } from './inbox.js';
@@ -193,6 +193,15 @@ export class Channel {
       const segment = this.#outbox.first;
       if (segment === undefined) break;
       const { bytes, start, end, fd } = segment;
+      if (bytes.length < end) {
+        // The other end has a part of the message, perhaps, and will never have the rest.
+        const operation = segment.waiting[0]?.operation ?? 'a send';
+        this.#fail(
+          'TRUNCATED',
+          `the bytes given to ${operation} were detached or shrunk before all were sent`,
+        );
+        return;
+      }
       let count: number;
       try {
         count = this.#transport.send(bytes, start, end - start, fd, wait, leftUntil(deadline));
@@ -322,9 +331,10 @@ export class Channel {
       const place = this.#receivers.indexOf(receiver);
       if (place < 0) return;
       this.#receivers.splice(place, 1);
-      if (place === 0) this.#inbox.leaveTarget();
+      const isKept = place > 0 || this.#inbox.leaveTarget();
       receiver.cleanUp?.();
       receiver.reject(error);
+      if (!isKept) this.#failLost();
       this.#serve();
       this.#updateWatch();
     };
@@ -415,9 +425,13 @@ export class Channel {
   #fill(wait: boolean, timeoutMs: number, { tag, target }: Receiving<unknown>): boolean {
     const takesTarget = target !== undefined && this.#inbox.hasHeader && this.#inbox.tag() === tag;
     const offset = this.#inbox.prepare(takesTarget ? target : undefined);
-    const { buffer } = this.#inbox;
+    const { buffer, room } = this.#inbox;
+    if (room <= 0) {
+      this.#failLost();
+      return true;
+    }
     try {
-      const count = this.#transport.receive(buffer, offset, this.#inbox.room, this.#fds, wait, timeoutMs);
+      const count = this.#transport.receive(buffer, offset, room, this.#fds, wait, timeoutMs);
       const fd = this.#fds.pop() ?? -1;
       if (count < 0) return false;
       if (count === 0) {
@@ -542,6 +556,12 @@ export class Channel {
     this.#serve();
   }
 
+  #failLost(): void {
+    const why =
+      'the memory given to recvBytesInto was detached or shrunk, with the part of a message it held';
+    this.#fail('TRUNCATED', why);
+  }
+
   #dropFds(): void {
     const fd = this.#inbox.dropFd();
     if (fd >= 0) this.#transport.closeFd(fd);
@@ -577,9 +597,11 @@ function messageOf(error: unknown): string {
 }
 
 /** Tags users may send with sendTlv: below the reserved ones. */
-export function checkUserTag(tag: number): void {
-  const isOwn = tag >>> 16 === WireLimit.OWN_TAG_PREFIX;
-  if (!Number.isInteger(tag) || tag < 0 || tag >= WireLimit.FIRST_RESERVED_TAG || isOwn) {
-    throw new RangeError(`a tag from 0 to 0x7fffffff is needed (0x5357xxxx are sandwire's own), not ${tag}`);
+export function checkUserTag(operation: string, tag: number): void {
+  const isNumber = Number.isInteger(tag) && tag >= 0 && tag < WireLimit.FIRST_RESERVED_TAG;
+  if (!isNumber || tag >>> 16 === WireLimit.OWN_TAG_PREFIX) {
+    throw new RangeError(
+      `${operation}: a tag from 0 to 0x7fffffff is needed (0x5357xxxx are sandwire's own), not ${numberOrKind(tag)}`,
+    );
   }
 }

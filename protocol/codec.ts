@@ -1,6 +1,6 @@
 // TLV framing and the fixed-size values, as pure functions: bytes in, bytes out. Everything is little-endian, as both
 // supported CPUs are.
-import { checkKind } from './arguments.js';
+import { checkKind, numberOrKind } from './arguments.js';
 import { Tag, WireLimit } from './wire.generated.js';
 
 export interface Header {
@@ -80,7 +80,7 @@ export function encodeInteger(type: IntegerType, value: number): Uint8Array {
 export function writeInteger(type: IntegerType, value: number, bytes: Uint8Array): Uint8Array {
   const { size, least, greatest } = integerTypes[type];
   if (!Number.isInteger(value) || value < least || value > greatest) {
-    throw new RangeError(`${value} is no ${type}`);
+    throw new RangeError(`${numberOrKind(value)} is no ${type}`);
   }
   for (let i = 0; i < size; i++) bytes[i] = value >> (8 * i);
   return bytes;

@@ -251,6 +251,13 @@ export class Comms {
     return this.#recvSync(values.string, options);
   }
 
+  /** A String message whose bytes need not be UTF-8. They must not change until the send has resolved. */
+  sendStringBytes(bytes: Uint8Array): Promise<void> {
+    return this.#send(values.stringBytes, bytes);
+  }
+  sendStringBytesSync(bytes: Uint8Array): void {
+    this.#sendSync(values.stringBytes, bytes);
+  }
   recvStringBytes(options?: ReceiveOptions): Promise<Uint8Array> {
     return this.#recv(values.stringBytes, options);
   }
@@ -274,7 +281,8 @@ export class Comms {
 
   /**
    * Bytes into memory of the caller's, from its beginning; resolves with their number. TOO_LARGE, and the message stays
-   * unread, if they do not fit.
+   * unread, if they do not fit. Memory that is detached or made smaller in the middle of a message ends the channel, with
+   * TRUNCATED: a part of the message went with it. So does that of a send.
    */
   recvBytesInto(target: Uint8Array, options?: ReceiveOptions): Promise<number> {
     return promised(() => this.#recv(values.bytesInto(target), options));
@@ -299,14 +307,18 @@ export class Comms {
 
   /** Any type of protobufjs, static or reflected, or of another library with encode() and decode(). */
   sendProtobuf<T>(type: ProtobufEncoder<T>, message: T): Promise<void> {
-    return promised(() => this.#channel.send('sendProtobuf', Tag.Proto2, type.encode(message).finish()));
+    const operation = 'sendProtobuf';
+    return promised(() =>
+      this.#channel.send(operation, Tag.Proto2, values.encodeProtobuf(operation, type, message)),
+    );
   }
   sendProtobufSync<T>(type: ProtobufEncoder<T>, message: T): void {
-    this.#channel.sendSync('sendProtobuf', Tag.Proto2, type.encode(message).finish());
+    const operation = 'sendProtobuf';
+    this.#channel.sendSync(operation, Tag.Proto2, values.encodeProtobuf(operation, type, message));
   }
   /** INVALID_VALUE if the type cannot decode it. */
   recvProtobuf<T>(type: ProtobufDecoder<T>, options?: ReceiveOptions): Promise<T> {
-    return this.#recv(values.protobuf(type), options);
+    return promised(() => this.#recv(values.protobuf(type), options));
   }
   recvProtobufSync<T>(type: ProtobufDecoder<T>, options?: SyncReceiveOptions): T {
     return this.#recvSync(values.protobuf(type), options);
@@ -329,8 +341,11 @@ export class Comms {
   /**
    * A structured value: null, undefined, booleans, numbers, BigInts, strings, arrays, plain objects, Map, Set, Date, typed
    * arrays, ArrayBuffer and DataView arrive as what they are; a Buffer as a Uint8Array, -0 as 0, holes of an array as
-   * undefined. Rejects (sendValueSync throws) with TypeError for what would arrive as something else: functions, symbols, instances of classes (Error
-   * and RegExp too), what lies in itself or deeper than 512, the key "__keys__".
+   * undefined, a getter as its value, an object with Object.prototype, such as \`arguments\` or Math, as a plain one. Of an
+   * object its own enumerable properties are sent; not sent, and not told, are those whose key is a symbol, and whatever
+   * properties an array, a Map, a Set, a Date or a typed array has beside its contents. Rejects (sendValueSync throws) with
+   * TypeError for what would arrive as something else: functions, symbols, instances of classes (Error and RegExp too; and
+   * Map, Set, Date and typed arrays of another realm), what lies in itself or deeper than 512, the key "__keys__".
    */
   sendValue(value: unknown): Promise<void> {
     return this.#send(this.#structured, value);
@@ -373,7 +388,10 @@ export class Comms {
   sendFdSync(fd: number | { readonly fd: number }): void {
     this.#channel.sendSync('sendFd', Tag.Fd, nothing, fdNumber(fd));
   }
-  /** The fd is close-on-exec and the caller's to close. */
+  /**
+   * The fd is close-on-exec and the caller's to close. In a worker thread Node warns of that, as it did not open it; not in
+   * one that was made with trackUnmanagedFds: false.
+   */
   recvFd(options?: ReceiveOptions): Promise<number> {
     return this.#recv(values.fd, options);
   }
@@ -415,12 +433,12 @@ export class Comms {
   /** A message of one's own; tags below 0x80000000 but for 0x5357xxxx. */
   sendTlv(tag: number, payload: Uint8Array): Promise<void> {
     return promised(() => {
-      checkUserTag(tag);
+      checkUserTag('sendTlv', tag);
       return this.#channel.send('sendTlv', tag, payload);
     });
   }
   sendTlvSync(tag: number, payload: Uint8Array): void {
-    checkUserTag(tag);
+    checkUserTag('sendTlv', tag);
     this.#channel.sendSync('sendTlv', tag, payload);
   }
   /** Payload of the next message, which must have this tag; for file descriptors there is recvFd. */
@@ -464,12 +482,12 @@ export class Comms {
    */
   exchange(tag: number, payload: Uint8Array, options?: ReceiveOptions): Promise<Message> {
     return promised(() => {
-      checkUserTag(tag);
+      checkUserTag('exchange', tag);
       return this.#channel.exchange(tag, payload, values.exchanged, options);
     });
   }
   exchangeSync(tag: number, payload: Uint8Array, options?: SyncReceiveOptions): Message {
-    checkUserTag(tag);
+    checkUserTag('exchange', tag);
     return this.#channel.exchangeSync(tag, payload, values.exchanged, options);
   }
 
@@ -517,7 +535,8 @@ export class Comms {
 }
 
 function fdNumber(fd: number | { readonly fd: number }): number {
-  const number = typeof fd === 'number' ? fd : fd.fd;
-  if (Number.isInteger(number) && number >= 0) return number;
-  throw new TypeError(`sendFd: an open file descriptor is needed, not ${number}`);
+  const number: unknown = typeof fd === 'number' ? fd : fd?.fd;
+  if (typeof number === 'number' && Number.isInteger(number) && number >= 0) return number;
+  const what = typeof number === 'number' ? number : kindOf(fd);
+  throw new TypeError(`sendFd: an open file descriptor is needed, not ${what}`);
 }

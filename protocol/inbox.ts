@@ -85,7 +85,8 @@ export class Inbox {
 
   /**
    * How many bytes may be received now, behind the offset that prepare() gave. While an fd waits for the rest of its
-   * header, no more than that: what follows may bring the next fd, and there is only one place for one.
+   * header, no more than that: what follows may bring the next fd, and there is only one place for one. None: the memory
+   * of a target is no longer there.
    */
   get room(): number {
     if (this.#large !== undefined) return this.#large.bytes.length - this.#large.have;
@@ -121,14 +122,16 @@ export class Inbox {
     return large.have;
   }
 
-  /** The memory that prepare() was offered is its owner's again. */
-  leaveTarget(): void {
+  /** The memory that prepare() was offered is its owner's again. False: it has gone, with what it held of the message. */
+  leaveTarget(): boolean {
     const large = this.#large;
-    if (large === undefined || !large.inTarget) return;
+    if (large === undefined || !large.inTarget) return true;
+    if (large.bytes.length < large.have) return false;
     const kept = unzeroed(Math.min(large.length, Math.max(firstShare, large.have)));
     kept.set(large.bytes.subarray(0, large.have));
     large.bytes = kept;
     large.inTarget = false;
+    return true;
   }
 
   /** Bytes, and perhaps an fd, have arrived. false: the fd is one too many, and still the caller's. */

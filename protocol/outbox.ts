@@ -125,7 +125,8 @@ export class Outbox {
   /** What is not sent yet of a payload is copied: its memory is its owner's again. */
   copyRest(payload: Uint8Array): void {
     for (const segment of this.#segments) {
-      if (segment.isOurs || segment.fd >= 0 || segment.bytes.buffer !== payload.buffer) continue;
+      if (segment.isOurs || segment.bytes.buffer !== payload.buffer) continue;
+      if (segment.bytes.length < segment.end) continue; // detached: lost, which the next flush tells
       segment.bytes = Uint8Array.prototype.slice.call(segment.bytes, segment.start);
       segment.end -= segment.start;
       segment.start = 0;

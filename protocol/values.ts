@@ -1,5 +1,6 @@
 // The types a message can have: for each its tag, how a value becomes a payload and how a payload a value.
-import { checkKind, refusalOfBytes } from './arguments.js';
+import { isUint8Array } from 'node:util/types';
+import { checkKind, kindOf, namedError, numberOrKind, refusalOfBytes } from './arguments.js';
 import {
   type BigIntegerType,
   bigIntegerTypes,
@@ -84,7 +85,15 @@ function valueType<T>(
   encode: (value: T) => Uint8Array,
   decode: (message: ReceivedMessage) => T,
 ): ValueType<T> {
-  return { sendOperation: `send${name}`, operation: `recv${name}`, tag, encode, decode };
+  const sendOperation = `send${name}`;
+  const encodeNamed = (value: T) => {
+    try {
+      return encode(value);
+    } catch (error) {
+      throw namedError(sendOperation, error);
+    }
+  };
+  return { sendOperation, operation: `recv${name}`, tag, encode: encodeNamed, decode };
 }
 
 // A number's payload is written to the same few bytes each time: a channel copies what is small at once.
@@ -147,9 +156,11 @@ const encodeText = (text: string): Uint8Array => {
 };
 export const string = valueType<string>('String', Tag.String, encodeText, takeText);
 export const version = valueType<string>('Version', Tag.Version, encodeText, takeText);
-export const stringBytes = valueType<Uint8Array>('StringBytes', Tag.String, (bytes) => bytes, ownBytes);
-export const bytes = valueType<Uint8Array>('Bytes', Tag.Bytes, (value) => value, ownBytes);
-export const protobufBytes = valueType<Uint8Array>('ProtobufBytes', Tag.Proto2, (value) => value, ownBytes);
+const bytesType = (name: string, tag: number): ValueType<Uint8Array> =>
+  valueType(name, tag, (value) => value, ownBytes);
+export const stringBytes = bytesType('StringBytes', Tag.String);
+export const bytes = bytesType('Bytes', Tag.Bytes);
+export const protobufBytes = bytesType('ProtobufBytes', Tag.Proto2);
 
 export const barrier = valueType<void>(
   'Barrier',
@@ -158,17 +169,38 @@ export const barrier = valueType<void>(
   (received) => checkSize(received, 0),
 );
 
+/** protobufjs takes text for base64, and anything else for no bytes at all. */
+function detailsOf(payloads: unknown): Record<string, Uint8Array> {
+  if (typeof payloads !== 'object' || payloads === null || Array.isArray(payloads)) {
+    throw new TypeError(`the payloads of a status are an object, not ${kindOf(payloads)}`);
+  }
+  const details = Object.entries(payloads).map(([url, bytes]): [string, Uint8Array] => {
+    if (bytes instanceof Uint8Array) return [url, bytes];
+    if (isUint8Array(bytes)) return [url, new Uint8Array(bytes)]; // of another realm
+    throw new TypeError(
+      `the payload ${JSON.stringify(url)} of a status is a Uint8Array, not ${kindOf(bytes)}`,
+    );
+  });
+  return Object.fromEntries(details);
+}
+
 export const status = valueType<Status>(
   'Status',
   Tag.Proto2,
-  ({ code, message, payloads }) => {
-    if (code !== (code | 0)) throw new RangeError(`a status has a code of 32 bits, not ${code}`);
+  (value) => {
+    if (typeof value !== 'object' || value === null) {
+      throw new TypeError(`a status is { code, message }, not ${kindOf(value)}`);
+    }
+    const { code, message, payloads } = value;
+    if (!Number.isInteger(code) || code !== (code | 0)) {
+      throw new RangeError(`a status has a code of 32 bits, not ${numberOrKind(code)}`);
+    }
     checkKind(message, 'string');
     // proto3 leaves out what has its default.
     return encodeMessage('StatusProto', {
       ...(code === 0 ? {} : { code }),
       ...(message === '' ? {} : { message }),
-      ...(payloads === undefined ? {} : { payloads }),
+      ...(payloads === undefined ? {} : { payloads: detailsOf(payloads) }),
     });
   },
   (received) => {
@@ -187,11 +219,26 @@ export const status = valueType<Status>(
 export const structured = (limit: number): ValueType<unknown> =>
   valueType('Value', Tag.MessagePack, encodeValue, (received) => decodeValue(viewOf(received), limit));
 
-export const protobuf = <T>(type: ProtobufDecoder<T>): Receiving<T> => ({
-  operation: 'recvProtobuf',
-  tag: Tag.Proto2,
-  decode: (received) => decodeWith('such a protobuf message', () => type.decode(ownBytes(received))),
-});
+/** Throws TypeError for what has no decode(). */
+export function protobuf<T>(type: ProtobufDecoder<T>): Receiving<T> {
+  const operation = 'recvProtobuf';
+  if (typeof type?.decode !== 'function') {
+    throw new TypeError(`${operation}: a type with decode() is needed, not ${kindOf(type)}`);
+  }
+  return {
+    operation,
+    tag: Tag.Proto2,
+    decode: (received) => decodeWith('such a protobuf message', () => type.decode(ownBytes(received))),
+  };
+}
+
+/** The payload of a message of the type. Throws TypeError for what has no encode(), and what that throws. */
+export function encodeProtobuf<T>(operation: string, type: ProtobufEncoder<T>, message: T): Uint8Array {
+  if (typeof type?.encode !== 'function') {
+    throw new TypeError(`${operation}: a type with encode() is needed, not ${kindOf(type)}`);
+  }
+  return type.encode(message).finish();
+}
 
 /** Throws TypeError for a target that is no Uint8Array. */
 export function bytesInto(target: Uint8Array): Receiving<number> {
@@ -216,7 +263,9 @@ export function bytesInto(target: Uint8Array): Receiving<number> {
 /** Throws RangeError for a tag that is none, or that brings a file descriptor. */
 export function tlv(tag: number): Receiving<Uint8Array> {
   if (!Number.isInteger(tag) || tag < 0 || tag > 0xffffffff || tag === Tag.Fd || tag === Tag.CommsUpgrade) {
-    throw new RangeError(`a tag of 32 bits that brings no file descriptor is needed, not ${tag}`);
+    throw new RangeError(
+      `recvTlv: a tag of 32 bits that brings no file descriptor is needed, not ${numberOrKind(tag)}`,
+    );
   }
   return { operation: 'recvTlv', tag, decode: ownBytes };
 }

@@ -181,6 +181,16 @@ test('a receive before anybody is there', async () => {
   assert.match(String(await pending), /CLOSED/);
 });
 
+test('an error of comms names the sandboxee', async () => {
+  await using waiting = new Sandbox2(sandboxee('wait_forever'), lenientPolicy());
+  await waiting.runAsync();
+  const whom = `fd \\d+ \\(sandboxee, pid ${waiting.pid}\\)`;
+  await rejects(
+    () => waiting.comms.recvUint32({ timeoutMs: 1 }),
+    new RegExp(`recvUint32 on ${whom}: .*TIMEOUT`),
+  );
+});
+
 test('a fork server that was not waited for', async () => {
   const starting = sandboxee('behave', ['fork']).startForkServer();
   assert.throws(() => new Executor(starting as unknown as ForkServer), /await startForkServer\(\)/);

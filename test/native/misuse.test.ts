@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { closeSync, fstatSync, openSync, readdirSync } from 'node:fs';
+import { closeSync, existsSync, fstatSync, openSync, readdirSync, readFileSync } from 'node:fs';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -60,6 +60,31 @@ test('a wrong value is refused by the promise, or thrown by the synchronous call
     calls.push(['sendStatus', /RangeError.*code/, { code, message: '' }]);
   }
   calls.push(['sendStatus', /TypeError.*string/, { code: 1 }]);
+  for (const wrong of [null, undefined, 5]) calls.push(['sendStatus', /TypeError.*a status is/, wrong]);
+  calls.push(['sendStatus', /RangeError.*code/, { code: 5n, message: '' }]);
+  for (const payloads of [5, 'x', null, []]) {
+    calls.push(['sendStatus', /TypeError.*payloads .*object/, { code: 1, message: '', payloads }]);
+  }
+  for (const a of ['str', 5, undefined, null, [1], new Float64Array(1)]) {
+    calls.push([
+      'sendStatus',
+      /TypeError.*payload "a" .*Uint8Array/,
+      { code: 1, message: '', payloads: { a } },
+    ]);
+  }
+  for (const wrong of [undefined, null, {}, 5])
+    calls.push(['sendProtobuf', /TypeError.*encode\(\)/, wrong, {}]);
+  calls.push(['sendProtobuf', /TypeError.*Uint8Array/, { encode: () => ({ finish: () => 'x' }) }, {}]);
+  calls.push(['sendFd', /TypeError.*not null/, null], ['sendFd', /TypeError.*not string/, '1']);
+  calls.push(
+    ['sendFd', /TypeError.*not Object/, { fd: 'x' }],
+    ['sendStringBytes', /TypeError.*Uint8Array/, 'x'],
+  );
+  calls.push(
+    ['sendInt8', /RangeError.*symbol is no Int8/, Symbol('x')],
+    ['sendTlv', /RangeError.*symbol/, Symbol('x'), 1],
+  );
+  calls.push(['sendValue', /TypeError.*function/, () => 1], ['sendVersion', /TypeError.*string/, 5]);
   calls.push(['sendFd', /TypeError/, -1], ['sendFd', /TypeError/, undefined], ['sendFd', /TypeError/, {}]);
   for (const tag of [0x53570000, 0x53570001, 0x5357ffff, 0x80000000, -1, 1.5]) {
     calls.push(['sendTlv', /RangeError.*tag/, tag, new Uint8Array()]);
@@ -68,8 +93,13 @@ test('a wrong value is refused by the promise, or thrown by the synchronous call
     const error = await failure(
       (left as unknown as Untyped)[name]?.call(left, ...values) as Promise<unknown>,
     );
-    assert.match(`${error.name} ${error.message}`, expected, `${name} ${String(values).slice(0, 20)}`);
-    assert.throws(() => (left as unknown as Untyped)[`${name}Sync`]?.call(left, ...values));
+    const what = `${name} ${values.map(String).join().slice(0, 20)}`;
+    assert.match(`${error.name} ${error.message}`, expected, what);
+    assert.ok(error.message.startsWith(`${name}: `), `${what}: ${error.message}`);
+    assert.throws(
+      () => (left as unknown as Untyped)[`${name}Sync`]?.call(left, ...values),
+      (thrown: Error) => expected.test(`${thrown.name} ${thrown.message}`),
+    );
     assert.is(left.pendingBytes, 0);
   }
   await left.sendUint32(7);
@@ -93,7 +123,15 @@ test('options that are none are refused before anything is awaited or sent', asy
     assert.throws(() => left.exchangeSync(5, new Uint8Array(1), options as never));
   }
   assert.throws(() => left.recvUint32Sync({ signal: AbortSignal.abort() } as never), /signal/);
-  assert.match(String(await failure(left.recvBytesInto(10 as never))), /Uint8Array/);
+  assert.match(String(await failure(left.recvBytesInto(10 as never))), /recvBytesInto: .*Uint8Array/);
+  for (const wrong of [undefined, null, {}, 5]) {
+    assert.match(String(await failure(left.recvProtobuf(wrong as never))), /recvProtobuf: .*decode\(\)/);
+    assert.throws(() => left.recvProtobufSync(wrong as never), /recvProtobuf: .*decode\(\)/);
+  }
+  for (const wrong of [undefined, null, {}, -1, 1.5]) {
+    assert.match(String(await failure(left.recvTlv(wrong as never))), /recvTlv: a tag/);
+    assert.match(String(await failure(left.exchange(wrong as never, new Uint8Array()))), /exchange: a tag/);
+  }
   assert.is(await codeOf(left.exchange(5, new Uint8Array(1), { signal: AbortSignal.abort() })), 'ABORTED');
   assert.is(await codeOf(right.recvMessage({ timeoutMs: 20 })), 'TIMEOUT');
   left.close();
@@ -168,11 +206,18 @@ test('what is no Unix stream socket makes no channel', async () => {
   await once(server, 'listening');
   const client = connect((server.address() as AddressInfo).port, '127.0.0.1');
   await once(client, 'connect');
+  assert.throws(() => new Comms(handleFd(client)), /fd \d+ is no Unix stream socket/);
   const datagrams = createSocket('udp4').bind(0, '127.0.0.1');
   await once(datagrams, 'listening');
-  for (const socket of [client, datagrams]) {
-    assert.throws(() => new Comms(handleFd(socket)), /fd \d+ is no Unix stream socket/);
-  }
+  const ports = readFileSync('/proc/self/net/udp', 'utf8').split('\n');
+  const hexPort = datagrams.address().port.toString(16).toUpperCase().padStart(4, '0');
+  const inode = ports
+    .find((line) => line.includes(`0100007F:${hexPort} `))
+    ?.trim()
+    .split(/\s+/)[9];
+  const fds = readdirSync('/proc/self/fd').filter((fd) => existsSync(`/proc/self/fd/${fd}`));
+  const datagramFd = fds.find((fd) => String(fstatSync(Number(fd)).ino) === inode);
+  assert.throws(() => new Comms(Number(datagramFd)), /fd \d+ is no Unix stream socket/);
   client.destroy();
   server.close();
   datagrams.close();
@@ -260,6 +305,84 @@ test('a status has whatever details its sender likes', async () => {
   left.close();
   right.close();
 });
+
+test('a status may have details of another realm', async () => {
+  const [left, right] = makePair();
+  const foreign = runInNewContext('Uint8Array.of(1, 2)') as Uint8Array;
+  await left.sendStatus({ code: 1, message: '', payloads: { foreign } });
+  assert.equal((await right.recvStatus()).payloads, { foreign: Uint8Array.of(1, 2) });
+  left.close();
+  right.close();
+});
+
+test('a string as its bytes', async () => {
+  const [left, right] = makePair();
+  const bytes = Uint8Array.of(0x61, 0xff);
+  await left.sendStringBytes(bytes);
+  left.sendStringBytesSync(new TextEncoder().encode('é'));
+  assert.is(await codeOf(right.recvString()), 'INVALID_VALUE');
+  assert.equal(await right.recvStringBytes(), bytes);
+  assert.is(await right.recvString(), 'é');
+  left.close();
+  right.close();
+});
+
+/** Takes memory away from those who use it, in two ways. */
+const takings: Record<string, (bytes: Uint8Array) => void> = {
+  detached: (bytes) => void structuredClone(bytes, { transfer: [bytes.buffer as ArrayBuffer] }),
+  shrunk: (bytes) => (bytes.buffer as unknown as { resize(size: number): void }).resize(10),
+};
+const memory = (size: number): Uint8Array =>
+  new Uint8Array(new (ArrayBuffer as unknown as ResizableMaker)(size, { maxByteLength: size }));
+type ResizableMaker = new (size: number, options: { maxByteLength: number }) => ArrayBuffer;
+
+for (const [how, take] of Object.entries(takings)) {
+  test(`memory that is ${how} while a message comes into it`, async () => {
+    for (const code of ['TRUNCATED', 'ABORTED']) {
+      const options = code === 'ABORTED' ? { signal: AbortSignal.timeout(60) } : {};
+      const [one, other] = addon().socketPair();
+      const raw = new (addon().Socket)(other);
+      raw.defineCalls();
+      const comms = new Comms(one);
+      const target = memory(200_000);
+      const received = failure(comms.recvBytesInto(target, options));
+      raw.send(Uint8Array.of(1, 1, 0, 128, 0xf0, 0x49, 2, 0, 0, 0, 0, 0), 0, 12, -1, true); // 150,000
+      raw.send(new Uint8Array(100_000), 0, 100_000, -1, true);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      take(target);
+      if (code === 'TRUNCATED') raw.send(new Uint8Array(50_000), 0, 50_000, -1, true);
+      const error = (await received) as CommsError;
+      assert.is(error.code, code);
+      const next = (await failure(comms.recvUint32())) as CommsError;
+      for (const one of code === 'TRUNCATED' ? [error, next] : [next]) {
+        assert.is(one.code, 'TRUNCATED');
+        assert.match(
+          one.message,
+          /^recv\w+ on fd \d+: the memory given to recvBytesInto was detached or shrunk/,
+        );
+      }
+      assert.throws(() => comms.sendUint8Sync(1), /TRUNCATED/);
+      raw.close();
+      comms.close();
+    }
+  });
+
+  test(`memory that is ${how} while it is sent`, async () => {
+    const [left, right] = makePair();
+    const bytes = memory(4 << 20);
+    const sent = failure(left.sendBytes(bytes));
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    take(bytes);
+    const received = codeOf(right.recvBytes());
+    const error = (await sent) as CommsError;
+    assert.is(error.code, 'TRUNCATED');
+    assert.match(error.message, /^sendBytes on .*the bytes given to sendBytes were detached or shrunk/);
+    assert.is(await codeOf(left.recvUint32()), 'TRUNCATED');
+    left.close();
+    assert.is(await received, 'TRUNCATED');
+    right.close();
+  });
+}
 
 test('an fd for which there is no room is not the other end’s fault', () => {
   const fixture = fileURLToPath(new URL('fixtures/out-of-fds.js', import.meta.url));

@@ -149,6 +149,22 @@ for (const [what, makePair] of [
   });
 }
 
+test('an exchange that gave up, and whose bytes were taken away, ends the channel and says why', async () => {
+  const [left, right] = addon()
+    .socketPair()
+    .map((fd) => new Comms(fd)) as [Comms, Comms];
+  const bytes = new Uint8Array(4 << 20);
+  const pending = left.exchange(5, bytes, { timeoutMs: 100 }).catch((error) => error);
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  structuredClone(bytes, { transfer: [bytes.buffer] });
+  assert.is((await pending).code, 'TIMEOUT');
+  const received = right.recvMessage().catch((error) => error);
+  assert.match((await left.recvUint32().catch((error) => error)).message, /given to exchange were detached/);
+  left.close();
+  assert.is((await received).code, 'TRUNCATED');
+  right.close();
+});
+
 test('an exchange that fails to send says so', async () => {
   const [left, right] = addon()
     .socketPair()
