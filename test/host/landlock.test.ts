@@ -7,6 +7,7 @@ import {
   copyFileSync,
   mkdtempSync,
   openSync,
+  readdirSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -294,6 +295,21 @@ test('only fence: of other processes it is visible that they are there, and noth
     }
     assert.is(await reachOut(['list', `/proc/${pid}/root/`], only()), EACCES);
   }
+});
+
+test('only fence: the network is a loopback device, or with a token the host’s', async () => {
+  if (cannotBeOnly('only fence: network')) return;
+  const interfaces = async (policy: Policy) =>
+    (await runToEnd(sandboxee('inspect'), policy)).output
+      .match(/^interfaces=(.*)$/m)?.[1]
+      ?.trim()
+      .split(' ');
+  assert.equal(await interfaces(only()), ['lo']);
+  const open = await interfaces(only((builder) => builder.allowUnrestrictedNetworking()));
+  const host = readdirSync('/sys/class/net').filter((name) =>
+    statSync(`/sys/class/net/${name}`).isDirectory(),
+  );
+  assert.equal(open?.sort(), host.sort());
 });
 
 test('only fence: no signal gets out, and what needs mounts is refused in words', async () => {
