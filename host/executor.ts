@@ -118,6 +118,7 @@ export class Executor {
           'Executor: a forked sandboxee has its fork server’s environment; envs cannot be set',
         );
       this.#sandboxBeforeExec = false;
+      this.ipc.awaitHandshake(true);
     }
     checkText('the path', path);
     if (path === '') throw new TypeError('Executor: the path is empty');
@@ -190,6 +191,7 @@ export class Executor {
       throw new TypeError('Executor.setEnableSandboxBeforeExec: true or false');
     if (enable && this.forkServer !== undefined)
       throw new Error('Executor.setEnableSandboxBeforeExec: a forked sandboxee execs nothing');
+    this.ipc.awaitHandshake(!enable);
     this.#sandboxBeforeExec = enable;
     return this;
   }
@@ -231,6 +233,7 @@ export class Executor {
     if (this.forkServer !== undefined) throw new Error('Executor.startForkServer: it has one already');
     this.claim();
     this.seal();
+    this.ipc.awaitHandshake(false); // that is its children's
     return ForkServer.start(this, options);
   }
 

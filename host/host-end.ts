@@ -1,6 +1,8 @@
 // The host's end of a comms channel, which is there before anybody is at its other end.
 import { addon } from '../native/addon.js';
 import { SocketTransport } from '../native/socket-transport.js';
+import type { Transport } from '../protocol/index.js';
+import { Stretches } from './message-stretches.js';
 
 /** How long a receive may be ahead of the start before it is taken for one that nobody will serve. */
 const warningMs = 2000;
@@ -29,6 +31,12 @@ function isAlive(pid: number): boolean {
  */
 export class HostEnd extends SocketTransport {
   #isStarted = false;
+  /** The handshake is still to come: what is sent waits for it, and nothing that arrives is anybody else's. */
+  #isHeld = false;
+  #wanted: Parameters<Transport['watch']> | undefined;
+  /** Set until the handshake is over: nobody takes more than the message that he is at, as the next can be another's. */
+  #stretches: Stretches | undefined;
+  #hasSent = false;
   #takesDirectories = false;
   #pid: number | undefined;
   #looks = false;
@@ -42,6 +50,56 @@ export class HostEnd extends SocketTransport {
 
   override get name(): string {
     return this.#pid === undefined ? super.name : `${super.name} (sandboxee, pid ${this.#pid})`;
+  }
+
+  /** Whether anything was sent. */
+  get hasSent(): boolean {
+    return this.#hasSent;
+  }
+
+  /** Calls wait until letGo(), those of forHandshake() excepted. */
+  hold(): void {
+    this.#isHeld = true;
+    this.#stretches ??= new Stretches();
+    if (this.#wanted === undefined || !this.isOpen) return;
+    super.watch(false, false, this.#wanted[2]);
+  }
+
+  /** Not for good: onStarted() of a run has the channel, and then it is held again. */
+  lend(): void {
+    this.#isHeld = false;
+    if (this.isOpen) super.watch(...(this.#wanted ?? ([false, false, () => {}] as const)));
+  }
+
+  letGo(): void {
+    this.#stretches = undefined;
+    if (this.#isHeld) this.lend();
+  }
+
+  /** The same stream for whom the others wait. It is not closed with what is made of it. */
+  forHandshake(): Transport {
+    const end = this;
+    return {
+      name: this.name,
+      get isOpen() {
+        return end.isOpen;
+      },
+      receive: (into, offset, length, fds, wait, timeoutMs) =>
+        this.#take(into, offset, length, fds, wait, timeoutMs),
+      send: (bytes, offset, length, fd, wait, timeoutMs) =>
+        this.sendOnce(bytes, offset, length, fd, wait, timeoutMs),
+      watch: (readable, writable, listener) => {
+        if (this.#isHeld) super.watch(readable, writable, listener);
+      },
+      closeFd: (fd) => this.closeFd(fd),
+      close: () => {},
+    };
+  }
+
+  refusalToBlock(): string | undefined {
+    return this.#isHeld
+      ? 'the sandboxee has not called sandboxMeHere() yet; await runAsync() first'
+      : undefined;
   }
 
   /** Whose end the other one is. */
@@ -62,14 +120,29 @@ export class HostEnd extends SocketTransport {
     wait: boolean,
     timeoutMs: number,
   ): number {
+    if (this.#isHeld) return -1;
     if (!this.#isStarted && wait && timeoutMs < 0) throw new Error(`this would wait for ever: ${advice}`);
-    if (!wait || timeoutMs >= 0) return super.receive(into, offset, length, fds, wait, timeoutMs);
+    if (!wait || timeoutMs >= 0) return this.#take(into, offset, length, fds, wait, timeoutMs);
     this.#lookWhileWaiting();
     for (;;) {
-      const count = super.receive(into, offset, length, fds, wait, timeoutMs);
+      const count = this.#take(into, offset, length, fds, wait, timeoutMs);
       if (count >= 0) return count;
       this.#lookWhoIsThere();
     }
+  }
+
+  #take(
+    into: Uint8Array,
+    offset: number,
+    length: number,
+    fds: number[],
+    wait: boolean,
+    timeoutMs: number,
+  ): number {
+    const stretches = this.#stretches;
+    if (stretches === undefined) return super.receive(into, offset, length, fds, wait, timeoutMs);
+    const call = [into, offset, length, fds, wait, timeoutMs] as const;
+    return stretches.take(call, (...part) => this.receiveOnce(...part));
   }
 
   override send(
@@ -80,6 +153,8 @@ export class HostEnd extends SocketTransport {
     wait: boolean,
     timeoutMs: number,
   ): number {
+    if (this.#isHeld) return -1;
+    this.#hasSent = true;
     if (fd >= 0 && !this.#takesDirectories && addon().isDirectory(fd)) throw new Error(directoryRefusal);
     if (!wait || timeoutMs >= 0) return super.send(bytes, offset, length, fd, wait, timeoutMs);
     this.#lookWhileWaiting();
@@ -107,12 +182,14 @@ export class HostEnd extends SocketTransport {
     listener: (readable: boolean, writable: boolean) => void,
   ): void {
     // Not an error: the start may still come, and be what the receive is ahead of.
-    if (!this.#isStarted && readable) {
+    if (!this.#isStarted && (readable || (writable && this.#isHeld))) {
+      const what = readable ? 'a receive' : 'a send';
       this.#warning ??= setTimeout(() => {
-        process.emitWarning(`a receive waits on the comms of a sandbox: ${advice}`, 'SandwireWarning');
+        process.emitWarning(`${what} waits on the comms of a sandbox: ${advice}`, 'SandwireWarning');
       }, warningMs).unref();
     }
-    super.watch(readable, writable, listener);
+    this.#wanted = [readable, writable, listener];
+    if (!this.#isHeld) super.watch(readable, writable, listener);
   }
 
   override close(): void {

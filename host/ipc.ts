@@ -43,6 +43,7 @@ export class IPC {
   #comms: Comms | undefined;
   #sandboxeeEnd = -1;
   #takesDirectories = false;
+  #awaitsHandshake = false;
   #handedOver = false;
   #isClosed = false;
 
@@ -61,6 +62,7 @@ export class IPC {
       this.#sandboxeeEnd = sandboxeeEnd;
       this.#hostEnd = new HostEnd(hostEnd);
       if (this.#takesDirectories) this.#hostEnd.permitDirectories();
+      if (this.#awaitsHandshake) this.#hostEnd.hold();
     }
     return this.#hostEnd;
   }
@@ -176,6 +178,41 @@ export class IPC {
     const commsFd = this.#sandboxeeEnd;
     this.#sandboxeeEnd = -1;
     return { commsFd, mappings: this.#mappings.splice(0) };
+  }
+
+  /**
+   * Whether a handshake comes before all that is said on comms. Throws for what has been sent already.
+   *
+   * @internal
+   */
+  awaitHandshake(isAwaited: boolean): void {
+    if (isAwaited && this.#hostEnd?.hasSent) {
+      throw new Error('IPC.comms: something was sent already, which would be in the way of sandboxMeHere()');
+    }
+    this.#awaitsHandshake = isAwaited;
+    if (isAwaited) this.#hostEnd?.hold();
+    else this.#hostEnd?.letGo();
+  }
+
+  /**
+   * The channel for the handshake; calls on comms wait until that is over. awaitHandshake(false) then.
+   *
+   * @internal
+   */
+  handshakeComms(): Comms {
+    return new Comms(this.#connect().forHandshake());
+  }
+
+  /**
+   * For somebody who has comms ahead of the handshake, until that is called again.
+   *
+   * @internal
+   */
+  lendComms(): () => void {
+    if (this.#awaitsHandshake) this.#hostEnd?.lend();
+    return () => {
+      if (this.#awaitsHandshake) this.#hostEnd?.hold();
+    };
   }
 
   /**

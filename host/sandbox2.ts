@@ -103,7 +103,10 @@ export class Sandbox2 {
     this.#streams = connectStdio(executor.stdio, executor.ipc);
   }
 
-  /** The typed channel to the sandboxee. */
+  /**
+   * The typed channel to the sandboxee. With setEnableSandboxBeforeExec(false), and for children of fork servers, calls made
+   * before runAsync() has resolved wait until the sandboxee is under its filter; a …Sync call fails with BUSY till then.
+   */
   get comms(): Comms {
     return this.#executor.ipc.comms;
   }
@@ -310,6 +313,7 @@ export class Sandbox2 {
     } finally {
       closeAll(launchFds);
       closeAll(handshakeFds);
+      ipc.awaitHandshake(false); // it is over, or the run is, of which whoever waits learns then
     }
     await Promise.race([this.#sandboxed.promise, this.#result.promise]);
     return this.#final === undefined || this.#isSandboxed;
@@ -324,6 +328,7 @@ export class Sandbox2 {
   async #tellStarted(onStarted: NonNullable<Notify['onStarted']>): Promise<void> {
     await Promise.race([this.#there.promise, this.#result.promise]);
     if (this.#final !== undefined) return;
+    const takeBack = this.#executor.ipc.lendComms();
     const answer = (async () => onStarted(this.#pid, this.comms))();
     try {
       if ((await Promise.race([answer, this.#result.promise])) !== false) return;
@@ -331,6 +336,8 @@ export class Sandbox2 {
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
       this.#giveUp('FAILED_NOTIFY', `onStarted failed: ${why}`);
+    } finally {
+      takeBack();
     }
     await this.#result.promise;
   }
@@ -374,9 +381,14 @@ export class Sandbox2 {
   /** The host's half of sandboxMeHere. A failure ends the run; its words go into the result. */
   async #handshake(mappings: readonly FdMapping[]): Promise<void> {
     const isOwnPeer = this.#executor.forkServer !== undefined; // whose children are no other's
-    const { cwd } = this.#executor;
-    const handshake = performHandshake(this.comms, this.#policy, cwd, mappings, isOwnPeer, (listener) =>
-      this.#attachListener(listener),
+    const { cwd, ipc } = this.#executor;
+    const handshake = performHandshake(
+      ipc.handshakeComms(),
+      this.#policy,
+      cwd,
+      mappings,
+      isOwnPeer,
+      (listener) => this.#attachListener(listener),
     );
     // The end may be heard of before what was said on comms; of one that was sandboxed all of the handshake is there.
     const ended = this.#result.promise.then(() => (this.#isSandboxed ? handshake : undefined));

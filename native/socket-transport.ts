@@ -69,6 +69,29 @@ export class SocketTransport implements Transport {
       : socket.send(bytes, offset, length, fd, wait, timeoutMs);
   }
 
+  /** As receive() and send(), for memory that does not come again. */
+  protected receiveOnce(
+    into: Uint8Array,
+    offset: number,
+    length: number,
+    fds: number[],
+    wait: boolean,
+    timeoutMs: number,
+  ): number {
+    return this.#openWithCalls().receive(into, offset, length, fds, wait, timeoutMs);
+  }
+
+  protected sendOnce(
+    bytes: Uint8Array,
+    offset: number,
+    length: number,
+    fd: number,
+    wait: boolean,
+    timeoutMs: number,
+  ): number {
+    return this.#openWithCalls().send(bytes, offset, length, fd, wait, timeoutMs);
+  }
+
   watch(
     readable: boolean,
     writable: boolean,

@@ -117,6 +117,7 @@ export class Channel {
   sendSync(operation: string, tag: number, payload: Uint8Array, fd = -1): void {
     const refusal = this.#refusal(operation, payload);
     if (refusal !== undefined) throw refusal;
+    this.#checkMayBlock(operation);
     if (fd < 0 && this.#outbox.pending === 0 && payload.length <= copiedSize) {
       this.#sendSmall(operation, tag, payload);
       return;
@@ -304,7 +305,13 @@ export class Channel {
     throw this.#error('TIMEOUT', operation, why);
   }
 
+  #checkMayBlock(operation: string): void {
+    const why = this.#transport.refusalToBlock?.();
+    if (why !== undefined) throw this.#error('BUSY', operation, why);
+  }
+
   #checkNobodyWaits(operation: string): void {
+    this.#checkMayBlock(operation);
     if (this.#receivers.length === 0) return;
     const why = 'asynchronous receives are pending; a synchronous one would overtake them';
     throw this.#error('BUSY', operation, why);

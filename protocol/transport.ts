@@ -47,6 +47,8 @@ export interface Transport {
   watch(readable: boolean, writable: boolean, listener: (readable: boolean, writable: boolean) => void): void;
   /** Closes an fd that was received and is not wanted. */
   closeFd(fd: number): void;
+  /** Why no call can wait where it stands at this moment; undefined: it can. */
+  refusalToBlock?(): string | undefined;
   /** Who made the other end (SO_PEERCRED). */
   peerCredentials?(): Credentials;
   /** Has the kernel attach the writer to what is received from now on (SO_PASSCRED). */

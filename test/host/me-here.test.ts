@@ -43,6 +43,110 @@ test('a sandboxee does not keep its own seccomp listener', async () => {
   );
 });
 
+/** How it ends, or "hangs"; the sandboxee is gone then. */
+async function within<T>(sandbox: Sandbox2, what: Promise<T>): Promise<T | 'hangs'> {
+  let timer: NodeJS.Timeout | undefined;
+  const hangs = new Promise<'hangs'>((resolve) => {
+    timer = setTimeout(resolve, 10_000, 'hangs');
+  });
+  const met = await Promise.race([what, hangs]);
+  clearTimeout(timer);
+  if (met === 'hangs') sandbox.kill();
+  return met;
+}
+
+test('calls on comms before the handshake is over wait for it', async () => {
+  await using sandbox = new Sandbox2(meHere(sandboxee('echo', ['me-here'])), lenientPolicy());
+  const { comms } = sandbox;
+  // In this order, before and after the start.
+  const first = comms.recvUint32();
+  const sent = comms.sendUint32(1);
+  const started = sandbox.runAsync();
+  const sentToo = comms.sendString('two');
+  const second = comms.recvString();
+  const third = comms.exchange(5, new Uint8Array([3]));
+  assert.is(await within(sandbox, started), true);
+  await Promise.all([sent, sentToo]);
+  assert.equal([await first, await second], [1, 'two']);
+  assert.equal([...(await third).payload], [3]);
+  comms.close();
+  assert.is(String(await sandbox.awaitResult({ timeoutMs: 5000 })), 'OK - Exit code: 0');
+});
+
+test('a loop over the messages can be started before the sandboxee', async () => {
+  await using sandbox = new Sandbox2(meHere(sandboxee('echo', ['me-here'])), lenientPolicy());
+  const tags: number[] = [];
+  const loop = (async () => {
+    for await (const message of sandbox.comms) if (tags.push(message.tag) === 2) break;
+  })();
+  assert.is(await within(sandbox, sandbox.runAsync()), true);
+  await Promise.all([
+    sandbox.comms.sendTlv(7, new Uint8Array(100_000)),
+    sandbox.comms.sendTlv(8, new Uint8Array()),
+  ]);
+  await within(sandbox, loop);
+  assert.equal(tags, [7, 8]);
+});
+
+test('a receive ahead of the handshake can be given up, and takes nothing of it', async () => {
+  await using sandbox = new Sandbox2(meHere(sandboxee('echo', ['me-here'])), lenientPolicy());
+  const moment = new AbortController();
+  const aborted = sandbox.comms.recvUint32({ signal: moment.signal }).catch(String);
+  assert.match(String(await sandbox.comms.recvUint32({ timeoutMs: 1 }).catch(String)), /TIMEOUT/);
+  const started = sandbox.runAsync();
+  moment.abort();
+  assert.match(String(await aborted), /ABORTED/);
+  assert.is(await within(sandbox, started), true);
+  await sandbox.comms.sendUint32(6);
+  assert.is(await sandbox.comms.recvUint32(), 6);
+});
+
+test('a call that would wait where it stands for the handshake is refused, and harms nothing', async () => {
+  await using sandbox = new Sandbox2(meHere(sandboxee('echo', ['me-here'])), lenientPolicy());
+  const { comms } = sandbox;
+  for (const refused of [
+    () => comms.recvUint32Sync(),
+    () => comms.recvUint32Sync({ timeoutMs: 1 }),
+    () => comms.sendUint32Sync(1),
+    () => comms.sendBytesSync(new Uint8Array(1 << 20)),
+    () => comms.exchangeSync(5, new Uint8Array()),
+  ]) {
+    assert.throws(refused, /sandboxMeHere\(\) yet; await runAsync\(\) first \(BUSY\)/);
+  }
+  const started = sandbox.runAsync();
+  assert.throws(() => comms.sendUint32Sync(1), /BUSY/);
+  assert.is(await within(sandbox, started), true);
+  comms.sendUint32Sync(4);
+  assert.is(comms.recvUint32Sync(), 4);
+});
+
+test('run() with calls that wait for the handshake; they fail with the run, whose result is true', async () => {
+  const good = new Sandbox2(meHere(sandboxee('echo', ['me-here'])), lenientPolicy());
+  const run = good.run();
+  await good.comms.sendUint32(1);
+  assert.is(await good.comms.recvUint32(), 1);
+  good.comms.close();
+  assert.is(String(await within(good, run)), 'OK - Exit code: 0');
+  for (const [executor, result] of [[sandboxee('exit_with', ['3']), /sandboxMeHere/]] as const) {
+    const sandbox = new Sandbox2(meHere(executor), lenientPolicy());
+    const calls = [
+      sandbox.comms.recvUint32(),
+      sandbox.comms.sendBytes(new Uint8Array(10 << 20)),
+      sandbox.comms.flush(),
+    ].map((call) => call.then(() => 'done', String));
+    assert.match(String(await within(sandbox, sandbox.run())), result);
+    for (const call of calls) assert.match(String(await within(sandbox, call)), /CLOSED/);
+    await sandbox[Symbol.asyncDispose]();
+  }
+});
+
+test('what was sent to a program cannot come before a handshake', async () => {
+  const executor = sandboxee('echo', ['me-here']);
+  await executor.ipc.comms.sendUint32(1);
+  assert.throws(() => executor.setEnableSandboxBeforeExec(false), /something was sent already/);
+  executor.ipc.close();
+});
+
 async function outcomeOf(how: string, walltimeMs = 10_000): Promise<string> {
   const executor = meHere(sandboxee('misbehave', [how]));
   executor.limits.setWalltimeLimitMs(walltimeMs);
