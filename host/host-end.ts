@@ -84,10 +84,8 @@ export class HostEnd extends SocketTransport {
       get isOpen() {
         return end.isOpen;
       },
-      receive: (into, offset, length, fds, wait, timeoutMs) =>
-        this.#take(into, offset, length, fds, wait, timeoutMs),
-      send: (bytes, offset, length, fd, wait, timeoutMs) =>
-        this.sendOnce(bytes, offset, length, fd, wait, timeoutMs),
+      receive: (...call) => this.#take(...call),
+      send: (...call) => this.sendOnce(...call),
       watch: (readable, writable, listener) => {
         if (this.#isHeld) super.watch(readable, writable, listener);
       },

@@ -70,26 +70,12 @@ export class SocketTransport implements Transport {
   }
 
   /** As receive() and send(), for memory that does not come again. */
-  protected receiveOnce(
-    into: Uint8Array,
-    offset: number,
-    length: number,
-    fds: number[],
-    wait: boolean,
-    timeoutMs: number,
-  ): number {
-    return this.#openWithCalls().receive(into, offset, length, fds, wait, timeoutMs);
+  protected receiveOnce(...call: Parameters<Transport['receive']>): number {
+    return this.#openWithCalls().receive(...call);
   }
 
-  protected sendOnce(
-    bytes: Uint8Array,
-    offset: number,
-    length: number,
-    fd: number,
-    wait: boolean,
-    timeoutMs: number,
-  ): number {
-    return this.#openWithCalls().send(bytes, offset, length, fd, wait, timeoutMs);
+  protected sendOnce(...call: Parameters<Transport['send']>): number {
+    return this.#openWithCalls().send(...call);
   }
 
   watch(

@@ -8,7 +8,8 @@
 namespace sandwire {
 
 void ThrowSystemError(Napi::Env env, int error_number, const char* syscall) {
-  std::string name = uv_err_name(-error_number);
+  // The one of our calls' errors that libuv has no name for: too many descriptors of the user's are under way (unix(7)).
+  std::string name = error_number == ETOOMANYREFS ? "ETOOMANYREFS" : uv_err_name(-error_number);
   std::string message = std::string(syscall) + ": " + name + ": " + std::strerror(error_number);
   Napi::Error error = Napi::Error::New(env, message);
   error.Set("code", Napi::String::New(env, name));
