@@ -1,6 +1,7 @@
 /* comms_floor WHAT COUNT SIZE: what the comms benchmarks are measured against: the host's side in C, without
- * sandwire. Its socket is fd 3; at the other end, under the same policy, is bench/peers/comms_peer.c. Prints how
- * long it took, in nanoseconds: for round-trip, fd and buffer a line each time, else one for all COUNT. */
+ * sandwire. Its socket is fd 3; at the other end, under the same policy, is bench/peers/comms_peer.c. Prints
+ * how long it took, in nanoseconds: for round-trip, fd and buffer a line each time, else one for all COUNT.
+ */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>

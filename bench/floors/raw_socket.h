@@ -55,8 +55,8 @@ static inline void raw_send_fd(int fd) {
     char bytes[CMSG_SPACE(sizeof(int))];
     struct cmsghdr alignment;
   } control = {{0}};
-  struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control,
-                           .msg_controllen = sizeof control};
+  struct msghdr message = {
+      .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
   struct cmsghdr *rights = CMSG_FIRSTHDR(&message);
   rights->cmsg_level = SOL_SOCKET;
   rights->cmsg_type = SCM_RIGHTS;
@@ -72,8 +72,8 @@ static inline int raw_receive_fd(void) {
     char bytes[CMSG_SPACE(sizeof(int))];
     struct cmsghdr alignment;
   } control;
-  struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control,
-                           .msg_controllen = sizeof control};
+  struct msghdr message = {
+      .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
   must(recvmsg(RAW_SOCKET, &message, MSG_CMSG_CLOEXEC) == RAW_HEADER_SIZE);
   struct cmsghdr *rights = CMSG_FIRSTHDR(&message);
   must(rights != NULL);

@@ -1,5 +1,5 @@
-/* spawn_floor COUNT PROGRAM [ARG …]: starts the program with posix_spawn and waits for it, COUNT times; prints how
- * long each took, in nanoseconds, a line each. */
+/* spawn_floor COUNT PROGRAM [ARG …]: starts the program with posix_spawn and waits for it, COUNT times;
+ * prints how long each took, in nanoseconds, a line each. */
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,8 +21,8 @@ int main(int argc, char **argv) {
     long long started = now_ns();
     pid_t pid;
     int status;
-    if (posix_spawn(&pid, argv[2], NULL, NULL, argv + 2, no_environment) != 0 || waitpid(pid, &status, 0) != pid ||
-        status != 0) {
+    if (posix_spawn(&pid, argv[2], NULL, NULL, argv + 2, no_environment) != 0 ||
+        waitpid(pid, &status, 0) != pid || status != 0) {
       return 1;
     }
     printf("%lld\n", now_ns() - started);

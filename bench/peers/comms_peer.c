@@ -1,6 +1,6 @@
-/* The sandboxee of the comms benchmarks. Takes orders over comms – a String of what to do, then how many times
- * and with how many bytes, both Uint32 – and does each with libsandwire, or, with "raw " before it, with plain
- * system calls over fd 3 for the floor. */
+/* The sandboxee of the comms benchmarks. Takes orders over comms – a String of what to do, then how many
+ * times and with how many bytes, both Uint32 – and does each with libsandwire, or, with "raw " before it,
+ * with plain system calls over fd 3 for the floor. */
 #include <sandwire/sandwire.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -10,7 +10,9 @@
 
 static struct sandwire_comms *comms;
 
-static void ok(enum sandwire_error error) { must(error == SANDWIRE_OK); }
+static void ok(enum sandwire_error error) {
+  must(error == SANDWIRE_OK);
+}
 
 static void fill(int fd, size_t size) {
   void *data = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);

@@ -1,5 +1,5 @@
-/* A sandboxed tool that talks: receives bytes, sends their crc4 back. Sandboxes itself when its start-up is done;
- * everything after sandwire_sandbox_me_here() runs under the host's policy. */
+/* A sandboxed tool that talks: receives bytes, sends their crc4 back. Sandboxes itself when its start-up is
+ * done; everything after sandwire_sandbox_me_here() runs under the host's policy. */
 #include <sandwire/sandwire.h>
 #include <stdint.h>
 #include <stdio.h>

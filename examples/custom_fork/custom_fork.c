@@ -1,6 +1,6 @@
-/* A fork server: prepares itself once and then forks a sandboxee whenever its host asks for one. What stands before the
- * loop runs once and without a policy; what stands behind it runs in every sandboxee, under the policy from
- * sandwire_sandbox_me_here() on. */
+/* A fork server: prepares itself once and then forks a sandboxee whenever its host asks for one. What stands
+ * before the loop runs once and without a policy; what stands behind it runs in every sandboxee, under the
+ * policy from sandwire_sandbox_me_here() on. */
 #include <sandwire/sandwire.h>
 #include <stdint.h>
 #include <stdio.h>

@@ -7,8 +7,9 @@
 
 namespace sandwire {
 
-void ThrowSystemError(Napi::Env env, int error_number, const char* syscall) {
-  // The one of our calls' errors that libuv has no name for: too many descriptors of the user's are under way (unix(7)).
+void ThrowSystemError(Napi::Env env, int error_number, const char *syscall) {
+  // The one of our calls' errors that libuv has no name for: too many descriptors of the user's are under way
+  // (unix(7)).
   std::string name = error_number == ETOOMANYREFS ? "ETOOMANYREFS" : uv_err_name(-error_number);
   std::string message = std::string(syscall) + ": " + name + ": " + std::strerror(error_number);
   Napi::Error error = Napi::Error::New(env, message);
@@ -34,6 +35,8 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
 }  // namespace
 }  // namespace sandwire
 
-static Napi::Object InitAddon(Napi::Env env, Napi::Object exports) { return sandwire::Init(env, exports); }
+static Napi::Object InitAddon(Napi::Env env, Napi::Object exports) {
+  return sandwire::Init(env, exports);
+}
 
 NODE_API_MODULE(sandwire, InitAddon)

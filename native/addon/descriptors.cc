@@ -12,13 +12,13 @@
 namespace sandwire {
 namespace {
 
-// What either end may have on its way, in bytes; the kernel counts its own overhead too and so doubles it: socket(7).
-// That is about twice what a socket has without asking, and a large message needs half as many turns of its two ends. No
-// more, since it is kernel memory that every sandboxee can fill.
+// What either end may have on its way, in bytes; the kernel counts its own overhead too and so doubles it:
+// socket(7). That is about twice what a socket has without asking, and a large message needs half as many
+// turns of its two ends. No more, since it is kernel memory that every sandboxee can fill.
 constexpr int kSendBuffer = 208 << 10;
 
 // socketPair(): [fd, fd], stream sockets, close-on-exec.
-Napi::Value SocketPair(const Napi::CallbackInfo& info) {
+Napi::Value SocketPair(const Napi::CallbackInfo &info) {
   int pair[2];
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) {
     ThrowSystemError(info.Env(), errno, "socketpair");
@@ -35,7 +35,7 @@ Napi::Value SocketPair(const Napi::CallbackInfo& info) {
 }
 
 // duplicate(fd): a close-on-exec duplicate.
-Napi::Value Duplicate(const Napi::CallbackInfo& info) {
+Napi::Value Duplicate(const Napi::CallbackInfo &info) {
   if (info.Length() < 1 || !info[0].IsNumber()) {
     Napi::TypeError::New(info.Env(), "duplicate needs a file descriptor number").ThrowAsJavaScriptException();
     return info.Env().Undefined();
@@ -48,23 +48,25 @@ Napi::Value Duplicate(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), fd);
 }
 
-// closeFd(fd): as fs.closeSync(), which in a worker thread would warn of every fd that fs has not opened there.
-Napi::Value CloseFd(const Napi::CallbackInfo& info) {
+// closeFd(fd): as fs.closeSync(), which in a worker thread would warn of every fd that fs has not opened
+// there.
+Napi::Value CloseFd(const Napi::CallbackInfo &info) {
   // EINTR and EIO come after Linux has let the fd go: close(2).
-  if (close(info[0].ToNumber().Int32Value()) != 0 && errno == EBADF) ThrowSystemError(info.Env(), errno, "close");
+  if (close(info[0].ToNumber().Int32Value()) != 0 && errno == EBADF)
+    ThrowSystemError(info.Env(), errno, "close");
   return info.Env().Undefined();
 }
 
 bool IsOpenDirectory(int fd) {
-  // To ask for none of its entries takes a third of the time of fstat(), and anything but a directory has none to give
-  // (iterate_dir() in fs/readdir.c). EBADF, too, for what was opened with O_PATH.
+  // To ask for none of its entries takes a third of the time of fstat(), and anything but a directory has
+  // none to give (iterate_dir() in fs/readdir.c). EBADF, too, for what was opened with O_PATH.
   if (syscall(SYS_getdents64, fd, nullptr, 0) < 0 && errno == ENOTDIR) return false;
   struct stat status;
   return fstat(fd, &status) == 0 && S_ISDIR(status.st_mode);
 }
 
-// isDirectory(fd): false also for what is not open; whoever uses it finds that out. Asked for each fd that is sent, so
-// without the C++ wrappers, which take as long as the rest.
+// isDirectory(fd): false also for what is not open; whoever uses it finds that out. Asked for each fd that is
+// sent, so without the C++ wrappers, which take as long as the rest.
 napi_value IsDirectory(napi_env env, napi_callback_info info) {
   size_t count = 1;
   napi_value argument = nullptr, result = nullptr;
@@ -75,16 +77,18 @@ napi_value IsDirectory(napi_env env, napi_callback_info info) {
   return result;
 }
 
-// shutDown(fd): what has come to the socket can still be read, then it is at its end; nothing can be sent any more.
-Napi::Value ShutDown(const Napi::CallbackInfo& info) {
+// shutDown(fd): what has come to the socket can still be read, then it is at its end; nothing can be sent any
+// more.
+Napi::Value ShutDown(const Napi::CallbackInfo &info) {
   const int fd = info[0].ToNumber().Int32Value();
   // ENOTCONN: the other end was faster.
   if (shutdown(fd, SHUT_RDWR) != 0 && errno != ENOTCONN) ThrowSystemError(info.Env(), errno, "shutdown");
   return info.Env().Undefined();
 }
 
-// limitWaits(fd, milliseconds): a send or receive that waits comes back so soon with nothing done, as if it had not waited.
-Napi::Value LimitWaits(const Napi::CallbackInfo& info) {
+// limitWaits(fd, milliseconds): a send or receive that waits comes back so soon with nothing done, as if it
+// had not waited.
+Napi::Value LimitWaits(const Napi::CallbackInfo &info) {
   const int fd = info[0].ToNumber().Int32Value();
   const int64_t milliseconds = info[1].ToNumber().Int64Value();
   timeval limit = {};
@@ -97,9 +101,9 @@ Napi::Value LimitWaits(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-// replaceFd(fd, target): target, which is open, becomes a close-on-exec duplicate of fd, and fd is closed. What has
-// target as its fd goes on with it.
-Napi::Value ReplaceFd(const Napi::CallbackInfo& info) {
+// replaceFd(fd, target): target, which is open, becomes a close-on-exec duplicate of fd, and fd is closed.
+// What has target as its fd goes on with it.
+Napi::Value ReplaceFd(const Napi::CallbackInfo &info) {
   const int fd = info[0].ToNumber().Int32Value();
   const int target = info[1].ToNumber().Int32Value();
   if (dup3(fd, target, O_CLOEXEC) < 0) {
@@ -117,7 +121,8 @@ void DefineDescriptors(Napi::Env env, Napi::Object exports) {
   exports.Set("duplicate", Napi::Function::New(env, &Duplicate));
   exports.Set("closeFd", Napi::Function::New(env, &CloseFd));
   napi_value is_directory = nullptr;
-  if (napi_create_function(env, "isDirectory", NAPI_AUTO_LENGTH, &IsDirectory, nullptr, &is_directory) == napi_ok) {
+  if (napi_create_function(env, "isDirectory", NAPI_AUTO_LENGTH, &IsDirectory, nullptr, &is_directory) ==
+      napi_ok) {
     exports.Set("isDirectory", is_directory);
   }
   exports.Set("limitWaits", Napi::Function::New(env, &LimitWaits));

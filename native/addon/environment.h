@@ -1,5 +1,5 @@
-// What one Node environment (main thread or worker) holds of the addon. There is nothing global: each copy of the
-// addon in each environment has its own.
+// What one Node environment (main thread or worker) holds of the addon. There is nothing global: each copy of
+// the addon in each environment has its own.
 #ifndef SANDWIRE_ADDON_ENVIRONMENT_H
 #define SANDWIRE_ADDON_ENVIRONMENT_H
 
@@ -8,7 +8,7 @@
 namespace sandwire {
 
 // Throws a JavaScript Error that carries .code ('EPIPE'), .errno and .syscall as Node's own system errors do.
-void ThrowSystemError(Napi::Env env, int error_number, const char* syscall);
+void ThrowSystemError(Napi::Env env, int error_number, const char *syscall);
 
 Napi::Function DefineSocket(Napi::Env env);
 void DefineDescriptors(Napi::Env env, Napi::Object exports);

@@ -1,5 +1,6 @@
-/* Letting a child of fork() have all of this process's memory. V8 keeps its heap out of children (MADV_DONTFORK,
- * madvise(2)), as it expects none that goes on running JavaScript. Runs in a Node fork server, unsandboxed. */
+/* Letting a child of fork() have all of this process's memory. V8 keeps its heap out of children
+ * (MADV_DONTFORK, madvise(2)), as it expects none that goes on running JavaScript. Runs in a Node fork
+ * server, unsandboxed. */
 #ifndef SANDWIRE_ADDON_FORKABLE_MEMORY_H
 #define SANDWIRE_ADDON_FORKABLE_MEMORY_H
 
@@ -8,9 +9,9 @@
 
 enum { FORKABLE_MEMORY_STRETCHES = 16 };
 
-/* What was learned about the address space: between the mappings of which the kernel makes no copy ([vvar] and the
- * like, which do not move) each stretch can be advised in one call, whatever has been mapped in it meanwhile. Zeroed
- * before its first use. */
+/* What was learned about the address space: between the mappings of which the kernel makes no copy ([vvar]
+ * and the like, which do not move) each stretch can be advised in one call, whatever has been mapped in it
+ * meanwhile. Zeroed before its first use. */
 struct forkable_memory {
   struct {
     uintptr_t from, to;

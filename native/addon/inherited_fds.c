@@ -46,7 +46,8 @@ int inherited_fds_list(struct inherited_fds *inherited, int except) {
   const struct dirent *entry;
   while (result == 0 && (entry = readdir(directory)) != NULL) {
     const int fd = atoi(entry->d_name); /* "." and ".." are 0 */
-    if (fd <= 2 || fd == except || fd == dirfd(directory) || fd == inherited->null_fd || fd == inherited->closed_fd) {
+    if (fd <= 2 || fd == except || fd == dirfd(directory) || fd == inherited->null_fd ||
+        fd == inherited->closed_fd) {
       continue;
     }
     struct stat status;
@@ -55,10 +56,11 @@ int inherited_fds_list(struct inherited_fds *inherited, int except) {
     } else if (fstat(fd, &status) != 0) {
       result = errno;
     } else {
-      inherited->fds[inherited->count++] = (struct inherited_fd){.fd = fd,
-                                                                 .is_internal = is_internal(dirfd(directory), entry->d_name),
-                                                                 .device = status.st_dev,
-                                                                 .inode = status.st_ino};
+      inherited->fds[inherited->count++] =
+          (struct inherited_fd){.fd = fd,
+                                .is_internal = is_internal(dirfd(directory), entry->d_name),
+                                .device = status.st_dev,
+                                .inode = status.st_ino};
     }
   }
   closedir(directory);
@@ -70,7 +72,8 @@ int inherited_fds_let_go(const struct inherited_fds *inherited) {
     const struct inherited_fd *listed = &inherited->fds[i];
     struct stat status;
     /* libuv closes some by itself after a fork and opens others under their numbers. */
-    if (fstat(listed->fd, &status) != 0 || status.st_dev != listed->device || status.st_ino != listed->inode) {
+    if (fstat(listed->fd, &status) != 0 || status.st_dev != listed->device ||
+        status.st_ino != listed->inode) {
       continue;
     }
     if (dup3(listed->is_internal ? inherited->null_fd : inherited->closed_fd, listed->fd, O_CLOEXEC) < 0) {

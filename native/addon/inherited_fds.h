@@ -1,5 +1,5 @@
-/* What of a fork server's open files must not be shared with its children. Node and libuv keep a dozen to themselves
- * (event loops, wake-ups, signal pipes), and the script may have left some open. */
+/* What of a fork server's open files must not be shared with its children. Node and libuv keep a dozen to
+ * themselves (event loops, wake-ups, signal pipes), and the script may have left some open. */
 #ifndef SANDWIRE_ADDON_INHERITED_FDS_H
 #define SANDWIRE_ADDON_INHERITED_FDS_H
 
@@ -24,12 +24,13 @@ struct inherited_fds {
 int inherited_fds_open(struct inherited_fds *inherited);
 void inherited_fds_close(struct inherited_fds *inherited);
 
-/* In the fork server: lists all that is open but standard input, output and error, and except. 0 or an errno. */
+/* In the fork server: lists all that is open but standard input, output and error, and except. 0 or an errno.
+ */
 int inherited_fds_list(struct inherited_fds *inherited, int except);
 
-/* In the child: lets go of all that was listed and is still the same file. The numbers stay taken, so that whoever
- * remembers one meets no other file under it: what the script had opened fails with EBADF, and what libuv writes to
- * wake up a thread that is not there goes nowhere. 0 or an errno. Makes no allocation. */
+/* In the child: lets go of all that was listed and is still the same file. The numbers stay taken, so that
+ * whoever remembers one meets no other file under it: what the script had opened fails with EBADF, and what
+ * libuv writes to wake up a thread that is not there goes nowhere. 0 or an errno. Makes no allocation. */
 int inherited_fds_let_go(const struct inherited_fds *inherited);
 
 #endif

@@ -18,13 +18,13 @@ namespace sandwire {
 namespace {
 
 // Sizes are safe integers on the JavaScript side. 0 for what is none; every use of 0 is refused further down.
-size_t SizeOf(const Napi::Value& value) {
+size_t SizeOf(const Napi::Value &value) {
   const double number = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : 0;
   return number >= 1 && number <= 9007199254740991.0 ? static_cast<size_t>(number) : 0;
 }
 
 // createBufferFd(size): a memfd sealed against shrinking.
-Napi::Value CreateBufferFd(const Napi::CallbackInfo& info) {
+Napi::Value CreateBufferFd(const Napi::CallbackInfo &info) {
   const int fd = sandwire_buffer_fd_create(SizeOf(info[0]));
   if (fd < 0) {
     ThrowSystemError(info.Env(), -fd, "memfd_create");
@@ -33,8 +33,9 @@ Napi::Value CreateBufferFd(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), fd);
 }
 
-// measureBufferFd(fd): its size in bytes. Throws EPERM, EINVAL or EOPNOTSUPP for what cannot be mapped safely.
-Napi::Value MeasureBufferFd(const Napi::CallbackInfo& info) {
+// measureBufferFd(fd): its size in bytes. Throws EPERM, EINVAL or EOPNOTSUPP for what cannot be mapped
+// safely.
+Napi::Value MeasureBufferFd(const Napi::CallbackInfo &info) {
   size_t size = 0;
   const int error = sandwire_buffer_fd_measure(info[0].ToNumber().Int32Value(), &size);
   if (error != 0) {
@@ -45,12 +46,12 @@ Napi::Value MeasureBufferFd(const Napi::CallbackInfo& info) {
 }
 
 // growBufferFd(fd, size): makes it at least so large, and returns how large it is.
-Napi::Value GrowBufferFd(const Napi::CallbackInfo& info) {
+Napi::Value GrowBufferFd(const Napi::CallbackInfo &info) {
   const int fd = info[0].ToNumber().Int32Value();
   const size_t size = SizeOf(info[1]);
   if (size > 0) {
     // A seal makes growing final, so it must not be found out afterwards that there is no room to map it.
-    void* room = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    void *room = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (room == MAP_FAILED || munmap(room, size) != 0) {
       ThrowSystemError(info.Env(), errno, "mmap");
       return info.Env().Undefined();
@@ -68,15 +69,16 @@ Napi::Value GrowBufferFd(const Napi::CallbackInfo& info) {
 // How much address space released mappings hold, beside the last one's.
 constexpr size_t kQuarantineBytes = 256 << 20;
 
-// The addresses of released mappings. A call of Node's that still runs (fs.read(), zlib) knows where it was to read or write
-// and nothing of what became of that place, so nothing else is mapped there for a while: it meets private memory that nobody
-// reads. Such neighbours are one mapping for the kernel, so they can be many.
+// The addresses of released mappings. A call of Node's that still runs (fs.read(), zlib) knows where it was
+// to read or write and nothing of what became of that place, so nothing else is mapped there for a while: it
+// meets private memory that nobody reads. Such neighbours are one mapping for the kernel, so they can be
+// many.
 class Quarantine {
  public:
   ~Quarantine() { Shrink(0, 0); }
 
   // What is mapped there is given back at once.
-  void Take(void* data, size_t size) {
+  void Take(void *data, size_t size) {
     const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
     if (mmap(data, size, PROT_READ | PROT_WRITE, flags, -1, 0) == MAP_FAILED) {
       munmap(data, size);
@@ -98,7 +100,7 @@ class Quarantine {
 
  private:
   struct Place {
-    void* data;
+    void *data;
     size_t size;
   };
   std::deque<Place> places_;
@@ -109,22 +111,23 @@ struct Mapping;
 
 // Those of one environment.
 struct Mappings {
-  std::unordered_map<uint32_t, Mapping*> by_id;
+  std::unordered_map<uint32_t, Mapping *> by_id;
   uint32_t last_id = 0;
   Quarantine quarantine;
 };
 
-// From mapBufferFd() until Node-API says that the ArrayBuffer has let go of the memory. That it says in a turn of the event
-// loop, which a synchronous program never gives it.
+// From mapBufferFd() until Node-API says that the ArrayBuffer has let go of the memory. That it says in a
+// turn of the event loop, which a synchronous program never gives it.
 //
-// When the environment ends Node detaches the ArrayBuffers over foreign memory, and takes no notice of who else has the
-// memory: transfer() may have moved it to another ArrayBuffer, and that may be in another thread. What was moved can only be
-// told before the ArrayBuffer is detached; so each has a sentinel, another one that was made after it, and which Node, going
-// from last to first, comes to before it (src/node_buffer.cc, CallbackInfo). Node's hooks for addons run too late for that.
+// When the environment ends Node detaches the ArrayBuffers over foreign memory, and takes no notice of who
+// else has the memory: transfer() may have moved it to another ArrayBuffer, and that may be in another
+// thread. What was moved can only be told before the ArrayBuffer is detached; so each has a sentinel, another
+// one that was made after it, and which Node, going from last to first, comes to before it
+// (src/node_buffer.cc, CallbackInfo). Node's hooks for addons run too late for that.
 struct Mapping {
   std::shared_ptr<Mappings> all;
   uint32_t id;
-  void* data;
+  void *data;
   size_t size;
   bool is_ours;           // to be unmapped
   napi_ref array_buffer;  // weak
@@ -133,13 +136,13 @@ struct Mapping {
   int finalizers;  // those to come
 };
 
-void FinalizerHasRun(Mapping* mapping) {
+void FinalizerHasRun(Mapping *mapping) {
   if (--mapping->finalizers == 0) delete mapping;
 }
 
-// Whether JavaScript has moved the memory to another ArrayBuffer. Nobody reaches one that is gone, so whoever still has its
-// memory has got it that way.
-bool IsElsewhere(napi_env env, const Mapping* mapping) {
+// Whether JavaScript has moved the memory to another ArrayBuffer. Nobody reaches one that is gone, so whoever
+// still has its memory has got it that way.
+bool IsElsewhere(napi_env env, const Mapping *mapping) {
   Napi::HandleScope scope(env);
   napi_value array_buffer = nullptr;
   bool is_detached = true;
@@ -149,8 +152,8 @@ bool IsElsewhere(napi_env env, const Mapping* mapping) {
 }
 
 // The environment ends, or has no more use for it. What is elsewhere then stays mapped for good.
-void OnSentinelEnd(napi_env env, void*, void* hint) {
-  Mapping* mapping = static_cast<Mapping*>(hint);
+void OnSentinelEnd(napi_env env, void *, void *hint) {
+  Mapping *mapping = static_cast<Mapping *>(hint);
   if (mapping->sentinel != nullptr) {
     if (mapping->is_ours && IsElsewhere(env, mapping)) mapping->is_ours = false;
     napi_delete_reference(env, mapping->sentinel);
@@ -160,8 +163,8 @@ void OnSentinelEnd(napi_env env, void*, void* hint) {
 }
 
 // Nobody reaches the memory any more, or the environment ends.
-void OnMemoryFree(napi_env env, void*, void* hint) {
-  Mapping* mapping = static_cast<Mapping*>(hint);
+void OnMemoryFree(napi_env env, void *, void *hint) {
+  Mapping *mapping = static_cast<Mapping *>(hint);
   if (mapping->is_ours) munmap(mapping->data, mapping->size);
   mapping->all->by_id.erase(mapping->id);
   napi_delete_reference(env, mapping->array_buffer);
@@ -171,30 +174,31 @@ void OnMemoryFree(napi_env env, void*, void* hint) {
 }
 
 // Makes both ArrayBuffers and what refers to them.
-napi_status MakeArrayBuffers(napi_env env, Mapping* mapping, napi_value* array_buffer) {
+napi_status MakeArrayBuffers(napi_env env, Mapping *mapping, napi_value *array_buffer) {
   napi_value sentinel = nullptr;
-  napi_status status = napi_create_external_arraybuffer(env, mapping->data, mapping->size, &OnMemoryFree, mapping,
-                                                        array_buffer);
+  napi_status status = napi_create_external_arraybuffer(env, mapping->data, mapping->size, &OnMemoryFree,
+                                                        mapping, array_buffer);
   if (status != napi_ok) return status;
   mapping->finalizers++;
   mapping->all->by_id.emplace(mapping->id, mapping);
   status = napi_create_reference(env, *array_buffer, 0, &mapping->array_buffer);
   if (status != napi_ok) return status;
-  status = napi_create_external_arraybuffer(env, &mapping->sentinel_data, 1, &OnSentinelEnd, mapping, &sentinel);
+  status =
+      napi_create_external_arraybuffer(env, &mapping->sentinel_data, 1, &OnSentinelEnd, mapping, &sentinel);
   if (status != napi_ok) return status;
   mapping->finalizers++;
   return napi_create_reference(env, sentinel, 1, &mapping->sentinel);
 }
 
-// mapBufferFd(fd, size): {memory, mapping}: an ArrayBuffer that is the memory itself, and a number for releaseMapping(); or
-// undefined where the runtime has no ArrayBuffer over memory that is not its own (V8's sandbox, as in Electron). The fd must
-// have been measured. Unmapped by releaseMapping(), when JavaScript can reach neither the ArrayBuffer nor a view of it, or
-// when its environment ends.
-Napi::Value MapBufferFd(const Napi::CallbackInfo& info, const std::shared_ptr<Mappings>& all) {
+// mapBufferFd(fd, size): {memory, mapping}: an ArrayBuffer that is the memory itself, and a number for
+// releaseMapping(); or undefined where the runtime has no ArrayBuffer over memory that is not its own (V8's
+// sandbox, as in Electron). The fd must have been measured. Unmapped by releaseMapping(), when JavaScript can
+// reach neither the ArrayBuffer nor a view of it, or when its environment ends.
+Napi::Value MapBufferFd(const Napi::CallbackInfo &info, const std::shared_ptr<Mappings> &all) {
   Napi::Env env = info.Env();
   const size_t size = SizeOf(info[1]);
   const int fd = info[0].ToNumber().Int32Value();
-  void* data = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  void *data = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   if (data == MAP_FAILED && errno == ENOMEM) {
     all->quarantine.Shrink(0, 0);
     data = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -203,7 +207,7 @@ Napi::Value MapBufferFd(const Napi::CallbackInfo& info, const std::shared_ptr<Ma
     ThrowSystemError(env, errno, "mmap");
     return env.Undefined();
   }
-  Mapping* mapping = new Mapping{all, ++all->last_id, data, size, true, nullptr, nullptr, 0, 0};
+  Mapping *mapping = new Mapping{all, ++all->last_id, data, size, true, nullptr, nullptr, 0, 0};
   napi_value array_buffer = nullptr;
   const napi_status status = MakeArrayBuffers(env, mapping, &array_buffer);
   if (status != napi_ok) {
@@ -220,15 +224,17 @@ Napi::Value MapBufferFd(const Napi::CallbackInfo& info, const std::shared_ptr<Ma
   return result;
 }
 
-// releaseMapping(mapping): its ArrayBuffer and all views of it are empty from now on, and its memory is given back. Nothing
-// happens where that is so already, or where the memory was moved to another ArrayBuffer, which it stays with.
-void ReleaseMapping(const Napi::CallbackInfo& info, Mappings& all) {
+// releaseMapping(mapping): its ArrayBuffer and all views of it are empty from now on, and its memory is given
+// back. Nothing happens where that is so already, or where the memory was moved to another ArrayBuffer, which
+// it stays with.
+void ReleaseMapping(const Napi::CallbackInfo &info, Mappings &all) {
   const auto found = all.by_id.find(info[0].ToNumber().Uint32Value());
   if (found == all.by_id.end()) return;
-  Mapping* mapping = found->second;
+  Mapping *mapping = found->second;
   if (!mapping->is_ours || IsElsewhere(info.Env(), mapping)) return;
   napi_value array_buffer = nullptr;
-  NAPI_THROW_IF_FAILED_VOID(info.Env(), napi_get_reference_value(info.Env(), mapping->array_buffer, &array_buffer));
+  NAPI_THROW_IF_FAILED_VOID(info.Env(),
+                            napi_get_reference_value(info.Env(), mapping->array_buffer, &array_buffer));
   NAPI_THROW_IF_FAILED_VOID(info.Env(), napi_detach_arraybuffer(info.Env(), array_buffer));
   mapping->is_ours = false;
   all.quarantine.Take(mapping->data, mapping->size);
@@ -241,10 +247,12 @@ void DefineMapping(Napi::Env env, Napi::Object exports) {
   exports.Set("measureBufferFd", Napi::Function::New(env, &MeasureBufferFd));
   exports.Set("growBufferFd", Napi::Function::New(env, &GrowBufferFd));
   const auto all = std::make_shared<Mappings>();
-  exports.Set("mapBufferFd", Napi::Function::New(
-                                 env, [all](const Napi::CallbackInfo& info) { return MapBufferFd(info, all); }));
-  exports.Set("releaseMapping", Napi::Function::New(
-                                    env, [all](const Napi::CallbackInfo& info) { ReleaseMapping(info, *all); }));
+  exports.Set("mapBufferFd", Napi::Function::New(env, [all](const Napi::CallbackInfo &info) {
+                return MapBufferFd(info, all);
+              }));
+  exports.Set("releaseMapping", Napi::Function::New(env, [all](const Napi::CallbackInfo &info) {
+                ReleaseMapping(info, *all);
+              }));
 }
 
 }  // namespace sandwire

@@ -12,7 +12,7 @@ namespace sandwire {
 namespace {
 
 // A socket, or -1 for "not in time"; else throws.
-Napi::Value SocketOrError(Napi::Env env, int fd, const char* syscall) {
+Napi::Value SocketOrError(Napi::Env env, int fd, const char *syscall) {
   if (fd >= 0) return Napi::Number::New(env, fd);
   if (fd == -EAGAIN) return Napi::Number::New(env, -1);
   ThrowSystemError(env, -fd, syscall);
@@ -20,7 +20,7 @@ Napi::Value SocketOrError(Napi::Env env, int fd, const char* syscall) {
 }
 
 // listenNamed(address): { fd, inode }, the inode being that of a path's file, or 0.
-Napi::Value ListenNamed(const Napi::CallbackInfo& info) {
+Napi::Value ListenNamed(const Napi::CallbackInfo &info) {
   Napi::Env env = info.Env();
   ino_t inode = 0;
   const int fd = sandwire_named_socket_listen(info[0].ToString().Utf8Value().c_str(), &inode);
@@ -35,7 +35,7 @@ Napi::Value ListenNamed(const Napi::CallbackInfo& info) {
 }
 
 // removeNamed(address, inode): removes the file of a path if it still is the one with this inode.
-Napi::Value RemoveNamed(const Napi::CallbackInfo& info) {
+Napi::Value RemoveNamed(const Napi::CallbackInfo &info) {
   bool lossless = false;
   const uint64_t inode = info[1].As<Napi::BigInt>().Uint64Value(&lossless);
   sandwire_named_socket_remove(info[0].ToString().Utf8Value().c_str(), static_cast<ino_t>(inode));
@@ -43,14 +43,16 @@ Napi::Value RemoveNamed(const Napi::CallbackInfo& info) {
 }
 
 // acceptNamed(fd, timeoutMs): the next connection; timeoutMs -1: no limit, 0: does not wait.
-Napi::Value AcceptNamed(const Napi::CallbackInfo& info) {
-  const int fd = sandwire_named_socket_accept(info[0].ToNumber().Int32Value(), info[1].ToNumber().Int32Value());
+Napi::Value AcceptNamed(const Napi::CallbackInfo &info) {
+  const int fd =
+      sandwire_named_socket_accept(info[0].ToNumber().Int32Value(), info[1].ToNumber().Int32Value());
   return SocketOrError(info.Env(), fd, "accept");
 }
 
 // connectNamed(address, timeoutMs): waits so long for room in the listener's queue.
-Napi::Value ConnectNamed(const Napi::CallbackInfo& info) {
-  const int fd = sandwire_named_socket_connect(info[0].ToString().Utf8Value().c_str(), info[1].ToNumber().Int32Value());
+Napi::Value ConnectNamed(const Napi::CallbackInfo &info) {
+  const int fd =
+      sandwire_named_socket_connect(info[0].ToString().Utf8Value().c_str(), info[1].ToNumber().Int32Value());
   return SocketOrError(info.Env(), fd, "connect");
 }
 

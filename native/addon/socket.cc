@@ -22,7 +22,7 @@ namespace {
 // libuv's handle outlives the JavaScript object until uv_close has called back.
 struct PollHandle {
   uv_poll_t poll;
-  class Socket* socket;  // null once closed
+  class Socket *socket;  // null once closed
 };
 
 class Socket : public Napi::ObjectWrap<Socket> {
@@ -43,11 +43,12 @@ class Socket : public Napi::ObjectWrap<Socket> {
   }
 
   // new Socket(fd): takes the fd over.
-  explicit Socket(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Socket>(info) {
+  explicit Socket(const Napi::CallbackInfo &info) : Napi::ObjectWrap<Socket>(info) {
     const double number = info[0].IsNumber() ? info[0].As<Napi::Number>().DoubleValue() : -1;
     const int fd = number >= 0 && number <= INT32_MAX ? static_cast<int>(number) : -1;
     if (fd < 0 || fd != number) {
-      Napi::TypeError::New(info.Env(), "the number of a Unix stream socket is needed").ThrowAsJavaScriptException();
+      Napi::TypeError::New(info.Env(), "the number of a Unix stream socket is needed")
+          .ThrowAsJavaScriptException();
       return;
     }
     int type = 0;
@@ -76,8 +77,8 @@ class Socket : public Napi::ObjectWrap<Socket> {
 
  private:
   // The environment (a worker, or the process) ends before the object was collected.
-  static void OnEnvironmentEnd(void* data) {
-    Socket* socket = static_cast<Socket*>(data);
+  static void OnEnvironmentEnd(void *data) {
+    Socket *socket = static_cast<Socket *>(data);
     socket->cleanup_hooked_ = false;
     socket->Shut(true);
   }
@@ -86,8 +87,8 @@ class Socket : public Napi::ObjectWrap<Socket> {
     if (handle_ != nullptr) {
       handle_->socket = nullptr;
       uv_poll_stop(&handle_->poll);
-      uv_close(reinterpret_cast<uv_handle_t*>(&handle_->poll),
-               [](uv_handle_t* handle) { delete reinterpret_cast<PollHandle*>(handle); });
+      uv_close(reinterpret_cast<uv_handle_t *>(&handle_->poll),
+               [](uv_handle_t *handle) { delete reinterpret_cast<PollHandle *>(handle); });
       handle_ = nullptr;
       polled_events_ = wanted_events_ = 0;
     }
@@ -96,28 +97,28 @@ class Socket : public Napi::ObjectWrap<Socket> {
     state_->fd = -1;
   }
 
-  bool CheckOpen(Napi::Env env, const char* syscall) {
+  bool CheckOpen(Napi::Env env, const char *syscall) {
     if (state_->fd >= 0) return true;
     ThrowSystemError(env, EBADF, syscall);
     return false;
   }
 
-  // defineCalls(): receive, send and their like become there. Making them takes longer than all the rest of a Socket, and
-  // many a sandboxee's channel is never used.
-  Napi::Value DefineCalls(const Napi::CallbackInfo& info) {
+  // defineCalls(): receive, send and their like become there. Making them takes longer than all the rest of a
+  // Socket, and many a sandboxee's channel is never used.
+  Napi::Value DefineCalls(const Napi::CallbackInfo &info) {
     DefineSocketCalls(info.Env(), info.This().As<Napi::Object>(), state_);
     return info.Env().Undefined();
   }
 
   // watch(readable, writable, listener): listener(readable, writable) from the event loop, level-triggered.
-  Napi::Value Watch(const Napi::CallbackInfo& info) {
+  Napi::Value Watch(const Napi::CallbackInfo &info) {
     Napi::Env env = info.Env();
     if (!CheckOpen(env, "epoll_ctl")) return env.Undefined();
     wanted_events_ = (info[0].ToBoolean() ? UV_READABLE : 0) | (info[1].ToBoolean() ? UV_WRITABLE : 0);
     if (wanted_events_ == 0) {
-      // Most often somebody waits again at once, so libuv goes on watching until an event comes that nobody wants; two
-      // epoll_ctl() less for a message and its answer. Only the event loop is let go.
-      if (handle_ != nullptr) uv_unref(reinterpret_cast<uv_handle_t*>(&handle_->poll));
+      // Most often somebody waits again at once, so libuv goes on watching until an event comes that nobody
+      // wants; two epoll_ctl() less for a message and its answer. Only the event loop is let go.
+      if (handle_ != nullptr) uv_unref(reinterpret_cast<uv_handle_t *>(&handle_->poll));
       // The listener reaches back to this object: held on to, neither could ever be collected.
       listener_.Reset();
       return env.Undefined();
@@ -132,7 +133,7 @@ class Socket : public Napi::ObjectWrap<Socket> {
       return env.Undefined();
     }
     if (handle_ == nullptr && !Open(env)) return env.Undefined();
-    if (referenced_) uv_ref(reinterpret_cast<uv_handle_t*>(&handle_->poll));
+    if (referenced_) uv_ref(reinterpret_cast<uv_handle_t *>(&handle_->poll));
     const int error = Poll();
     if (error != 0) ThrowSystemError(env, -error, "uv_poll_start");
     return env.Undefined();
@@ -147,9 +148,9 @@ class Socket : public Napi::ObjectWrap<Socket> {
   }
 
   bool Open(Napi::Env env) {
-    uv_loop_t* loop = nullptr;
+    uv_loop_t *loop = nullptr;
     napi_get_uv_event_loop(env, &loop);
-    PollHandle* handle = new PollHandle{{}, this};
+    PollHandle *handle = new PollHandle{{}, this};
     const int flags = fcntl(state_->fd, F_GETFL);
     int error = uv_poll_init(loop, &handle->poll, state_->fd);
     if (error != 0) {
@@ -158,7 +159,7 @@ class Socket : public Napi::ObjectWrap<Socket> {
       return false;
     }
     handle_ = handle;
-    if (!referenced_) uv_unref(reinterpret_cast<uv_handle_t*>(&handle->poll));
+    if (!referenced_) uv_unref(reinterpret_cast<uv_handle_t *>(&handle->poll));
     // libuv made the fd non-blocking; see the head of this file for why it stays as it was.
     if (flags < 0 || fcntl(state_->fd, F_SETFL, flags) != 0) {
       ThrowSystemError(env, errno, "fcntl");
@@ -167,12 +168,13 @@ class Socket : public Napi::ObjectWrap<Socket> {
     return true;
   }
 
-  static void OnReady(uv_poll_t* poll, int status, int events) {
-    Socket* socket = reinterpret_cast<PollHandle*>(poll)->socket;
+  static void OnReady(uv_poll_t *poll, int status, int events) {
+    Socket *socket = reinterpret_cast<PollHandle *>(poll)->socket;
     if (socket == nullptr) return;
     if (status < 0) {
-      // POLLERR, as when the other end has closed with bytes of ours unread. libuv has stopped watching; the receive or
-      // send that follows reports the error, and the socket goes on being watched for what else is wanted.
+      // POLLERR, as when the other end has closed with bytes of ours unread. libuv has stopped watching; the
+      // receive or send that follows reports the error, and the socket goes on being watched for what else is
+      // wanted.
       socket->polled_events_ = 0;
       events = socket->wanted_events_;
     }
@@ -185,8 +187,8 @@ class Socket : public Napi::ObjectWrap<Socket> {
     bool writable = (events & UV_WRITABLE) != 0;
     napi_value arguments[] = {Napi::Boolean::New(env, readable), Napi::Boolean::New(env, writable)};
     napi_value result;
-    napi_status called = napi_make_callback(env, nullptr, socket->Value(), socket->listener_.Value(), 2, arguments,
-                                            &result);
+    napi_status called =
+        napi_make_callback(env, nullptr, socket->Value(), socket->listener_.Value(), 2, arguments, &result);
     if (called == napi_pending_exception) {
       napi_value exception;
       napi_get_and_clear_last_exception(env, &exception);
@@ -195,17 +197,19 @@ class Socket : public Napi::ObjectWrap<Socket> {
   }
 
   // ref(keep): whether a watched socket keeps the event loop alive.
-  Napi::Value Ref(const Napi::CallbackInfo& info) {
+  Napi::Value Ref(const Napi::CallbackInfo &info) {
     referenced_ = info[0].ToBoolean();
     if (handle_ != nullptr) {
-      uv_handle_t* handle = reinterpret_cast<uv_handle_t*>(&handle_->poll);
-      if (referenced_) uv_ref(handle);
-      else uv_unref(handle);
+      uv_handle_t *handle = reinterpret_cast<uv_handle_t *>(&handle_->poll);
+      if (referenced_)
+        uv_ref(handle);
+      else
+        uv_unref(handle);
     }
     return info.Env().Undefined();
   }
 
-  Napi::Value PeerCredentials(const Napi::CallbackInfo& info) {
+  Napi::Value PeerCredentials(const Napi::CallbackInfo &info) {
     Napi::Env env = info.Env();
     if (!CheckOpen(env, "getsockopt")) return env.Undefined();
     struct ucred credentials;
@@ -217,7 +221,7 @@ class Socket : public Napi::ObjectWrap<Socket> {
     return ToObject(env, {credentials.pid, credentials.uid, credentials.gid});
   }
 
-  static Napi::Object ToObject(Napi::Env env, const struct sandwire_credentials& credentials) {
+  static Napi::Object ToObject(Napi::Env env, const struct sandwire_credentials &credentials) {
     Napi::Object object = Napi::Object::New(env);
     object.Set("pid", credentials.pid);
     object.Set("uid", credentials.uid);
@@ -226,7 +230,7 @@ class Socket : public Napi::ObjectWrap<Socket> {
   }
 
   // enableCredentials(): the kernel attaches the writer to what is received from now on.
-  Napi::Value EnableCredentials(const Napi::CallbackInfo& info) {
+  Napi::Value EnableCredentials(const Napi::CallbackInfo &info) {
     if (!CheckOpen(info.Env(), "setsockopt")) return info.Env().Undefined();
     const int on = 1;
     if (setsockopt(state_->fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof on) != 0) {
@@ -236,38 +240,40 @@ class Socket : public Napi::ObjectWrap<Socket> {
     return info.Env().Undefined();
   }
 
-  // writerCredentials(): who wrote the bytes received last; undefined if that was not attached. pid 0 is what comes
-  // with bytes that were sent before it was enabled.
-  Napi::Value WriterCredentials(const Napi::CallbackInfo& info) {
+  // writerCredentials(): who wrote the bytes received last; undefined if that was not attached. pid 0 is what
+  // comes with bytes that were sent before it was enabled.
+  Napi::Value WriterCredentials(const Napi::CallbackInfo &info) {
     if (!state_->wants_credentials || state_->writer.pid == 0) return info.Env().Undefined();
     return ToObject(info.Env(), state_->writer);
   }
 
-  Napi::Value Close(const Napi::CallbackInfo& info) {
+  Napi::Value Close(const Napi::CallbackInfo &info) {
     Shut(true);
     return info.Env().Undefined();
   }
 
   // Gives the fd up without closing it.
-  Napi::Value Release(const Napi::CallbackInfo& info) {
+  Napi::Value Release(const Napi::CallbackInfo &info) {
     int fd = state_->fd;
     Shut(false);
     return Napi::Number::New(info.Env(), fd);
   }
 
-  Napi::Value Fd(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), state_->fd); }
+  Napi::Value Fd(const Napi::CallbackInfo &info) { return Napi::Number::New(info.Env(), state_->fd); }
 
-  SocketState* const state_ = new SocketState;
+  SocketState *const state_ = new SocketState;
   int wanted_events_ = 0;  // UV_READABLE, UV_WRITABLE
   int polled_events_ = 0;  // what libuv watches for
   bool referenced_ = true;
   bool cleanup_hooked_ = false;
-  PollHandle* handle_ = nullptr;
+  PollHandle *handle_ = nullptr;
   Napi::FunctionReference listener_;
 };
 
 }  // namespace
 
-Napi::Function DefineSocket(Napi::Env env) { return Socket::Define(env); }
+Napi::Function DefineSocket(Napi::Env env) {
+  return Socket::Define(env);
+}
 
 }  // namespace sandwire

@@ -19,10 +19,11 @@ namespace sandwire {
 namespace {
 
 // The socket that a call is of, and its arguments. Null, with an exception pending, if the socket was closed.
-SocketState* Begin(napi_env env, napi_callback_info info, size_t* count, napi_value* arguments, const char* syscall) {
-  void* data = nullptr;
+SocketState *Begin(napi_env env, napi_callback_info info, size_t *count, napi_value *arguments,
+                   const char *syscall) {
+  void *data = nullptr;
   napi_get_cb_info(env, info, count, arguments, nullptr, &data);
-  SocketState* state = static_cast<SocketState*>(data);
+  SocketState *state = static_cast<SocketState *>(data);
   if (state->fd >= 0) return state;
   ThrowSystemError(env, EBADF, syscall);
   return nullptr;
@@ -30,12 +31,14 @@ SocketState* Begin(napi_env env, napi_callback_info info, size_t* count, napi_va
 
 napi_value Count(napi_env env, ssize_t count) {
   napi_value value = nullptr;
-  if (count <= INT32_MAX) napi_create_int32(env, static_cast<int32_t>(count), &value);
-  else napi_create_int64(env, count, &value);
+  if (count <= INT32_MAX)
+    napi_create_int32(env, static_cast<int32_t>(count), &value);
+  else
+    napi_create_int64(env, count, &value);
   return value;
 }
 
-napi_value BadArguments(napi_env env, const char* form) {
+napi_value BadArguments(napi_env env, const char *form) {
   napi_throw_type_error(env, nullptr, form);
   return nullptr;
 }
@@ -46,8 +49,8 @@ int64_t NowMs() {
   return now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-// Waits for POLLIN or POLLOUT until the deadline, in milliseconds of NowMs(); -1: for ever. 1 ready (or at its end),
-// 0 timed out, -1 with errno.
+// Waits for POLLIN or POLLOUT until the deadline, in milliseconds of NowMs(); -1: for ever. 1 ready (or at
+// its end), 0 timed out, -1 with errno.
 int WaitFor(int fd, short events, int64_t deadline) {
   for (;;) {
     int64_t left = -1;
@@ -62,18 +65,21 @@ int WaitFor(int fd, short events, int64_t deadline) {
   }
 }
 
-// How a call waits that may: in the kernel, or, where a time is set, by poll(). A description that others made
-// non-blocking stays so, as it is theirs too; there poll() waits as well.
+// How a call waits that may: in the kernel, or, where a time is set, by poll(). A description that others
+// made non-blocking stays so, as it is theirs too; there poll() waits as well.
 class Patience {
  public:
   Patience(int fd, short events, bool wait, int32_t timeout_ms)
-      : fd_(fd), events_(events), wait_(wait), deadline_(wait && timeout_ms >= 0 ? NowMs() + timeout_ms : -1) {}
+      : fd_(fd),
+        events_(events),
+        wait_(wait),
+        deadline_(wait && timeout_ms >= 0 ? NowMs() + timeout_ms : -1) {}
 
   // For the system call.
   int flags() const { return wait_ && deadline_ < 0 ? 0 : MSG_DONTWAIT; }
 
   // After EAGAIN: whether it is to be tried again. If not, *error is 0 or that of poll().
-  bool Wait(int* error) const {
+  bool Wait(int *error) const {
     *error = 0;
     if (!wait_) return false;
     if (deadline_ < 0) {
@@ -99,7 +105,7 @@ napi_value Nothing(napi_env env, int error) {
   return nullptr;
 }
 
-napi_value ReceiveInto(napi_env env, SocketState* state, char* into, size_t length, napi_value fds, bool wait,
+napi_value ReceiveInto(napi_env env, SocketState *state, char *into, size_t length, napi_value fds, bool wait,
                        int32_t timeout_ms) {
   const Patience patience(state->fd, POLLIN, wait, timeout_ms);
   int received_fd = -1;
@@ -117,14 +123,15 @@ napi_value ReceiveInto(napi_env env, SocketState* state, char* into, size_t leng
   if (count >= 0) return Count(env, count);
   if (count == -EAGAIN) return Nothing(env, error);
   if (count == SANDWIRE_IO_SURPLUS_FD) {
-    napi_throw_error(env, "SURPLUS_FD", "more than one file descriptor came with one message; they were closed");
+    napi_throw_error(env, "SURPLUS_FD",
+                     "more than one file descriptor came with one message; they were closed");
   } else {
     ThrowSystemError(env, static_cast<int>(-count), "recvmsg");
   }
   return nullptr;
 }
 
-napi_value SendFrom(napi_env env, SocketState* state, char* bytes, size_t length, int fd, bool wait,
+napi_value SendFrom(napi_env env, SocketState *state, char *bytes, size_t length, int fd, bool wait,
                     int32_t timeout_ms) {
   const Patience patience(state->fd, POLLOUT, wait, timeout_ms);
   const struct iovec part = {bytes, length};
@@ -140,8 +147,9 @@ napi_value SendFrom(napi_env env, SocketState* state, char* bytes, size_t length
 }
 
 // offset and length within a Uint8Array; null if they are not.
-char* PieceOf(napi_env env, napi_value array, napi_value offset_value, napi_value length_value, uint32_t* length) {
-  void* data = nullptr;
+char *PieceOf(napi_env env, napi_value array, napi_value offset_value, napi_value length_value,
+              uint32_t *length) {
+  void *data = nullptr;
   size_t available = 0;
   uint32_t offset = 0;
   if (napi_get_typedarray_info(env, array, nullptr, &available, &data, nullptr, nullptr) != napi_ok ||
@@ -150,18 +158,18 @@ char* PieceOf(napi_env env, napi_value array, napi_value offset_value, napi_valu
       *length > available - offset) {
     return nullptr;
   }
-  return static_cast<char*>(data) + offset;
+  return static_cast<char *>(data) + offset;
 }
 
 napi_value Receive(napi_env env, napi_callback_info info) {
   size_t count = 6;
   napi_value arguments[6];
-  SocketState* state = Begin(env, info, &count, arguments, "recvmsg");
+  SocketState *state = Begin(env, info, &count, arguments, "recvmsg");
   if (state == nullptr) return nullptr;
   uint32_t length = 0;
   bool wait = false;
   int32_t timeout_ms = -1;
-  char* into = PieceOf(env, arguments[0], arguments[1], arguments[2], &length);
+  char *into = PieceOf(env, arguments[0], arguments[1], arguments[2], &length);
   if (into == nullptr || napi_get_value_bool(env, arguments[4], &wait) != napi_ok ||
       napi_get_value_int32(env, arguments[5], &timeout_ms) != napi_ok) {
     return BadArguments(env, "receive(into, offset, length, fds, wait, timeoutMs): bad arguments");
@@ -172,13 +180,13 @@ napi_value Receive(napi_env env, napi_callback_info info) {
 napi_value Send(napi_env env, napi_callback_info info) {
   size_t count = 6;
   napi_value arguments[6];
-  SocketState* state = Begin(env, info, &count, arguments, "sendmsg");
+  SocketState *state = Begin(env, info, &count, arguments, "sendmsg");
   if (state == nullptr) return nullptr;
   uint32_t length = 0;
   int32_t fd = -1;
   bool wait = false;
   int32_t timeout_ms = -1;
-  char* bytes = PieceOf(env, arguments[0], arguments[1], arguments[2], &length);
+  char *bytes = PieceOf(env, arguments[0], arguments[1], arguments[2], &length);
   if (bytes == nullptr || napi_get_value_int32(env, arguments[3], &fd) != napi_ok ||
       napi_get_value_bool(env, arguments[4], &wait) != napi_ok ||
       (count > 5 && napi_get_value_int32(env, arguments[5], &timeout_ms) != napi_ok)) {
@@ -187,20 +195,20 @@ napi_value Send(napi_env env, napi_callback_info info) {
   return SendFrom(env, state, bytes, length, fd, wait, timeout_ms);
 }
 
-void Forget(napi_env env, KnownBuffer* known) {
+void Forget(napi_env env, KnownBuffer *known) {
   if (known->reference != nullptr) napi_delete_reference(env, known->reference);
   *known = KnownBuffer();
 }
 
-bool Remember(napi_env env, napi_value array, KnownBuffer* known) {
+bool Remember(napi_env env, napi_value array, KnownBuffer *known) {
   Forget(env, known);
-  void* data = nullptr;
+  void *data = nullptr;
   size_t size = 0;
   if (napi_get_typedarray_info(env, array, nullptr, &size, &data, nullptr, nullptr) != napi_ok ||
       napi_create_reference(env, array, 1, &known->reference) != napi_ok) {
     return false;
   }
-  known->data = static_cast<char*>(data);
+  known->data = static_cast<char *>(data);
   known->size = size;
   return true;
 }
@@ -208,7 +216,7 @@ bool Remember(napi_env env, napi_value array, KnownBuffer* known) {
 napi_value KnowInbox(napi_env env, napi_callback_info info) {
   size_t count = 1;
   napi_value array = nullptr;
-  SocketState* state = Begin(env, info, &count, &array, "recvmsg");
+  SocketState *state = Begin(env, info, &count, &array, "recvmsg");
   if (state == nullptr || Remember(env, array, &state->inbox)) return nullptr;
   return BadArguments(env, "knowInbox(inbox): a Uint8Array is needed");
 }
@@ -216,7 +224,7 @@ napi_value KnowInbox(napi_env env, napi_callback_info info) {
 napi_value KnowOutbox(napi_env env, napi_callback_info info) {
   size_t count = 1;
   napi_value array = nullptr;
-  SocketState* state = Begin(env, info, &count, &array, "sendmsg");
+  SocketState *state = Begin(env, info, &count, &array, "sendmsg");
   if (state == nullptr || Remember(env, array, &state->outbox)) return nullptr;
   return BadArguments(env, "knowOutbox(outbox): a Uint8Array is needed");
 }
@@ -224,7 +232,7 @@ napi_value KnowOutbox(napi_env env, napi_callback_info info) {
 napi_value ReceiveKnown(napi_env env, napi_callback_info info) {
   size_t count = 4;
   napi_value arguments[4];
-  SocketState* state = Begin(env, info, &count, arguments, "recvmsg");
+  SocketState *state = Begin(env, info, &count, arguments, "recvmsg");
   if (state == nullptr) return nullptr;
   uint32_t offset = 0;
   bool wait = false;
@@ -241,12 +249,12 @@ napi_value ReceiveKnown(napi_env env, napi_callback_info info) {
 napi_value SendKnown(napi_env env, napi_callback_info info) {
   size_t count = 2;
   napi_value arguments[2];
-  SocketState* state = Begin(env, info, &count, arguments, "sendmsg");
+  SocketState *state = Begin(env, info, &count, arguments, "sendmsg");
   if (state == nullptr) return nullptr;
   uint32_t length = 0;
   bool wait = false;
-  if (napi_get_value_uint32(env, arguments[0], &length) != napi_ok || length == 0 || length > state->outbox.size ||
-      napi_get_value_bool(env, arguments[1], &wait) != napi_ok) {
+  if (napi_get_value_uint32(env, arguments[0], &length) != napi_ok || length == 0 ||
+      length > state->outbox.size || napi_get_value_bool(env, arguments[1], &wait) != napi_ok) {
     return BadArguments(env, "sendKnown(length, wait): bad arguments");
   }
   return SendFrom(env, state, state->outbox.data, length, -1, wait, -1);
@@ -254,27 +262,26 @@ napi_value SendKnown(napi_env env, napi_callback_info info) {
 
 }  // namespace
 
-void ReleaseState(napi_env env, SocketState* state) {
+void ReleaseState(napi_env env, SocketState *state) {
   if (--state->owners > 0) return;
   Forget(env, &state->inbox);
   Forget(env, &state->outbox);
   delete state;
 }
 
-void DefineSocketCalls(Napi::Env env, Napi::Object socket, SocketState* state) {
+void DefineSocketCalls(Napi::Env env, Napi::Object socket, SocketState *state) {
   const struct {
-    const char* name;
+    const char *name;
     napi_callback call;
-  } calls[] = {{"receive", &Receive},
-               {"send", &Send},
-               {"knowInbox", &KnowInbox},
-               {"knowOutbox", &KnowOutbox},
-               {"receiveKnown", &ReceiveKnown},
-               {"sendKnown", &SendKnown}};
-  for (const auto& [name, call] : calls) {
+  } calls[] = {{"receive", &Receive},           {"send", &Send},
+               {"knowInbox", &KnowInbox},       {"knowOutbox", &KnowOutbox},
+               {"receiveKnown", &ReceiveKnown}, {"sendKnown", &SendKnown}};
+  for (const auto &[name, call] : calls) {
     napi_value function = nullptr;
     if (napi_create_function(env, name, NAPI_AUTO_LENGTH, call, state, &function) != napi_ok) return;
-    const auto release = [](napi_env of, void* data, void*) { ReleaseState(of, static_cast<SocketState*>(data)); };
+    const auto release = [](napi_env of, void *data, void *) {
+      ReleaseState(of, static_cast<SocketState *>(data));
+    };
     if (napi_add_finalizer(env, function, state, release, nullptr, nullptr) != napi_ok) return;
     state->owners += 1;
     napi_set_named_property(env, socket, name, function);

@@ -1,7 +1,8 @@
-/* The supervisor of one host process. It is started with its control socket on fd 3 and nothing else: no arguments,
- * no environment (with --probe it only tells what this machine allows). It makes sandboxes, watches what runs in them
- * and tells the host how that ended. When the host goes, the socket ends, and everything ends with it. Runs with the
- * host's uid and privileges, single-threaded, and executes nothing a sandboxee sent. */
+/* The supervisor of one host process. It is started with its control socket on fd 3 and nothing else: no
+ * arguments, no environment (with --probe it only tells what this machine allows). It makes sandboxes,
+ * watches what runs in them and tells the host how that ended. When the host goes, the socket ends, and
+ * everything ends with it. Runs with the host's uid and privileges, single-threaded, and executes nothing a
+ * sandboxee sent. */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -49,9 +50,10 @@ int main(int argc, char **argv) {
   if (kept != NULL) {
     return fail(kept);
   }
-  /* For all that only wait for us, the inits above all: keyrings count against a quota of the user's (keyrings(7)), and
-   * one each would halve the number of sandboxes an ordinary user can have at once. Where the quota is used up each
-   * sandboxee, which must have one, fails with words; those that wait may keep the host's. */
+  /* For all that only wait for us, the inits above all: keyrings count against a quota of the user's
+   * (keyrings(7)), and one each would halve the number of sandboxes an ordinary user can have at once. Where
+   * the quota is used up each sandboxee, which must have one, fails with words; those that wait may keep the
+   * host's. */
   (void)sandwire_leave_keyring();
   signal(SIGPIPE, SIG_IGN); /* a pipe to an init that has died */
   struct rlimit files;

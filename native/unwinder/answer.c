@@ -27,7 +27,8 @@ static void put_frame(struct sandwire_protobuf_writer *writer, const struct fram
   char line[LINE_SIZE];
   const unsigned long long pc = frame->pc;
   if (frame->symbol_rank > 0) {
-    snprintf(line, sizeof(line), "%s+0x%llx(0x%llx)", frame->name, pc - (unsigned long long)frame->symbol, pc);
+    snprintf(line, sizeof(line), "%s+0x%llx(0x%llx)", frame->name, pc - (unsigned long long)frame->symbol,
+             pc);
   } else if (frame->image != NULL && frame->image->has_bias) {
     snprintf(line, sizeof(line), "%s+0x%llx(0x%llx)", frame->image->path,
              pc - (unsigned long long)frame->image->bias, pc);
@@ -51,10 +52,10 @@ bool answer_add(int tid, const struct frame *frames, size_t count, enum walk_end
     put_frame(&thread, &frames[i]);
   }
   static const char *const last[] = {
-    [WALK_WHOLE] = NULL,
-    [WALK_LOST] = NULL,
-    [WALK_LONG] = "(more frames follow)",
-    [WALK_TIMEOUT] = "(more frames follow; time is up)",
+      [WALK_WHOLE] = NULL,
+      [WALK_LOST] = NULL,
+      [WALK_LONG] = "(more frames follow)",
+      [WALK_TIMEOUT] = "(more frames follow; time is up)",
   };
   if (last[end] != NULL) {
     put_line(&thread, last[end]);

@@ -1,4 +1,5 @@
-/* How long all of it may take. The supervisor kills what takes longer; this leaves time to tell what there is. */
+/* How long all of it may take. The supervisor kills what takes longer; this leaves time to tell what there
+ * is. */
 #ifndef UNWINDER_BUDGET_H
 #define UNWINDER_BUDGET_H
 

@@ -1,4 +1,5 @@
-/* Reads numbers one after the other out of the target's memory. After the first failure everything is zero. */
+/* Reads numbers one after the other out of the target's memory. After the first failure everything is zero.
+ */
 #ifndef UNWINDER_BYTES_H
 #define UNWINDER_BYTES_H
 

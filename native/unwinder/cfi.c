@@ -9,7 +9,15 @@ enum {
   MAX_ENTRIES = 200000, /* of a table without an index */
 };
 
-enum rule_kind { RULE_SAME, RULE_UNDEFINED, RULE_AT, RULE_IS, RULE_REGISTER, RULE_AT_EXPRESSION, RULE_IS_EXPRESSION };
+enum rule_kind {
+  RULE_SAME,
+  RULE_UNDEFINED,
+  RULE_AT,
+  RULE_IS,
+  RULE_REGISTER,
+  RULE_AT_EXPRESSION,
+  RULE_IS_EXPRESSION
+};
 
 struct rule {
   enum rule_kind kind;
@@ -38,7 +46,7 @@ struct entry {
   struct bytes common, own; /* instructions */
 };
 
-/* --- finding the entry ------------------------------------------------------------------------------------- */
+/* ---- finding the entry ---- */
 
 /* Length and end of an entry; at the end of the table, or past sense, false. */
 static bool open_entry(uint64_t address, struct bytes *entry) {
@@ -177,7 +185,7 @@ static bool find_by_search(uint64_t frames, uint64_t size, uint64_t address, str
   return false;
 }
 
-/* --- following its instructions ---------------------------------------------------------------------------- */
+/* ---- following its instructions ---- */
 
 static struct rule *rule_of(struct row *row, uint64_t number) {
   static struct rule ignored; /* of a register that is not followed, a vector one for example */
@@ -201,7 +209,8 @@ struct table {
 };
 
 /* The instructions without an operand in their first byte. False: not known. */
-static bool extended(struct table *table, const struct entry *entry, struct bytes *bytes, unsigned operation) {
+static bool extended(struct table *table, const struct entry *entry, struct bytes *bytes,
+                     unsigned operation) {
   struct row *row = &table->row;
   const int64_t factor = entry->data_alignment;
   uint64_t number;
@@ -311,7 +320,8 @@ static bool run(struct table *table, const struct entry *entry, struct bytes byt
         table->location += operand * entry->code_alignment;
         break;
       case 0x80: /* offset */
-        set_rule(&table->row, operand, RULE_AT, (int64_t)(bytes_uleb(&bytes) * (uint64_t)entry->data_alignment));
+        set_rule(&table->row, operand, RULE_AT,
+                 (int64_t)(bytes_uleb(&bytes) * (uint64_t)entry->data_alignment));
         break;
       case 0xc0: /* restore */
         *rule_of(&table->row, operand) = *rule_of(&table->initial, operand);
@@ -368,7 +378,7 @@ static void apply(const struct rule *rule, int number, uint64_t frame, const str
       break;
     case RULE_IS_EXPRESSION:
       to->known[number] =
-        expression_evaluate(rule->program, rule->program_size, from, &frame, &to->value[number]);
+          expression_evaluate(rule->program, rule->program_size, from, &frame, &to->value[number]);
       break;
   }
 }
@@ -381,9 +391,9 @@ enum cfi_outcome cfi_step(const struct image *image, uint64_t lookup, struct reg
   if (entry_image != image || !covers(&entry, lookup)) {
     entry_image = NULL;
     const bool found =
-      image->frame_header != 0
-        ? find_by_index(image->frame_header, lookup, &entry)
-        : image->frames != 0 && find_by_search(image->frames, image->frames_size, lookup, &entry);
+        image->frame_header != 0
+            ? find_by_index(image->frame_header, lookup, &entry)
+            : image->frames != 0 && find_by_search(image->frames, image->frames_size, lookup, &entry);
     if (!found) {
       return CFI_NONE;
     }

@@ -57,7 +57,8 @@ static void dereference(struct machine *machine, unsigned size) {
 
 /* Of two operands; false: not one of those. */
 static bool binary(struct machine *machine, unsigned operation) {
-  if (!((operation >= 0x1a && operation <= 0x1e) || (operation >= 0x21 && operation <= 0x27 && operation != 0x23) ||
+  if (!((operation >= 0x1a && operation <= 0x1e) ||
+        (operation >= 0x21 && operation <= 0x27 && operation != 0x23) ||
         (operation >= 0x29 && operation <= 0x2e))) {
     return false;
   }
@@ -65,7 +66,9 @@ static bool binary(struct machine *machine, unsigned operation) {
   const int64_t signed_a = (int64_t)a, signed_b = (int64_t)b;
   uint64_t value = 0;
   switch (operation) {
-    case 0x1a: value = a & b; break;
+    case 0x1a:
+      value = a & b;
+      break;
     case 0x1b: /* signed division: INT64_MIN / -1 traps */
       if (signed_b == 0 || signed_b == -1) {
         value = signed_b == 0 ? 0 : 0 - a;
@@ -73,21 +76,51 @@ static bool binary(struct machine *machine, unsigned operation) {
         value = (uint64_t)(signed_a / signed_b);
       }
       break;
-    case 0x1c: value = a - b; break;
-    case 0x1d: value = b == 0 ? 0 : a % b; break;
-    case 0x1e: value = a * b; break;
-    case 0x21: value = a | b; break;
-    case 0x22: value = a + b; break;
-    case 0x24: value = b < 64 ? a << b : 0; break;
-    case 0x25: value = b < 64 ? a >> b : 0; break;
-    case 0x26: value = (uint64_t)(signed_a >> (b < 64 ? b : 63)); break;
-    case 0x27: value = a ^ b; break;
-    case 0x29: value = signed_a == signed_b; break;
-    case 0x2a: value = signed_a >= signed_b; break;
-    case 0x2b: value = signed_a > signed_b; break;
-    case 0x2c: value = signed_a <= signed_b; break;
-    case 0x2d: value = signed_a < signed_b; break;
-    default: value = signed_a != signed_b; break;
+    case 0x1c:
+      value = a - b;
+      break;
+    case 0x1d:
+      value = b == 0 ? 0 : a % b;
+      break;
+    case 0x1e:
+      value = a * b;
+      break;
+    case 0x21:
+      value = a | b;
+      break;
+    case 0x22:
+      value = a + b;
+      break;
+    case 0x24:
+      value = b < 64 ? a << b : 0;
+      break;
+    case 0x25:
+      value = b < 64 ? a >> b : 0;
+      break;
+    case 0x26:
+      value = (uint64_t)(signed_a >> (b < 64 ? b : 63));
+      break;
+    case 0x27:
+      value = a ^ b;
+      break;
+    case 0x29:
+      value = signed_a == signed_b;
+      break;
+    case 0x2a:
+      value = signed_a >= signed_b;
+      break;
+    case 0x2b:
+      value = signed_a > signed_b;
+      break;
+    case 0x2c:
+      value = signed_a <= signed_b;
+      break;
+    case 0x2d:
+      value = signed_a < signed_b;
+      break;
+    default:
+      value = signed_a != signed_b;
+      break;
   }
   push(machine, value);
   return true;
@@ -123,14 +156,30 @@ static void one(struct machine *machine, struct bytes *program, const struct byt
   } else if (!binary(machine, operation)) {
     uint64_t a, b, c;
     switch (operation) {
-      case 0x03: push(machine, bytes_unsigned(program, 8)); break; /* addr */
-      case 0x06: dereference(machine, 8); break;
-      case 0x10: push(machine, bytes_uleb(program)); break;
-      case 0x11: push(machine, (uint64_t)bytes_sleb(program)); break;
-      case 0x12: copy(machine, 0); break; /* dup */
-      case 0x13: (void)pop(machine); break; /* drop */
-      case 0x14: copy(machine, 1); break; /* over */
-      case 0x15: copy(machine, bytes_unsigned(program, 1)); break; /* pick */
+      case 0x03:
+        push(machine, bytes_unsigned(program, 8));
+        break; /* addr */
+      case 0x06:
+        dereference(machine, 8);
+        break;
+      case 0x10:
+        push(machine, bytes_uleb(program));
+        break;
+      case 0x11:
+        push(machine, (uint64_t)bytes_sleb(program));
+        break;
+      case 0x12:
+        copy(machine, 0);
+        break; /* dup */
+      case 0x13:
+        (void)pop(machine);
+        break; /* drop */
+      case 0x14:
+        copy(machine, 1);
+        break; /* over */
+      case 0x15:
+        copy(machine, bytes_unsigned(program, 1));
+        break;   /* pick */
       case 0x16: /* swap */
         a = pop(machine), b = pop(machine);
         push(machine, a), push(machine, b);
@@ -143,18 +192,33 @@ static void one(struct machine *machine, struct bytes *program, const struct byt
         a = pop(machine);
         push(machine, (int64_t)a < 0 ? 0 - a : a);
         break;
-      case 0x1f: push(machine, 0 - pop(machine)); break; /* neg */
-      case 0x20: push(machine, ~pop(machine)); break; /* not */
-      case 0x23: push(machine, pop(machine) + bytes_uleb(program)); break; /* plus_uconst */
-      case 0x28: jump(machine, program, whole, true); break; /* bra */
-      case 0x2f: jump(machine, program, whole, false); break; /* skip */
+      case 0x1f:
+        push(machine, 0 - pop(machine));
+        break; /* neg */
+      case 0x20:
+        push(machine, ~pop(machine));
+        break; /* not */
+      case 0x23:
+        push(machine, pop(machine) + bytes_uleb(program));
+        break; /* plus_uconst */
+      case 0x28:
+        jump(machine, program, whole, true);
+        break; /* bra */
+      case 0x2f:
+        jump(machine, program, whole, false);
+        break;   /* skip */
       case 0x92: /* bregx */
         a = bytes_uleb(program);
         push_register(machine, registers, a, bytes_sleb(program));
         break;
-      case 0x94: dereference(machine, (unsigned)bytes_unsigned(program, 1)); break;
-      case 0x96: break; /* nop */
-      default: machine->failed = true; break;
+      case 0x94:
+        dereference(machine, (unsigned)bytes_unsigned(program, 1));
+        break;
+      case 0x96:
+        break; /* nop */
+      default:
+        machine->failed = true;
+        break;
     }
   }
 }

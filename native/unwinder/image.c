@@ -30,7 +30,8 @@ static void find_frames(struct image *image) {
   }
   for (size_t i = 0; i < count; i++) {
     char name[sizeof(".eh_frame")];
-    if ((sections[i].sh_flags & SHF_ALLOC) != 0 && sections[names].sh_offset <= UINT64_MAX - sections[i].sh_name &&
+    if ((sections[i].sh_flags & SHF_ALLOC) != 0 &&
+        sections[names].sh_offset <= UINT64_MAX - sections[i].sh_name &&
         image_read(image, sections[names].sh_offset + sections[i].sh_name, name, sizeof(name)) &&
         memcmp(name, ".eh_frame", sizeof(name)) == 0) {
       image->frames = sections[i].sh_addr + image->bias;
@@ -57,7 +58,7 @@ void image_look_at(struct image *image, const struct mapping *mapping) {
     if (segments[i].p_type == PT_LOAD && offset <= mapping->offset &&
         mapping->offset - offset < segments[i].p_filesz + PAGE_MASK) {
       image->bias =
-        mapping->start - (mapping->offset - offset) - (segments[i].p_vaddr & ~(uint64_t)PAGE_MASK);
+          mapping->start - (mapping->offset - offset) - (segments[i].p_vaddr & ~(uint64_t)PAGE_MASK);
       image->has_bias = true;
     }
   }

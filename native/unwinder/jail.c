@@ -28,7 +28,8 @@ static bool limit(__rlimit_resource_t resource, rlim_t value) {
   return setrlimit(resource, &both) == 0;
 }
 
-/* Root becomes nobody; where that cannot be (a container with one id alone), it is root with no capability. */
+/* Root becomes nobody; where that cannot be (a container with one id alone), it is root with no capability.
+ */
 static bool drop_privileges(void) {
   if (geteuid() == 0 && setgroups(0, NULL) == 0 && setresgid(NOBODY, NOBODY, NOBODY) == 0) {
     (void)setresuid(NOBODY, NOBODY, NOBODY);
@@ -46,30 +47,31 @@ static bool drop_privileges(void) {
 /* Fds are what is left of them, all of them opened before; the filter need not tell them apart. */
 static bool install_filter(void) {
   struct sock_filter program[] = {
-    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, NATIVE_ARCH, 1, 0),
-    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
-    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-    ALLOW(SYS_pread64),
-    ALLOW(SYS_write),
-    ALLOW(SYS_exit_group),
-    ALLOW(SYS_clock_gettime),
-    ALLOW(SYS_brk), /* the demangler's malloc */
-    ALLOW(SYS_munmap),
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mmap, 0, 5),
-    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[2])),
-    BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, PROT_EXEC, 3, 0),
-    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[3])),
-    BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, MAP_ANONYMOUS, 0, 1),
-    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, NATIVE_ARCH, 1, 0),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+      ALLOW(SYS_pread64),
+      ALLOW(SYS_write),
+      ALLOW(SYS_exit_group),
+      ALLOW(SYS_clock_gettime),
+      ALLOW(SYS_brk), /* the demangler's malloc */
+      ALLOW(SYS_munmap),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mmap, 0, 5),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[2])),
+      BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, PROT_EXEC, 3, 0),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[3])),
+      BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, MAP_ANONYMOUS, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
   };
   const struct sock_fprog filter = {.len = sizeof(program) / sizeof(program[0]), .filter = program};
   return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filter) == 0;
 }
 
 bool jail_enter(const int *fds, size_t count) {
-  return sandwire_close_all_fds_but(fds, count) == 0 && limit(RLIMIT_CORE, 0) && limit(RLIMIT_FSIZE, UNWIND_ANSWER_SIZE) &&
-         limit(RLIMIT_NPROC, 0) && limit(RLIMIT_AS, MEMORY_LIMIT) && limit(RLIMIT_CPU, SECONDS_OF_CPU) &&
-         drop_privileges() && install_filter();
+  return sandwire_close_all_fds_but(fds, count) == 0 && limit(RLIMIT_CORE, 0) &&
+         limit(RLIMIT_FSIZE, UNWIND_ANSWER_SIZE) && limit(RLIMIT_NPROC, 0) &&
+         limit(RLIMIT_AS, MEMORY_LIMIT) && limit(RLIMIT_CPU, SECONDS_OF_CPU) && drop_privileges() &&
+         install_filter();
 }

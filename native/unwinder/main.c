@@ -1,17 +1,18 @@
-/* Unwinds the stacks of a sandboxee that is about to end. Started by the supervisor for one stack trace, with its
- * privileges and a request (request.h) on standard input.
+/* Unwinds the stacks of a sandboxee that is about to end. Started by the supervisor for one stack trace, with
+ * its privileges and a request (request.h) on standard input.
  *
- * First it stops the threads, where the supervisor has not, copies the memory map and opens what it will read. Then it
- * enters a jail (jail.h), and only there it looks at memory and files, which a hostile sandboxee has made for it. What
- * it says is text for the host; being killed, or wrong, is the worst it can come to. Single-threaded. */
+ * First it stops the threads, where the supervisor has not, copies the memory map and opens what it will
+ * read. Then it enters a jail (jail.h), and only there it looks at memory and files, which a hostile
+ * sandboxee has made for it. What it says is text for the host; being killed, or wrong, is the worst it can
+ * come to. Single-threaded. */
 #include <errno.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include "answer.h"
@@ -37,8 +38,10 @@ static bool read_request(void) {
     char bytes[CMSG_SPACE(sizeof(int))];
     struct cmsghdr alignment;
   } control;
-  struct msghdr message = {
-    .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof(control.bytes)};
+  struct msghdr message = {.msg_iov = &part,
+                           .msg_iovlen = 1,
+                           .msg_control = control.bytes,
+                           .msg_controllen = sizeof(control.bytes)};
   ssize_t size;
   do {
     size = recvmsg(STDIN_FILENO, &message, MSG_CMSG_CLOEXEC);
@@ -72,7 +75,8 @@ static bool enter_jail(void) {
   return jail_enter(fds, count);
 }
 
-/* The main thread may have ended before the others, and its files in /proc then have no memory behind them. */
+/* The main thread may have ended before the others, and its files in /proc then have no memory behind them.
+ */
 static pid_t somebody_stopped(void) {
   int i = 0;
   while (i < request.thread_count - 1 && request.threads[i].registers_size == 0) {
@@ -112,7 +116,8 @@ static void unwind(void) {
   } else if (budget_is_used_up()) {
     answer_note("time was up before all of it was read");
   } else if (unnamed > 0) {
-    answer_note("some frames have no symbol: the program or a library is stripped, or its file was not to be read");
+    answer_note(
+        "some frames have no symbol: the program or a library is stripped, or its file was not to be read");
   }
   for (int i = 0; i < request.thread_count; i++) {
     if (counts[i] > 0 && !answer_add(request.threads[i].tid, frames[i], counts[i], ends[i])) {

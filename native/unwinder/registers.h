@@ -1,4 +1,5 @@
-/* Registers by the numbers DWARF gives them: the ABI supplements of x86-64 (figure 3.36) and of aarch64 (AADWARF64). */
+/* Registers by the numbers DWARF gives them: the ABI supplements of x86-64 (figure 3.36) and of aarch64
+ * (AADWARF64). */
 #ifndef UNWINDER_REGISTERS_H
 #define UNWINDER_REGISTERS_H
 

@@ -18,7 +18,8 @@
 enum { PATIENCE_MS = 100 };
 
 static void seize(struct unwind_request *request, pid_t tid) {
-  /* EXITKILL, because whoever is stopped here is to be killed: it must not run on when this process is gone. */
+  /* EXITKILL, because whoever is stopped here is to be killed: it must not run on when this process is gone.
+   */
   if (request->thread_count < UNWIND_MAX_THREADS &&
       ptrace(PTRACE_SEIZE, tid, NULL, (void *)(long)PTRACE_O_EXITKILL) == 0 &&
       ptrace(PTRACE_INTERRUPT, tid, NULL, NULL) == 0) {
@@ -42,8 +43,9 @@ static void seize_others(struct unwind_request *request) {
   }
 }
 
-/* The thread that violated waits for its answer and for nothing else (SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV). With one,
- * it stops on its way back into the program, and does not get there. */
+/* The thread that violated waits for its answer and for nothing else
+ * (SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV). With one, it stops on its way back into the program, and does not
+ * get there. */
 static void answer(const struct unwind_request *request) {
   struct seccomp_notif_resp response;
   memset(&response, 0, sizeof(response));

@@ -6,7 +6,12 @@
 #include "budget.h"
 #include "image.h"
 
-enum { SYMBOLS_AT_ONCE = 1024, MAX_SYMBOLS = 8 * 1024 * 1024, REACH_OF_SIZELESS = 64, FIRST_PIECE_OF_NAME = 32 };
+enum {
+  SYMBOLS_AT_ONCE = 1024,
+  MAX_SYMBOLS = 8 * 1024 * 1024,
+  REACH_OF_SIZELESS = 64,
+  FIRST_PIECE_OF_NAME = 32
+};
 
 #ifdef SANDWIRE_HAS_DEMANGLER
 /* Of libsupc++, which is C inside: the Itanium C++ ABI, section 3.4. */
@@ -23,7 +28,8 @@ static int compare(const void *one, const void *other) {
 }
 
 /* Every frame of these, sorted by address, that lies in the symbol, unless it knows a better one. */
-static void offer(struct frame **frames, size_t count, uint64_t bias, const Elf64_Sym *symbol, uint32_t names) {
+static void offer(struct frame **frames, size_t count, uint64_t bias, const Elf64_Sym *symbol,
+                  uint32_t names) {
   const unsigned type = ELF64_ST_TYPE(symbol->st_info);
   if ((type != STT_FUNC && type != STT_GNU_IFUNC && type != STT_NOTYPE) || symbol->st_shndx == SHN_UNDEF ||
       symbol->st_name == 0) {
@@ -31,7 +37,8 @@ static void offer(struct frame **frames, size_t count, uint64_t bias, const Elf6
   }
   const uint64_t begin = symbol->st_value + bias;
   const uint64_t size = symbol->st_size > 0 ? symbol->st_size : REACH_OF_SIZELESS;
-  /* A symbol with a size before one without, a function's before another's, a global one's before a local one's. */
+  /* A symbol with a size before one without, a function's before another's, a global one's before a local
+   * one's. */
   const uint64_t rank = 1 + (symbol->st_size > 0) * 4u + (type != STT_NOTYPE) * 2u +
                         (ELF64_ST_BIND(symbol->st_info) != STB_LOCAL);
   size_t low = 0, high = count;

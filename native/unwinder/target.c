@@ -22,7 +22,7 @@ static struct image images[MAX_IMAGES];
 static size_t image_count;
 static size_t open_files;
 
-/* --- with privileges --------------------------------------------------------------------------------------- */
+/* ---- with privileges ---- */
 
 struct map_line {
   unsigned long start, end, offset, inode;
@@ -33,8 +33,8 @@ struct map_line {
 
 static bool parse_line(char *line, struct map_line *parsed) {
   int path = -1;
-  if (sscanf(line, "%lx-%lx %4s %lx %x:%x %lu %n", &parsed->start, &parsed->end, parsed->mode, &parsed->offset,
-             &parsed->device_major, &parsed->device_minor, &parsed->inode, &path) != 7 ||
+  if (sscanf(line, "%lx-%lx %4s %lx %x:%x %lu %n", &parsed->start, &parsed->end, parsed->mode,
+             &parsed->offset, &parsed->device_major, &parsed->device_minor, &parsed->inode, &path) != 7 ||
       path < 0) {
     return false;
   }
@@ -135,8 +135,8 @@ static bool is_file_of(int fd, const struct image *image) {
   return fd >= 0 && fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_ino == image->inode;
 }
 
-/* By its path in the sandbox, which may have been made to lead anywhere: looked up below the sandbox's root alone, and
- * opened only when it is seen to be a regular file and the right one. */
+/* By its path in the sandbox, which may have been made to lead anywhere: looked up below the sandbox's root
+ * alone, and opened only when it is seen to be a regular file and the right one. */
 static int open_in_root(int root, const struct image *image) {
   struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
   int found = (int)syscall(SYS_openat2, root, image->path, &how, sizeof(how));
@@ -203,7 +203,7 @@ size_t target_fds(int *fds, size_t capacity) {
   return count;
 }
 
-/* --- in the jail ------------------------------------------------------------------------------------------- */
+/* ---- in the jail ---- */
 
 const struct mapping *target_find(uint64_t address) {
   size_t low = 0, high = mapping_count;
@@ -258,7 +258,8 @@ bool image_read(const struct image *image, uint64_t offset, void *into, size_t s
     return false;
   }
   if (image->file < 0) {
-    return image->memory != 0 && offset <= UINT64_MAX - image->memory && target_read(image->memory + offset, into, size);
+    return image->memory != 0 && offset <= UINT64_MAX - image->memory &&
+           target_read(image->memory + offset, into, size);
   }
   size_t done = 0;
   while (done < size) {

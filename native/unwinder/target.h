@@ -1,7 +1,8 @@
-/* What is read of the process that is unwound: its memory, its map, the files mapped into it. All of it is the
- * sandboxee's to forge; nothing here trusts a size or an address.
+/* What is read of the process that is unwound: its memory, its map, the files mapped into it. All of it is
+ * the sandboxee's to forge; nothing here trusts a size or an address.
  *
- * target_open() runs with the supervisor's privileges and only copies and opens. Everything else runs in the jail. */
+ * target_open() runs with the supervisor's privileges and only copies and opens. Everything else runs in the
+ * jail. */
 #ifndef UNWINDER_TARGET_H
 #define UNWINDER_TARGET_H
 
@@ -17,12 +18,12 @@ struct image {
   uint64_t inode;
   unsigned device_major, device_minor;
   char path[IMAGE_PATH_SIZE];
-  int file;            /* -1: could not be opened */
-  uint64_t memory;     /* where its beginning is mapped; 0: nowhere */
-  bool looked_at;      /* the members below are there */
+  int file;        /* -1: could not be opened */
+  uint64_t memory; /* where its beginning is mapped; 0: nowhere */
+  bool looked_at;  /* the members below are there */
   bool has_bias;
-  uint64_t bias;       /* address in memory - address in the file */
-  uint64_t frame_header; /* address of .eh_frame_hdr; 0: none */
+  uint64_t bias;                /* address in memory - address in the file */
+  uint64_t frame_header;        /* address of .eh_frame_hdr; 0: none */
   uint64_t frames, frames_size; /* .eh_frame by the section headers; 0: none */
 };
 

@@ -8,8 +8,9 @@
 
 enum { MAX_STEPS = 1000000, MAX_SIGNAL_FRAMES = 16 };
 
-/* Where the innermost function has made no frame, what called it is on top of the stack, or in the link register. That is
- * so where there is no code, after a call of a null pointer, and in the system calls of C libraries (clone() in glibc). */
+/* Where the innermost function has made no frame, what called it is on top of the stack, or in the link
+ * register. That is so where there is no code, after a call of a null pointer, and in the system calls of C
+ * libraries (clone() in glibc). */
 static bool step_out_of_leaf(struct registers *registers) {
 #if defined(__x86_64__)
   uint64_t *stack = &registers->value[REGISTER_STACK], caller;
@@ -94,7 +95,8 @@ enum walk_end walk(struct registers registers, struct frame *frames, size_t *cou
     if (!step(mapping, lookup, steps == 0, &registers, &is_signal, &is_outermost)) {
       return is_outermost ? WALK_WHOLE : WALK_LOST;
     }
-    /* The stack grows down, so callers are further up; only a signal may have its handler on a stack of its own. */
+    /* The stack grows down, so callers are further up; only a signal may have its handler on a stack of its
+     * own. */
     const bool is_further = registers.value[REGISTER_STACK] > stack ||
                             (steps == 0 && registers.value[REGISTER_STACK] == stack); /* a leaf of aarch64 */
     if (!is_further && !(is_signal && signal_frames++ < MAX_SIGNAL_FRAMES)) {

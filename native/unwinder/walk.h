@@ -14,15 +14,15 @@ struct frame {
   uint64_t pc;
   uint64_t lookup; /* in the call, where pc is behind it */
   struct image *image;
-  unsigned repeated; /* how often it follows on itself: recursion */
+  unsigned repeated;            /* how often it follows on itself: recursion */
   uint64_t symbol, symbol_rank; /* the best so far: its value, and how good it is; rank 0: none */
   char name[FRAME_NAME_SIZE];
 };
 
 enum walk_end {
   WALK_WHOLE,
-  WALK_LOST,    /* nothing says who called the last frame */
-  WALK_LONG,    /* it has more frames than are told */
+  WALK_LOST, /* nothing says who called the last frame */
+  WALK_LONG, /* it has more frames than are told */
   WALK_TIMEOUT,
 };
 

@@ -62,11 +62,17 @@ void sandwire_buffer_destroy(struct sandwire_buffer *buffer) {
   }
 }
 
-uint8_t *sandwire_buffer_data(const struct sandwire_buffer *buffer) { return buffer->data; }
+uint8_t *sandwire_buffer_data(const struct sandwire_buffer *buffer) {
+  return buffer->data;
+}
 
-size_t sandwire_buffer_size(const struct sandwire_buffer *buffer) { return buffer->size; }
+size_t sandwire_buffer_size(const struct sandwire_buffer *buffer) {
+  return buffer->size;
+}
 
-int sandwire_buffer_fd(const struct sandwire_buffer *buffer) { return buffer->fd; }
+int sandwire_buffer_fd(const struct sandwire_buffer *buffer) {
+  return buffer->fd;
+}
 
 static int map_as_much(struct sandwire_buffer *buffer, size_t size) {
   void *data = mremap(buffer->data, buffer->size, size, MREMAP_MAYMOVE);

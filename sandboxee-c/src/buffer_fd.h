@@ -1,6 +1,6 @@
 /* The memfds under buffers: made, judged and grown here, for the library's buffers and for the Node addon's.
- * Runs in host and sandboxee alike; a policy must allow memfd_create, ftruncate and fcntl for making one, fcntl
- * and fstat for judging one. */
+ * Runs in host and sandboxee alike; a policy must allow memfd_create, ftruncate and fcntl for making one,
+ * fcntl and fstat for judging one. */
 #ifndef SANDWIRE_BUFFER_FD_H
 #define SANDWIRE_BUFFER_FD_H
 

@@ -114,14 +114,18 @@ static int take_rendezvous(struct sandwire_client *client) {
   return 0;
 }
 
-void sandwire_client_note_rendezvous(void) { process_rendezvous_fd = SANDWIRE_RENDEZVOUS_FD; }
+void sandwire_client_note_rendezvous(void) {
+  process_rendezvous_fd = SANDWIRE_RENDEZVOUS_FD;
+}
 
 void sandwire_client_note_sandboxed(struct sandwire_client *client) {
   client->rendezvous_fd = process_rendezvous_fd = -1;
   process_is_sandboxed = true;
 }
 
-bool sandwire_client_is_process_sandboxed(void) { return process_is_sandboxed; }
+bool sandwire_client_is_process_sandboxed(void) {
+  return process_is_sandboxed;
+}
 
 struct sandwire_client *sandwire_client_create(struct sandwire_comms *comms) {
   struct sandwire_client *client = calloc(1, sizeof *client);

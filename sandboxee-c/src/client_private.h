@@ -30,7 +30,8 @@ int sandwire_client_add(struct sandwire_client *client, const char *name, size_t
 /* What sandwire's own ends say as their version. */
 extern const char sandwire_own_version[];
 
-/* The host has put a rendezvous socket on SANDWIRE_RENDEZVOUS_FD of this process, without an environment to say so. */
+/* The host has put a rendezvous socket on SANDWIRE_RENDEZVOUS_FD of this process, without an environment to
+ * say so. */
 void sandwire_client_note_rendezvous(void);
 
 /* A process takes its policy once, through whichever client. */

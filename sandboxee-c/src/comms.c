@@ -88,7 +88,9 @@ void sandwire_comms_destroy(struct sandwire_comms *comms) {
   }
 }
 
-int sandwire_comms_fd(const struct sandwire_comms *comms) { return comms->fd; }
+int sandwire_comms_fd(const struct sandwire_comms *comms) {
+  return comms->fd;
+}
 
 bool sandwire_comms_has_message(const struct sandwire_comms *comms) {
   uint32_t tag;
@@ -120,7 +122,9 @@ enum sandwire_error sandwire_comms_uncork(struct sandwire_comms *comms) {
   return error;
 }
 
-const char *sandwire_comms_error_text(const struct sandwire_comms *comms) { return comms->error_text; }
+const char *sandwire_comms_error_text(const struct sandwire_comms *comms) {
+  return comms->error_text;
+}
 
 enum sandwire_error sandwire_comms_enable_credentials(struct sandwire_comms *comms) {
   sandwire_transport_begin(comms, "enable credentials");

@@ -302,8 +302,8 @@ enum sandwire_error sandwire_comms_recv_fd(struct sandwire_comms *comms, int *fd
   return error;
 }
 
-/* uid -1: no SO_PASSCRED. pid 0: bytes sent before that was set, which come as pid 0 and the overflow ids, or by
- * a process that this one's pid namespace does not show, whose ids need not be mapped here either. */
+/* uid -1: no SO_PASSCRED. pid 0: bytes sent before that was set, which come as pid 0 and the overflow ids, or
+ * by a process that this one's pid namespace does not show, whose ids need not be mapped here either. */
 static bool are_known(const struct sandwire_credentials *credentials) {
   return credentials->uid != (uid_t)-1 && credentials->pid != 0;
 }

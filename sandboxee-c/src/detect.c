@@ -19,4 +19,6 @@ enum sandwire_sandbox sandwire_detect_sandbox(void) {
   return sandbox;
 }
 
-bool sandwire_is_sandboxed(void) { return sandwire_detect_sandbox() != SANDWIRE_SANDBOX_NONE; }
+bool sandwire_is_sandboxed(void) {
+  return sandwire_detect_sandbox() != SANDWIRE_SANDBOX_NONE;
+}

@@ -21,14 +21,22 @@
 
 const char *sandwire_filter_step_name(enum sandwire_filter_step step) {
   switch (step) {
-    case SANDWIRE_FILTER_STEP_NONE: return "none";
-    case SANDWIRE_FILTER_STEP_PROGRAM: return "check of the policy's length";
-    case SANDWIRE_FILTER_STEP_NO_NEW_PRIVS: return "prctl(PR_SET_NO_NEW_PRIVS)";
-    case SANDWIRE_FILTER_STEP_KEEPCAPS: return "prctl(PR_SET_KEEPCAPS)";
-    case SANDWIRE_FILTER_STEP_SPECULATION: return "prctl(PR_SET_SPECULATION_CTRL)";
-    case SANDWIRE_FILTER_STEP_ANNOUNCE: return "announcing the listener";
-    case SANDWIRE_FILTER_STEP_SECCOMP: return "seccomp(SECCOMP_SET_MODE_FILTER)";
-    case SANDWIRE_FILTER_STEP_HELPER: return "clone() of the helper";
+    case SANDWIRE_FILTER_STEP_NONE:
+      return "none";
+    case SANDWIRE_FILTER_STEP_PROGRAM:
+      return "check of the policy's length";
+    case SANDWIRE_FILTER_STEP_NO_NEW_PRIVS:
+      return "prctl(PR_SET_NO_NEW_PRIVS)";
+    case SANDWIRE_FILTER_STEP_KEEPCAPS:
+      return "prctl(PR_SET_KEEPCAPS)";
+    case SANDWIRE_FILTER_STEP_SPECULATION:
+      return "prctl(PR_SET_SPECULATION_CTRL)";
+    case SANDWIRE_FILTER_STEP_ANNOUNCE:
+      return "announcing the listener";
+    case SANDWIRE_FILTER_STEP_SECCOMP:
+      return "seccomp(SECCOMP_SET_MODE_FILTER)";
+    case SANDWIRE_FILTER_STEP_HELPER:
+      return "clone() of the helper";
   }
   return "unknown step";
 }
@@ -47,7 +55,9 @@ void sandwire_filter_die(void) {
   }
 }
 
-static bool is_missing_mitigation(int error) { return error == ENXIO || error == ENODEV || error == EINVAL; }
+static bool is_missing_mitigation(int error) {
+  return error == ENXIO || error == ENODEV || error == EINVAL;
+}
 
 int sandwire_filter_prepare(bool allow_speculation, enum sandwire_filter_step *step) {
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
@@ -104,7 +114,9 @@ int sandwire_filter_forbid_io_uring(void) {
   return (int)sandwire_filter_seccomp(0, true, program, sizeof program / sizeof program[0]);
 }
 
-static bool is_installable(size_t count) { return count > 0 && count <= SANDWIRE_FILTER_MAX_INSTRUCTIONS; }
+static bool is_installable(size_t count) {
+  return count > 0 && count <= SANDWIRE_FILTER_MAX_INSTRUCTIONS;
+}
 
 int sandwire_filter_install_announced(int rendezvous_fd, const struct sock_filter *program, size_t count,
                                       bool allow_speculation, enum sandwire_filter_step *step) {

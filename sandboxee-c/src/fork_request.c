@@ -33,13 +33,15 @@ static bool parse(struct sandwire_fork_request *request, const void *bytes, size
       request->from_sandwire = field.value != 0;
     }
   }
-  /* sandbox2 has its child build the sandbox itself, out of namespaces and mounts it sends. Without ours, that child
-   * would be in none. */
-  request->can_be_met = mode == SANDWIRE_FORK && (request->from_sandwire || (clone_flags & namespace_flags) == 0);
+  /* sandbox2 has its child build the sandbox itself, out of namespaces and mounts it sends. Without ours,
+   * that child would be in none. */
+  request->can_be_met =
+      mode == SANDWIRE_FORK && (request->from_sandwire || (clone_flags & namespace_flags) == 0);
   return !reader.malformed;
 }
 
-enum sandwire_error sandwire_fork_request_receive(struct sandwire_comms *comms, struct sandwire_fork_request *request) {
+enum sandwire_error sandwire_fork_request_receive(struct sandwire_comms *comms,
+                                                  struct sandwire_fork_request *request) {
   void *bytes = NULL;
   size_t size = 0;
   enum sandwire_error error = sandwire_comms_recv_protobuf_alloc(comms, &bytes, &size);
@@ -50,7 +52,8 @@ enum sandwire_error sandwire_fork_request_receive(struct sandwire_comms *comms, 
   free(bytes);
   comms->operation = "fork request";
   return is_whole ? SANDWIRE_OK
-                  : sandwire_transport_fail_receive(comms, SANDWIRE_ERROR_INVALID_VALUE, "the request is malformed");
+                  : sandwire_transport_fail_receive(comms, SANDWIRE_ERROR_INVALID_VALUE,
+                                                    "the request is malformed");
 }
 
 int sandwire_fork_request_make_socket(int pair[2]) {
@@ -59,7 +62,8 @@ int sandwire_fork_request_make_socket(int pair[2]) {
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, made) != 0) {
     return -1;
   }
-  const int on = 1; /* as in sandbox2 the child tells its pid by credentials; some hosts count on our setting this */
+  const int on =
+      1; /* as in sandbox2 the child tells its pid by credentials; some hosts count on our setting this */
   int lifted = fcntl(made[1], F_DUPFD_CLOEXEC, SANDWIRE_COMMS_FD + 1);
   if (lifted < 0 || setsockopt(made[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof on) != 0 ||
       setsockopt(lifted, SOL_SOCKET, SO_PASSCRED, &on, sizeof on) != 0) {
@@ -82,18 +86,21 @@ enum sandwire_error sandwire_fork_request_answer(struct sandwire_comms *comms,
                                                  const struct sandwire_fork_request *request,
                                                  const int pair[2], struct sandwire_comms **setup) {
   if (pair[0] < 0 || (*setup = sandwire_comms_create(pair[1])) == NULL) {
-    enum sandwire_error error = sandwire_transport_fail(comms, SANDWIRE_ERROR_SYSTEM, "making the set-up socket");
+    enum sandwire_error error =
+        sandwire_transport_fail(comms, SANDWIRE_ERROR_SYSTEM, "making the set-up socket");
     if (pair[0] >= 0) {
       (void)close(pair[0]);
       (void)close(pair[1]);
     }
-    /* There is no word for this in the protocol, and a host that waits for an answer must not wait for ever. */
+    /* There is no word for this in the protocol, and a host that waits for an answer must not wait for ever.
+     */
     (void)shutdown(comms->fd, SHUT_RDWR);
     return error;
   }
   enum sandwire_error error = SANDWIRE_OK;
   if (request->from_sandwire) {
-    error = sandwire_comms_send_tlv(comms, SANDWIRE_TAG_VERSION, sandwire_own_version, strlen(sandwire_own_version));
+    error = sandwire_comms_send_tlv(comms, SANDWIRE_TAG_VERSION, sandwire_own_version,
+                                    strlen(sandwire_own_version));
   }
   if (error == SANDWIRE_OK) {
     error = sandwire_comms_send_fd(comms, pair[0]);

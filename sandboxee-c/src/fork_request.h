@@ -12,14 +12,15 @@ struct sandwire_fork_request {
 };
 
 /* Waits for one on comms. */
-enum sandwire_error sandwire_fork_request_receive(struct sandwire_comms *comms, struct sandwire_fork_request *request);
+enum sandwire_error sandwire_fork_request_receive(struct sandwire_comms *comms,
+                                                  struct sandwire_fork_request *request);
 
-/* A set-up socket: pair[0] for the host, pair[1], above whatever a host can map to a number, for the child. 0, or -1 with
- * errno and both -1. */
+/* A set-up socket: pair[0] for the host, pair[1], above whatever a host can map to a number, for the child.
+ * 0, or -1 with errno and both -1. */
 int sandwire_fork_request_make_socket(int pair[2]);
 
-/* Sends the host its end of the set-up socket, which is taken over; *setup is the child's. -1 for both, with errno: there is
- * none, and comms ends. */
+/* Sends the host its end of the set-up socket, which is taken over; *setup is the child's. -1 for both, with
+ * errno: there is none, and comms ends. */
 enum sandwire_error sandwire_fork_request_answer(struct sandwire_comms *comms,
                                                  const struct sandwire_fork_request *request,
                                                  const int pair[2], struct sandwire_comms **setup);

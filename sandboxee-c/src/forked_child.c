@@ -19,7 +19,11 @@
 #include "protobuf.h"
 #include "transport.h"
 
-enum { MAX_TARGETS = SANDWIRE_MAX_LAUNCH_FDS, MESSAGE_SIZE = PATH_MAX + 8 * MAX_TARGETS, FAILURE_EXIT_CODE = 121 };
+enum {
+  MAX_TARGETS = SANDWIRE_MAX_LAUNCH_FDS,
+  MESSAGE_SIZE = PATH_MAX + 8 * MAX_TARGETS,
+  FAILURE_EXIT_CODE = 121
+};
 /* Received fds are kept above every number that a host can map to. */
 enum { ABOVE_TARGETS = SANDWIRE_COMMS_FD + 1 };
 
@@ -108,8 +112,8 @@ static void receive_entrance(struct sandwire_comms *setup, struct entrance *entr
 
 /* ---- In the sandbox ---- */
 
-/* Closes fd, whose place is now target. A number the program itself uses is not taken from it, standard input, output
- * and error apart. */
+/* Closes fd, whose place is now target. A number the program itself uses is not taken from it, standard
+ * input, output and error apart. */
 static void place(struct sandwire_comms *setup, int fd, int target, int flags) {
   if (target > 2 && fcntl(target, F_GETFD) >= 0) {
     char detail[64];
@@ -123,8 +127,8 @@ static void place(struct sandwire_comms *setup, int fd, int target, int flags) {
   (void)close(fd);
 }
 
-/* Until then the sandboxee is the child of the process that has led it in, and after that of the supervisor, which
- * looks for just that. */
+/* Until then the sandboxee is the child of the process that has led it in, and after that of the supervisor,
+ * which looks for just that. */
 static void await_end_of(struct sandwire_comms *setup, int parent_pidfd) {
   struct pollfd parent = {.fd = parent_pidfd, .events = POLLIN};
   while (poll(&parent, 1, -1) < 0) {
@@ -135,8 +139,8 @@ static void await_end_of(struct sandwire_comms *setup, int parent_pidfd) {
   (void)close(parent_pidfd);
 }
 
-/* The object the program holds becomes the channel of this process; what the fork server had read ahead on it is
- * not for its children. */
+/* The object the program holds becomes the channel of this process; what the fork server had read ahead on it
+ * is not for its children. */
 static void take_over_comms(struct sandwire_comms *comms, int fd) {
   sandwire_reader_destroy(&comms->reader);
   sandwire_reader_init(&comms->reader, comms->payload_limit);
@@ -154,9 +158,11 @@ static void call_hook(struct sandwire_comms *setup, const struct sandwire_forkin
 }
 
 /* With all capabilities of the sandbox's user namespace, which end here. */
-static void become_sandboxee(struct sandwire_comms *setup, struct sandwire_comms *comms, const struct entrance *entrance) {
+static void become_sandboxee(struct sandwire_comms *setup, struct sandwire_comms *comms,
+                             const struct entrance *entrance) {
   (void)close(entrance->init_pidfd);
-  if (entrance->cgroup_fd >= 0 && (sandwire_join_cgroup(entrance->cgroup_fd) != 0 || close(entrance->cgroup_fd) != 0)) {
+  if (entrance->cgroup_fd >= 0 &&
+      (sandwire_join_cgroup(entrance->cgroup_fd) != 0 || close(entrance->cgroup_fd) != 0)) {
     fail(setup, SANDWIRE_STEP_CGROUP, "entering it");
   }
   if (sandwire_leave_keyring() != 0) {

@@ -17,8 +17,9 @@ enum sandwire_error sandwire_forking_fail(struct sandwire_forking_client *client
   return sandwire_transport_fail(client->comms, error, detail);
 }
 
-enum sandwire_error sandwire_forking_refuse(struct sandwire_forking_client *client, struct sandwire_comms *setup, int step,
-                                  int error, const char *reason) {
+enum sandwire_error sandwire_forking_refuse(struct sandwire_forking_client *client,
+                                            struct sandwire_comms *setup, int step, int error,
+                                            const char *reason) {
   sandwire_fork_request_fail(setup, step, error, reason);
   errno = error;
   return sandwire_forking_fail(client, SANDWIRE_ERROR_SYSTEM, reason);
@@ -48,9 +49,10 @@ static void forget_siblings(struct sandwire_forking_client *client) {
   client->is_child = true;
 }
 
-/* Returns as fork() does, but in the fork server only when the child has ended: a process for which no page table is
- * copied, since it uses our memory while we stand still. It joins the sandbox's namespaces and forks the sandboxee, which
- * returns from here, on its copy of this stack. What vfork(2) warns of is not done: the child itself never returns. */
+/* Returns as fork() does, but in the fork server only when the child has ended: a process for which no page
+ * table is copied, since it uses our memory while we stand still. It joins the sandbox's namespaces and forks
+ * the sandboxee, which returns from here, on its copy of this stack. What vfork(2) warns of is not done: the
+ * child itself never returns. */
 static pid_t lead_into_sandbox(struct sandwire_forking_client *client, struct sandwire_comms *setup) {
   const pid_t parent = getpid();
   const pid_t leader = vfork();
@@ -78,7 +80,8 @@ static pid_t fork_plainly(struct sandwire_forking_client *client, struct sandwir
 typedef pid_t fork_function(struct sandwire_forking_client *client, struct sandwire_comms *setup);
 
 /* Takes setup over, but for the child, which has it on. 0 in the child, its pid, or a negative error. */
-static pid_t fork_by(struct sandwire_forking_client *client, struct sandwire_comms *setup, fork_function *make_child) {
+static pid_t fork_by(struct sandwire_forking_client *client, struct sandwire_comms *setup,
+                     fork_function *make_child) {
   const int hook = client->options.before_fork ? client->options.before_fork(client->options.context) : 0;
   /* A handler of the fork server's is not to run in a process that has its memory but not its files. */
   sigset_t all, usual;

@@ -46,7 +46,8 @@ void sandwire_forking_client_set_options(struct sandwire_forking_client *client,
 
 /* ---- Children ---- */
 
-/* The items with room for one more than count, which may be elsewhere then; NULL: no memory, and all is as it was. */
+/* The items with room for one more than count, which may be elsewhere then; NULL: no memory, and all is as it
+ * was. */
 static void *with_room(void *items, size_t *capacity, size_t count, size_t size) {
   if (count < *capacity) {
     return items;
@@ -79,7 +80,8 @@ static bool reserve_child(struct sandwire_forking_client *client) {
   return children && entering && polled;
 }
 
-/* By its pid and no other: the program may have children of its own. And without a handler, as it may have one. */
+/* By its pid and no other: the program may have children of its own. And without a handler, as it may have
+ * one. */
 static void reap(struct sandwire_forking_client *client) {
   size_t kept = 0;
   for (size_t i = 0; i < client->child_count; i++) {
@@ -110,7 +112,8 @@ static int find_event(const struct sandwire_forking_client *client) {
   return client->polled[0].revents != 0 ? REQUEST : NOTHING;
 }
 
-/* Until a request or the way into a sandbox is there, or comms has ended; meanwhile children that end are reaped. */
+/* Until a request or the way into a sandbox is there, or comms has ended; meanwhile children that end are
+ * reaped. */
 static enum sandwire_error await_event(struct sandwire_forking_client *client, int *event) {
   for (;;) {
     reap(client);
@@ -168,14 +171,16 @@ static long count_threads(void) {
 }
 
 /* SANDWIRE_OK, or why what this process has mapped is not for children. */
-static enum sandwire_error check_memory(struct sandwire_forking_client *client, struct sandwire_comms *setup) {
+static enum sandwire_error check_memory(struct sandwire_forking_client *client,
+                                        struct sandwire_comms *setup) {
   char name[100], detail[200];
   const int found = client->options.share_memory ? 0 : sandwire_find_shared_memory(name, sizeof name);
   if (found == 0) {
     return SANDWIRE_OK;
   }
   const int error = found < 0 ? errno : EBUSY;
-  snprintf(detail, sizeof detail, "the fork server has memory that all its children could write to (%s)", name);
+  snprintf(detail, sizeof detail, "the fork server has memory that all its children could write to (%s)",
+           name);
   const char *reason = found < 0 ? "looking for shared memory needs /proc/self/maps" : detail;
   sandwire_fork_request_fail(setup, SANDWIRE_STEP_FORK_SERVER, error, reason);
   return sandwire_forking_fail(client, SANDWIRE_ERROR_UNSUPPORTED, reason);
@@ -210,8 +215,10 @@ static void remember_child(struct sandwire_forking_client *client, pid_t pid) {
   }
 }
 
-/* Takes a request and answers it. The child is made when the host has told it the way; if none is needed, at once. */
-static enum sandwire_error take_request(struct sandwire_forking_client *client, struct sandwire_comms **unsandboxed) {
+/* Takes a request and answers it. The child is made when the host has told it the way; if none is needed, at
+ * once. */
+static enum sandwire_error take_request(struct sandwire_forking_client *client,
+                                        struct sandwire_comms **unsandboxed) {
   struct sandwire_fork_request request;
   struct sandwire_comms *setup = NULL;
   client->answered = false;
@@ -292,7 +299,7 @@ enum sandwire_error sandwire_forking_client_enter_fork_loop(struct sandwire_fork
       return SANDWIRE_OK;
     }
     if (result < 0 && !client->answered) {
-      return (enum sandwire_error)-result;
+      return (enum sandwire_error) - result;
     }
   }
 }

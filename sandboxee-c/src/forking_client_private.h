@@ -25,9 +25,9 @@ struct sandwire_forking_client {
   struct pollfd *polled; /* comms, then children, then entering */
   size_t polled_capacity;
   enum sandwire_error ended; /* what has ended comms, or OK */
-  bool is_full;              /* there was no fd for one more that enters; a request waits until one of them is in */
-  bool is_child;             /* this process is one: it forks no others */
-  bool answered;             /* the newest request: what fails after that concerns it alone */
+  bool is_full;  /* there was no fd for one more that enters; a request waits until one of them is in */
+  bool is_child; /* this process is one: it forks no others */
+  bool answered; /* the newest request: what fails after that concerns it alone */
 };
 
 /* An error of this client, in words. */
@@ -35,12 +35,13 @@ enum sandwire_error sandwire_forking_fail(struct sandwire_forking_client *client
                                           const char *detail);
 
 /* The same for one request; the host hears of it on the set-up socket. error: an errno. */
-enum sandwire_error sandwire_forking_refuse(struct sandwire_forking_client *client, struct sandwire_comms *setup, int step,
-                                            int error, const char *reason);
+enum sandwire_error sandwire_forking_refuse(struct sandwire_forking_client *client,
+                                            struct sandwire_comms *setup, int step, int error,
+                                            const char *reason);
 
-/* Both take setup over, and return 0 in the child, which has taken all its steps; in the fork server a pid, or a negative
- * error, of which the host knows. sandwire_fork_into_sandbox() returns there when the entrance is done and the process
- * of that pid, which has led the sandboxee in, has ended. */
+/* Both take setup over, and return 0 in the child, which has taken all its steps; in the fork server a pid,
+ * or a negative error, of which the host knows. sandwire_fork_into_sandbox() returns there when the entrance
+ * is done and the process of that pid, which has led the sandboxee in, has ended. */
 pid_t sandwire_fork_into_sandbox(struct sandwire_forking_client *client, struct sandwire_comms *setup);
 pid_t sandwire_fork_unsandboxed(struct sandwire_forking_client *client, struct sandwire_comms *setup);
 

@@ -49,7 +49,9 @@ struct sandwire_comms *sandwire_listener_accept(struct sandwire_listener *listen
   return comms_on(sandwire_named_socket_accept(listener->fd, timeout_ms < 0 ? -1 : timeout_ms));
 }
 
-int sandwire_listener_fd(const struct sandwire_listener *listener) { return listener->fd; }
+int sandwire_listener_fd(const struct sandwire_listener *listener) {
+  return listener->fd;
+}
 
 void sandwire_listener_destroy(struct sandwire_listener *listener) {
   if (listener) {

@@ -11,14 +11,15 @@ extern "C" {
 
 /* address: "@name" in the abstract namespace (unix(7)), else a path. All sockets are CLOEXEC streams. */
 
-/* The listening socket, or -errno (EINVAL: empty, ENAMETOOLONG, EADDRINUSE …). *inode becomes that of the file
- * a path was bound to, else 0. */
+/* The listening socket, or -errno (EINVAL: empty, ENAMETOOLONG, EADDRINUSE …). *inode becomes that of the
+ * file a path was bound to, else 0. */
 int sandwire_named_socket_listen(const char *address, ino_t *inode);
 
 /* Removes the file of a path if it still is the one with this inode. inode 0: does nothing. */
 void sandwire_named_socket_remove(const char *address, ino_t inode);
 
-/* The next connection, or -errno; -EAGAIN if none came in time. timeout_ms < 0: no limit, 0: does not wait. */
+/* The next connection, or -errno; -EAGAIN if none came in time. timeout_ms < 0: no limit, 0: does not wait.
+ */
 int sandwire_named_socket_accept(int listening, int timeout_ms);
 
 /* A connected socket, or -errno; -EAGAIN if the listener's queue stayed full. timeout_ms as above. */

@@ -20,8 +20,8 @@ int sandwire_leave_session(void) {
 }
 
 int sandwire_leave_keyring(void) {
-  /* ENOSYS: the kernel has no keyrings at all, or the container around us hides them. EDQUOT: this user's keys
-   * are used up; then the old session keyring must go another way, so it is an error. */
+  /* ENOSYS: the kernel has no keyrings at all, or the container around us hides them. EDQUOT: this user's
+   * keys are used up; then the old session keyring must go another way, so it is an error. */
   if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 && errno != ENOSYS && errno != EPERM) {
     return -1;
   }
@@ -52,8 +52,8 @@ int sandwire_become_inside_user(bool drop_groups) {
       syscall(SYS_setresuid, SANDWIRE_INSIDE_ID, SANDWIRE_INSIDE_ID, SANDWIRE_INSIDE_ID) != 0) {
     return -1;
   }
-  /* A change of ids makes a process undumpable (commit_creds() in the kernel's cred.c), and then only real root
-   * could watch it. Those who may read it have to be kept out by other means; see the callers. */
+  /* A change of ids makes a process undumpable (commit_creds() in the kernel's cred.c), and then only real
+   * root could watch it. Those who may read it have to be kept out by other means; see the callers. */
   return prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
 }
 

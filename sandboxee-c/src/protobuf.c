@@ -48,9 +48,12 @@ static bool take_field(struct sandwire_protobuf_reader *reader, struct sandwire_
   }
   *field = (struct sandwire_protobuf_field){.number = (uint32_t)(key >> 3), .wire_type = (uint32_t)(key & 7)};
   switch (field->wire_type) {
-    case VARINT: return take_varint(reader, &field->value);
-    case FIXED_64: return take_fixed(reader, 8, &field->value);
-    case FIXED_32: return take_fixed(reader, 4, &field->value);
+    case VARINT:
+      return take_varint(reader, &field->value);
+    case FIXED_64:
+      return take_fixed(reader, 8, &field->value);
+    case FIXED_32:
+      return take_fixed(reader, 4, &field->value);
     case LENGTH_DELIMITED: {
       uint64_t size;
       if (!take_varint(reader, &size) || size > (uint64_t)(reader->end - reader->at)) {
@@ -61,7 +64,8 @@ static bool take_field(struct sandwire_protobuf_reader *reader, struct sandwire_
       reader->at += size;
       return true;
     }
-    default: return false; /* groups: no message of ours or of sandbox2's has any */
+    default:
+      return false; /* groups: no message of ours or of sandbox2's has any */
   }
 }
 

@@ -168,7 +168,9 @@ int sandwire_reader_fill(struct sandwire_reader *reader, int socket, int flags) 
   return sandwire_reader_accept(reader, (size_t)received, fd);
 }
 
-static bool carries_fd(uint32_t tag) { return tag == SANDWIRE_TAG_FD || tag == SANDWIRE_TAG_COMMS_UPGRADE; }
+static bool carries_fd(uint32_t tag) {
+  return tag == SANDWIRE_TAG_FD || tag == SANDWIRE_TAG_COMMS_UPGRADE;
+}
 
 bool sandwire_reader_has_stray_fd(const struct sandwire_reader *reader) {
   uint32_t tag = 0;

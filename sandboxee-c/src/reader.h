@@ -42,9 +42,10 @@ void sandwire_reader_init(struct sandwire_reader *reader, uint64_t payload_limit
 /* Frees the buffer, closes a pending fd. Safe to call twice. */
 void sandwire_reader_destroy(struct sandwire_reader *reader);
 
-/* One receive from the socket (flags: 0 or MSG_DONTWAIT), once every whole message was taken. SANDWIRE_OK, SANDWIRE_ERROR_CLOSED at the end of
- * the stream, SANDWIRE_ERROR_SURPLUS_FD, SANDWIRE_ERROR_TOO_LARGE when it already holds a whole message of
- * the greatest length, or SANDWIRE_ERROR_SYSTEM with errno set (EAGAIN and ENOMEM included). */
+/* One receive from the socket (flags: 0 or MSG_DONTWAIT), once every whole message was taken. SANDWIRE_OK,
+ * SANDWIRE_ERROR_CLOSED at the end of the stream, SANDWIRE_ERROR_SURPLUS_FD, SANDWIRE_ERROR_TOO_LARGE when it
+ * already holds a whole message of the greatest length, or SANDWIRE_ERROR_SYSTEM with errno set (EAGAIN and
+ * ENOMEM included). */
 int sandwire_reader_fill(struct sandwire_reader *reader, int socket, int flags);
 
 /* The next whole message. Returns 1 with *message filled, 0 if more bytes are needed, or a negative

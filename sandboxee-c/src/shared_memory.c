@@ -13,7 +13,8 @@ static bool is_shared(const char *line, char *name, size_t size) {
     return false;
   }
   /* libuv's rings are made anew in a child, which forgets those of its parent without a look at them. */
-  if (permissions[1] != 'w' || permissions[3] != 's' || strncmp(line + name_at, "anon_inode:[io_uring]", 21) == 0) {
+  if (permissions[1] != 'w' || permissions[3] != 's' ||
+      strncmp(line + name_at, "anon_inode:[io_uring]", 21) == 0) {
     return false;
   }
   snprintf(name, size, "%.*s", (int)strcspn(line + name_at, "\n"), line + name_at);

@@ -65,7 +65,8 @@ ssize_t sandwire_socket_receive_credentials(int socket, void *buffer, size_t siz
   }
   size_t fds = take_control(&message, received_fd, credentials);
   if (fds == 0 && (message.msg_flags & MSG_CTRUNC)) {
-    return -EMFILE; /* there was room for one, so it is this process that can have no more: scm_detach_fds() */
+    return -EMFILE; /* there was room for one, so it is this process that can have no more: scm_detach_fds()
+                     */
   }
   /* An fd without a byte cannot be said to belong to a message; a stream socket never delivers one. */
   if (fds > 1 || (message.msg_flags & MSG_CTRUNC) || (fds == 1 && received == 0)) {

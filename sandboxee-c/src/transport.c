@@ -260,7 +260,8 @@ static enum sandwire_error fill_by_read(struct sandwire_comms *comms, bool ancil
 static enum sandwire_error fill(struct sandwire_comms *comms, bool ancillary) {
   if (comms->collected_size > 0) { /* most likely the peer waits for it */
     enum sandwire_error error = sandwire_transport_send_collected(comms);
-    if (error && error != SANDWIRE_ERROR_CLOSED) { /* what a peer sent before it closed can still be received */
+    if (error &&
+        error != SANDWIRE_ERROR_CLOSED) { /* what a peer sent before it closed can still be received */
       return error;
     }
   }

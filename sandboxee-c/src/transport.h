@@ -22,7 +22,8 @@ struct sandwire_comms {
   enum sandwire_error receive_failure; /* likewise */
   const char *operation;               /* of the call going on, for the error text */
   bool is_corked;
-  uint8_t *collected; /* SANDWIRE_CORK_SIZE bytes, once corked; kept, as free() may need what a policy forbids */
+  uint8_t
+      *collected; /* SANDWIRE_CORK_SIZE bytes, once corked; kept, as free() may need what a policy forbids */
   size_t collected_size;
   struct sandwire_reader reader;
   char error_text[SANDWIRE_ERROR_TEXT_SIZE];

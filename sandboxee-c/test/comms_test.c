@@ -252,7 +252,9 @@ static void any_message_can_be_taken(void) {
   close_both();
 }
 
-static void ignore(int signal_number) { (void)signal_number; }
+static void ignore(int signal_number) {
+  (void)signal_number;
+}
 
 static void timeouts_leave_the_stream_in_sync(void) {
   open_both();

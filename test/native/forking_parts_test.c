@@ -1,5 +1,5 @@
-/* What the addon does in C for a fork server in Node, without Node: memory that a fork leaves out, descriptors a child
- * must let go of, threads that have to sleep. */
+/* What the addon does in C for a fork server in Node, without Node: memory that a fork leaves out,
+ * descriptors a child must let go of, threads that have to sleep. */
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -91,7 +91,8 @@ static void test_shared_memory(void) {
   char narrow[6] = "";
   CHECK_EQUAL(1, sandwire_find_shared_memory(narrow, sizeof narrow));
   CHECK(strcmp(narrow, "/dev/") == 0);
-  REQUIRE(munmap(shared, 4096) == 0 && munmap(shown, 4096) == 0 && munmap(private, 4096) == 0 && close(fd) == 0);
+  REQUIRE(munmap(shared, 4096) == 0 && munmap(shown, 4096) == 0 && munmap(private, 4096) == 0 &&
+          close(fd) == 0);
 }
 
 /* ---- Descriptors ---- */
@@ -140,7 +141,8 @@ static void test_descriptors(void) {
   CHECK_EQUAL(0, in_child(let_go, NULL));
   uint64_t woken;
   char byte;
-  CHECK(read(fds.event, &woken, sizeof woken) == -1 && errno == EAGAIN); /* the child's wake-up was not ours */
+  CHECK(read(fds.event, &woken, sizeof woken) == -1 &&
+        errno == EAGAIN); /* the child's wake-up was not ours */
   CHECK(read(fds.pipe[0], &byte, 1) == -1 && errno == EAGAIN);
   CHECK_EQUAL(1, read(fds.file, &byte, 1));
   inherited_fds_close(&fds.inherited);

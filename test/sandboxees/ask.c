@@ -1,4 +1,5 @@
-/* ask threads COUNT|signals|leave|child|long-path|flood: makes personality(2) and chdir(2) calls that a host answers. */
+/* ask threads COUNT|signals|leave|child|long-path|flood: makes personality(2) and chdir(2) calls that a host
+ * answers. */
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -89,8 +90,8 @@ static int flood(void) {
     for (int i = 0; i < CHILDREN; i++) {
       children[i] = fork();
       if (children[i] == 0) {
-        syscall(SYS_personality, pieces, pieces + PIECE, pieces + 2 * PIECE, pieces + 3 * PIECE, pieces + 4 * PIECE,
-                pieces + 5 * PIECE);
+        syscall(SYS_personality, pieces, pieces + PIECE, pieces + 2 * PIECE, pieces + 3 * PIECE,
+                pieces + 4 * PIECE, pieces + 5 * PIECE);
         _exit(0);
       }
     }

@@ -1,5 +1,5 @@
-/* behave fork [HOW]|me-here: a fork server, or a program that sandboxes itself. The sandboxee receives a command line, as
- * bytes with a NUL behind each word, and does what the sandboxee of that name does. HOW:
+/* behave fork [HOW]|me-here: a fork server, or a program that sandboxes itself. The sandboxee receives a
+ * command line, as bytes with a NUL behind each word, and does what the sandboxee of that name does. HOW:
  *   before     the hook before each fork fails with EDOM
  *   after      the hook after each fork does
  *   hang       the hook before each fork never returns
@@ -21,9 +21,9 @@
 
 enum { MAX_WORDS = 32 };
 
-#define BEHAVIOURS(X)                                                                                                \
-  X(exit_with) X(die_by) X(spin) X(wait_forever) X(make_syscall) X(inspect) X(exhaust) X(leave_behind) X(reach_out) \
-  X(echo)
+#define BEHAVIOURS(X) \
+  X(exit_with)        \
+  X(die_by) X(spin) X(wait_forever) X(make_syscall) X(inspect) X(exhaust) X(leave_behind) X(reach_out) X(echo)
 #define DECLARE(name) int name##_main(int argc, char **argv);
 BEHAVIOURS(DECLARE)
 
@@ -72,18 +72,19 @@ static void *wait_in_thread(void *unused) {
 static int fork_until_child(struct sandwire_comms *comms) {
   struct sandwire_forking_client *client = sandwire_forking_client_create(comms);
   pthread_t thread;
-  if (client == NULL || (strncmp(how, "thread", 6) == 0 && pthread_create(&thread, NULL, wait_in_thread, NULL) != 0) ||
+  if (client == NULL ||
+      (strncmp(how, "thread", 6) == 0 && pthread_create(&thread, NULL, wait_in_thread, NULL) != 0) ||
       (is("busy") && dup2(0, 9) < 0) ||
       (strncmp(how, "shar", 4) == 0 &&
        mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0) == MAP_FAILED)) {
     exit(115);
   }
   sandwire_forking_client_set_options(client, &(struct sandwire_forking_options){
-                                                .max_threads = is("threads") ? 2 : 0,
-                                                .before_fork = before_fork,
-                                                .after_fork_in_child = after_fork_in_child,
-                                                .context = &hooked,
-                                                .share_memory = is("sharing"),
+                                                  .max_threads = is("threads") ? 2 : 0,
+                                                  .before_fork = before_fork,
+                                                  .after_fork_in_child = after_fork_in_child,
+                                                  .context = &hooked,
+                                                  .share_memory = is("sharing"),
                                               });
   enum sandwire_error error = sandwire_forking_client_enter_fork_loop(client);
   if (error != SANDWIRE_OK) {

@@ -1,8 +1,8 @@
 /* deep HOW WHERE: does something in a function of a known name, called through functions of known names.
  *
  * HOW    crash, abort, violate, sleep, exit, nowhere (calls a null pointer)
- * WHERE  here, recursion (5 deep), far (20,000 deep), library (5 deep in it), thread, alone (a thread, when the main one
- *        has ended), child, handler (of a signal) */
+ * WHERE  here, recursion (5 deep), far (20,000 deep), library (5 deep in it), thread, alone (a thread, when
+ * the main one has ended), child, handler (of a signal) */
 #include <pthread.h>
 #include <signal.h>
 #include <stdint.h>

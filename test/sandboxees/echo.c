@@ -1,5 +1,6 @@
-/* echo [me-here|talk-first|slowly]: sends every message back as it came, fds included, until the host closes the channel.
- * me-here: under its filter from then on; talk-first: after it has sent one message back without; slowly: after 1.6 s. */
+/* echo [me-here|talk-first|slowly]: sends every message back as it came, fds included, until the host closes
+ * the channel. me-here: under its filter from then on; talk-first: after it has sent one message back
+ * without; slowly: after 1.6 s. */
 #include <sandwire/sandwire.h>
 #include <stdbool.h>
 #include <string.h>
@@ -19,7 +20,8 @@ int main(int argc, char **argv) {
     }
     sandwire_any_destroy(&message);
   }
-  if ((talks_first || (argc > 1 && strcmp(argv[1], "me-here") == 0)) && sandwire_sandbox_me_here(comms) != SANDWIRE_OK) {
+  if ((talks_first || (argc > 1 && strcmp(argv[1], "me-here") == 0)) &&
+      sandwire_sandbox_me_here(comms) != SANDWIRE_OK) {
     return 3;
   }
   if (argc > 1 && strcmp(argv[1], "slowly") == 0) {

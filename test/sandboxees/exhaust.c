@@ -1,5 +1,7 @@
-/* exhaust memory|touch|touch-in-child|stack|file|files|processes|data|locked: uses something up until it is told no, and exits with that
- * errno. map MEGABYTES, frames MEGABYTES: maps and uses so much, has so much on the stack, and exits with 0. core: a child crashes; prints the size of the core file it leaves. raise: tries to raise its limits. */
+/* exhaust memory|touch|touch-in-child|stack|file|files|processes|data|locked: uses something up until it is
+ * told no, and exits with that errno. map MEGABYTES, frames MEGABYTES: maps and uses so much, has so much on
+ * the stack, and exits with 0. core: a child crashes; prints the size of the core file it leaves. raise:
+ * tries to raise its limits. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>

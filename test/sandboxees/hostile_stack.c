@@ -1,8 +1,9 @@
 /* hostile_stack HOW: crashes with memory made to lead an unwinder astray.
  *
- * HOW  nowhere (the stack pointer leads nowhere), loop (a frame that is its own caller), garbage (a stack full of
- *      addresses of code), mappings (as many as one can have), signals (many, handled), busy (the same, then a crash),
- *      threads (many), twice (all threads at once), stop (stops itself, and is continued by its child) */
+ * HOW  nowhere (the stack pointer leads nowhere), loop (a frame that is its own caller), garbage (a stack
+ * full of addresses of code), mappings (as many as one can have), signals (many, handled), busy (the same,
+ * then a crash), threads (many), twice (all threads at once), stop (stops itself, and is continued by its
+ * child) */
 #include <pthread.h>
 #include <signal.h>
 #include <stdint.h>

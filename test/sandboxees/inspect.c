@@ -2,6 +2,9 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
+#include <net/if.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -15,9 +18,6 @@
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <unistd.h>
-#include <linux/capability.h>
-#include <net/if.h>
-#include <netinet/in.h>
 
 extern char **environ;
 
@@ -57,8 +57,8 @@ static void print_capabilities(void) {
   struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
   struct __user_cap_data_struct data[2] = {{0}};
   syscall(SYS_capget, &header, data);
-  printf("capabilities=%x %x %x\n", data[0].effective | data[1].effective, data[0].permitted | data[1].permitted,
-         data[0].inheritable | data[1].inheritable);
+  printf("capabilities=%x %x %x\n", data[0].effective | data[1].effective,
+         data[0].permitted | data[1].permitted, data[0].inheritable | data[1].inheritable);
 }
 
 static void print_interfaces(void) {
@@ -99,7 +99,8 @@ static void print_signals(void) {
   printf("signals=");
   for (int number = 1; number < 65; number++) {
     struct sigaction action;
-    if (sigismember(&blocked, number) == 1 || (sigaction(number, NULL, &action) == 0 && action.sa_handler == SIG_IGN)) {
+    if (sigismember(&blocked, number) == 1 ||
+        (sigaction(number, NULL, &action) == 0 && action.sa_handler == SIG_IGN)) {
       printf("%d ", number);
     }
   }

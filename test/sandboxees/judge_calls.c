@@ -1,8 +1,8 @@
 /* judge_calls: what a seccomp program answers to calls, from the kernel itself. Standard input: the number of
- * instructions, the instructions, the number of calls, and for each the entry (0: syscall, 1: int 0x80), the syscall's
- * number and six arguments, all but the counts (32 bits) and the instructions of 64 bits. Standard output: for each call
- * what it came to, 0 or an errno, of 32 bits. The program must answer every call with an errno, so that none takes
- * effect; the one who asks encodes the other actions as errnos of his own. */
+ * instructions, the instructions, the number of calls, and for each the entry (0: syscall, 1: int 0x80), the
+ * syscall's number and six arguments, all but the counts (32 bits) and the instructions of 64 bits. Standard
+ * output: for each call what it came to, 0 or an errno, of 32 bits. The program must answer every call with
+ * an errno, so that none takes effect; the one who asks encodes the other actions as errnos of his own. */
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -73,7 +73,8 @@ int main(void) {
     struct rlimit none = {0, 0};
     setrlimit(RLIMIT_CORE, &none);
     struct sock_fprog program = {.len = (unsigned short)length, .filter = filter};
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0) {
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0) {
       _exit(errno);
     }
     for (uint32_t i = 0; i < count; i++) {

@@ -1,5 +1,6 @@
-/* leave_behind [siblings N]: starts a daemon in a session of its own, says so on standard output, and exits with 0. Or
- * leaves N dead and one living child to its own parent, by clone3(), whose flags no filter sees. */
+/* leave_behind [siblings N]: starts a daemon in a session of its own, says so on standard output, and exits
+ * with 0. Or leaves N dead and one living child to its own parent, by clone3(), whose flags no filter sees.
+ */
 #include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>

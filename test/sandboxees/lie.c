@@ -2,21 +2,18 @@
  *   garbage         answers with bytes that are no message
  *   no-fd           answers with a version and a number
  *   file            answers with a version and an fd that is no socket
- *   sandbox2        no lie: answers as sandbox2's own fork servers do, with the set-up socket alone; the child takes
- *                   comms, sends its credentials, sandboxes itself, and ends with 9
- *   closes          closes the channel in the place of an answer
- *   end             the child ends at once
- *   hang            the child does nothing
- *   nonsense        the child sends bytes that are no message
- *   number          the child sends a number
+ *   sandbox2        no lie: answers as sandbox2's own fork servers do, with the set-up socket alone; the
+ * child takes comms, sends its credentials, sandboxes itself, and ends with 9 closes          closes the
+ * channel in the place of an answer end             the child ends at once hang            the child does
+ * nothing nonsense        the child sends bytes that are no message number          the child sends a number
  *   fd              the child sends an fd
  *   step            the child tells of a failure of a step that does not exist
  *   stay            the child sends its credentials from outside of the sandbox
  *   orphan          the same, when it is the supervisor's own child
  *   init            the child enters, and claims to be the sandbox's init
- *   parent          the child sends its credentials from the sandbox while the process that led it in lives on
- *   leave           the child enters, and leaves the network namespace again
- *   die-inside      the child enters, and ends before it says anything */
+ *   parent          the child sends its credentials from the sandbox while the process that led it in lives
+ * on leave           the child enters, and leaves the network namespace again die-inside      the child
+ * enters, and ends before it says anything */
 #include <entrance.h>
 #include <privileges.h>
 #include <protobuf.h>
@@ -46,8 +43,10 @@ static void send_pid(int socket, pid_t pid) {
   } control;
   memset(&control, 0, sizeof control);
   struct iovec part = {header, sizeof header};
-  struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
-  control.header = (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof(struct ucred)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_CREDENTIALS};
+  struct msghdr message = {
+      .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+  control.header = (struct cmsghdr){
+      .cmsg_len = CMSG_LEN(sizeof(struct ucred)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_CREDENTIALS};
   struct ucred forged = {.pid = pid, .uid = getuid(), .gid = getgid()};
   memcpy(CMSG_DATA(&control.header), &forged, sizeof forged);
   if (sendmsg(socket, &message, MSG_NOSIGNAL) < 0) {

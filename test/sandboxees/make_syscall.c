@@ -1,5 +1,5 @@
-/* make_syscall NUMBER [ARG …]: makes one syscall. An argument is a number, or text that is passed as its address.
- * Exits with errno, 0 on success. "32:NUMBER" makes it through the 32-bit entry. */
+/* make_syscall NUMBER [ARG …]: makes one syscall. An argument is a number, or text that is passed as its
+ * address. Exits with errno, 0 on success. "32:NUMBER" makes it through the 32-bit entry. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,10 +23,13 @@ int main(int argc, char **argv) {
 #if defined(__x86_64__)
   if (strncmp(argv[1], "32:", 3) == 0) {
     long result;
-    __asm__ volatile("int $0x80" : "=a"(result) : "a"(atol(argv[1] + 3)), "b"(args[0]), "c"(args[1]), "d"(args[2])
+    __asm__ volatile("int $0x80"
+                     : "=a"(result)
+                     : "a"(atol(argv[1] + 3)), "b"(args[0]), "c"(args[1]), "d"(args[2])
                      : "memory");
     return result < 0 ? (int)-result : 0;
   }
 #endif
-  return syscall(strtol(argv[1], NULL, 0), args[0], args[1], args[2], args[3], args[4], args[5]) < 0 ? errno : 0;
+  return syscall(strtol(argv[1], NULL, 0), args[0], args[1], args[2], args[3], args[4], args[5]) < 0 ? errno
+                                                                                                     : 0;
 }

@@ -1,6 +1,7 @@
 /* memory KIND: sends, on fd 3 or else on comms (fd 1023), an Fd message with memory that is not as a buffer's
- * should be: unsealed, read-only, frozen (sealed against writing), empty, large (1 TiB, unsealed), huge-pages,
- * shrunk (1 MiB, cut to nothing once it is sent, if the kernel lets it). Waits for its end on comms. */
+ * should be: unsealed, read-only, frozen (sealed against writing), empty, large (1 TiB, unsealed),
+ * huge-pages, shrunk (1 MiB, cut to nothing once it is sent, if the kernel lets it). Waits for its end on
+ * comms. */
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -17,7 +18,11 @@ static int make(const char *kind) {
   const int huge = strcmp(kind, "huge-pages") == 0;
   int fd = memfd_create("foreign", MFD_CLOEXEC | MFD_ALLOW_SEALING | (huge ? MFD_HUGETLB : 0));
   const int empty = strcmp(kind, "empty") == 0, large = strcmp(kind, "large") == 0;
-  off_t size = empty ? 0 : large ? (off_t)1 << 40 : huge ? 2 << 20 : strcmp(kind, "frozen") == 0 ? 4096 : SIZE;
+  off_t size = empty                         ? 0
+               : large                       ? (off_t)1 << 40
+               : huge                        ? 2 << 20
+               : strcmp(kind, "frozen") == 0 ? 4096
+                                             : SIZE;
   if (fd < 0 || ftruncate(fd, size) != 0) {
     return -1;
   }

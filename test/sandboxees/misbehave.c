@@ -31,7 +31,9 @@ static void send_fds(size_t count) {
   const uint32_t tag = SANDWIRE_TAG_BARRIER; /* a message that carries none */
   memcpy(barrier, &tag, sizeof tag);
   struct iovec part = {barrier, sizeof barrier};
-  struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control,
+  struct msghdr message = {.msg_iov = &part,
+                           .msg_iovlen = 1,
+                           .msg_control = &control,
                            .msg_controllen = CMSG_SPACE(count * sizeof(int))};
   struct cmsghdr *header = CMSG_FIRSTHDR(&message);
   header->cmsg_level = SOL_SOCKET;

@@ -58,10 +58,11 @@ static int change(const char *directory) {
 static int change_attributes(const char *file) {
   const struct timespec times[2] = {{1, 0}, {1, 0}};
   const int fd = open(file, O_RDONLY);
-  const bool changed = chmod(file, 0777) == 0 || fchmodat(AT_FDCWD, file, 0777, 0) == 0 || lchown(file, -1, -1) == 0 ||
-                       utimensat(AT_FDCWD, file, times, 0) == 0 || setxattr(file, "user.a", "b", 1, 0) == 0 ||
-                       removexattr(file, "user.a") == 0 || (fd >= 0 && fchmod(fd, 0777) == 0) ||
-                       (fd >= 0 && futimens(fd, times) == 0) || (fd >= 0 && fsetxattr(fd, "user.a", "b", 1, 0) == 0);
+  const bool changed = chmod(file, 0777) == 0 || fchmodat(AT_FDCWD, file, 0777, 0) == 0 ||
+                       lchown(file, -1, -1) == 0 || utimensat(AT_FDCWD, file, times, 0) == 0 ||
+                       setxattr(file, "user.a", "b", 1, 0) == 0 || removexattr(file, "user.a") == 0 ||
+                       (fd >= 0 && fchmod(fd, 0777) == 0) || (fd >= 0 && futimens(fd, times) == 0) ||
+                       (fd >= 0 && fsetxattr(fd, "user.a", "b", 1, 0) == 0);
   return changed ? 0 : errno;
 }
 
@@ -76,7 +77,9 @@ static int open_for_ioctl(const char *file) {
 static int set_flags(const char *file) {
   int flags = 0;
   const int fd = open(file, O_RDONLY);
-  return fd >= 0 && ioctl(fd, FS_IOC_GETFLAGS, &flags) == 0 && ioctl(fd, FS_IOC_SETFLAGS, &flags) == 0 ? 0 : errno;
+  return fd >= 0 && ioctl(fd, FS_IOC_GETFLAGS, &flags) == 0 && ioctl(fd, FS_IOC_SETFLAGS, &flags) == 0
+             ? 0
+             : errno;
 }
 
 static struct sockaddr_un named(const char *path) {
@@ -108,7 +111,8 @@ static int listen_abstract(const char *name) {
 static int send_from_pair(const char *path) {
   const struct sockaddr_un address = named(path);
   int pair[2];
-  if (socketpair(AF_UNIX, SOCK_RAW, 0, pair) != 0 && socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, pair) != 0) {
+  if (socketpair(AF_UNIX, SOCK_RAW, 0, pair) != 0 &&
+      socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, pair) != 0) {
     return errno;
   }
   return sendto(pair[0], "x", 1, 0, (const struct sockaddr *)&address, sizeof address) == 1 ? 0 : errno;

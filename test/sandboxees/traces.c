@@ -1,5 +1,6 @@
-/* traces leave|find: leaves all the traces a process can leave in its sandbox, or looks for them. Prints what it could
- * leave, or found, a line each. Sandboxees share no process, so what is found came with the sandbox. */
+/* traces leave|find: leaves all the traces a process can leave in its sandbox, or looks for them. Prints what
+ * it could leave, or found, a line each. Sandboxees share no process, so what is found came with the sandbox.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <mqueue.h>

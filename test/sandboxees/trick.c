@@ -46,7 +46,8 @@ static void send_objects(uint32_t count) { /* empty ones, in a byte each */
   }
 }
 
-/* An array of as many of msgpackr's bundled strings as fit, each of which is to be most of the megabyte at the end. */
+/* An array of as many of msgpackr's bundled strings as fit, each of which is to be most of the megabyte at
+ * the end. */
 static void send_bundle(void) {
   enum { COUNT = 10 * 1000, ELEMENT = 8, LONG = 1 << 20 };
   const unsigned char array[] = {0xdd, 0, 0, COUNT >> 8, COUNT & 0xff};
@@ -54,9 +55,16 @@ static void send_bundle(void) {
   send_header(SANDWIRE_TAG_MESSAGE_PACK, sizeof array + COUNT * ELEMENT + sizeof strings + LONG, -1);
   send_bytes(array, sizeof array, -1);
   for (int i = 0; i < COUNT; i++) {
-    const uint32_t offset = (uint32_t)((COUNT - i) * ELEMENT - 2); /* counted from behind the offset itself, and 4 */
-    const unsigned char element[ELEMENT] = {0xd6,          0x62, (unsigned char)(offset >> 24), (unsigned char)(offset >> 16),
-                                            (unsigned char)(offset >> 8), (unsigned char)offset, 0xc1, 0x3f};
+    const uint32_t offset =
+        (uint32_t)((COUNT - i) * ELEMENT - 2); /* counted from behind the offset itself, and 4 */
+    const unsigned char element[ELEMENT] = {0xd6,
+                                            0x62,
+                                            (unsigned char)(offset >> 24),
+                                            (unsigned char)(offset >> 16),
+                                            (unsigned char)(offset >> 8),
+                                            (unsigned char)offset,
+                                            0xc1,
+                                            0x3f};
     send_bytes(element, sizeof element, -1);
   }
   send_bytes(strings, sizeof strings, -1);
@@ -74,7 +82,8 @@ static void send_laughs(void) {
   size_t size = 10;
   for (unsigned char level = 1; level <= DEPTH; level++) {
     const unsigned char before = (unsigned char)(level - 1);
-    const unsigned char pair[] = {0xd6, 0x69, 0, 0, 0, level, 0x92, 0xd6, 0x70, 0, 0, 0, before, 0xd6, 0x70, 0, 0, 0, before};
+    const unsigned char pair[] = {0xd6, 0x69, 0,      0,    0,    level, 0x92, 0xd6, 0x70,  0,
+                                  0,    0,    before, 0xd6, 0x70, 0,     0,    0,    before};
     memcpy(bytes + size, pair, sizeof pair);
     size += sizeof pair;
   }
@@ -103,7 +112,8 @@ int main(int argc, char **argv) {
     send_header(SANDWIRE_TAG_MESSAGE_PACK, sizeof array + (1 << 24), -1);
     send_bytes(array, sizeof array, -1);
     send_objects(1 << 24);
-  } else if (strcmp(how, "value-bypass") == 0) { /* the same behind a byte that looks as if a string of 2 GiB began */
+  } else if (strcmp(how, "value-bypass") ==
+             0) { /* the same behind a byte that looks as if a string of 2 GiB began */
     const unsigned char array[] = {0xdd, 1, 0, 0, 0, 0xc4, 1, 0xdb};
     send_header(SANDWIRE_TAG_MESSAGE_PACK, sizeof array + (1 << 24) - 1, -1);
     send_bytes(array, sizeof array, -1);

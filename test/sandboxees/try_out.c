@@ -1,13 +1,10 @@
-/* try_out WHAT: does what a preset of policies is for, and exits with 0 if it could, with errno or 100 and more if not.
- *   malloc        all sizes, grown, shrunk, freed, by two threads with "malloc threads"
- *   isatty        whether standard output is a terminal: it is none
- *   timers        timers that signal, signal this thread, or do nothing
- *   timer-thread  a timer that starts a thread
- *   ptrace, bpf   makes that call
- *   safe-bpf      looks up an element of a map that is not there
- *   speculation   the state of speculative store bypass, as prctl() tells it, with 50 added
- *   own-filter    answers its own getpriority() by a filter, as if that could hide a violation
- *   mapped NAME   the number of the fd of this name */
+/* try_out WHAT: does what a preset of policies is for, and exits with 0 if it could, with errno or 100 and
+ * more if not. malloc        all sizes, grown, shrunk, freed, by two threads with "malloc threads" isatty
+ * whether standard output is a terminal: it is none timers        timers that signal, signal this thread, or
+ * do nothing timer-thread  a timer that starts a thread ptrace, bpf   makes that call safe-bpf      looks up
+ * an element of a map that is not there speculation   the state of speculative store bypass, as prctl() tells
+ * it, with 50 added own-filter    answers its own getpriority() by a filter, as if that could hide a
+ * violation mapped NAME   the number of the fd of this name */
 #include <errno.h>
 #include <linux/bpf.h>
 #include <linux/filter.h>
@@ -53,10 +50,10 @@ static int malloc_in_threads(void) {
 
 static int answer_by_own_filter(void) {
   struct sock_filter filter[] = {
-    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_getpriority, 0, 1),
-    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | 42),
-    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_getpriority, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | 42),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
   };
   struct sock_fprog program = {sizeof filter / sizeof filter[0], filter};
   if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0 ||

@@ -1,5 +1,5 @@
-/* write_late N [violate]: N children count in the file /out/counter, each in a page of its own; it exits with 0 when all
- * have begun. Or they wait for its end, make a syscall without a number, and count then. */
+/* write_late N [violate]: N children count in the file /out/counter, each in a page of its own; it exits with
+ * 0 when all have begun. Or they wait for its end, make a syscall without a number, and count then. */
 #include <fcntl.h>
 #include <sched.h>
 #include <stdint.h>
@@ -13,7 +13,8 @@ int main(int argc, char **argv) {
   const int count = argc > 1 ? atoi(argv[1]) : 0;
   const pid_t self = getpid();
   int fd = open("/out/counter", O_RDWR);
-  volatile uint64_t *counters = mmap(NULL, (size_t)(count + 1) * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  volatile uint64_t *counters =
+      mmap(NULL, (size_t)(count + 1) * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   volatile uint64_t *begun = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (fd < 0 || counters == MAP_FAILED || begun == MAP_FAILED) {
     return 1;

@@ -35,11 +35,13 @@ static struct base *bases;
 static size_t base_count;
 
 static unsigned controllers_for(const struct cgroup_limits *limits) {
-  return (limits->memory_bytes > 0 ? (unsigned)CGROUP_MEMORY : 0) | (limits->processes > 0 ? (unsigned)CGROUP_PIDS : 0) |
+  return (limits->memory_bytes > 0 ? (unsigned)CGROUP_MEMORY : 0) |
+         (limits->processes > 0 ? (unsigned)CGROUP_PIDS : 0) |
          (limits->cpu_us > 0 ? (unsigned)CGROUP_CPU : 0);
 }
 
-static struct base *make_base(const char *parent, unsigned wanted, int *error, char *tried, size_t tried_size) {
+static struct base *make_base(const char *parent, unsigned wanted, int *error, char *tried,
+                              size_t tried_size) {
   char name[CGROUP_NAME_SIZE];
   struct base *base = calloc(1, sizeof(*base));
   char *copy = strdup(parent);
@@ -68,7 +70,8 @@ static struct base *make_base(const char *parent, unsigned wanted, int *error, c
   return base;
 }
 
-static struct base *base_for(const char *parent, unsigned wanted, int *error, char *tried, size_t tried_size) {
+static struct base *base_for(const char *parent, unsigned wanted, int *error, char *tried,
+                             size_t tried_size) {
   struct base *base = bases;
   while (base != NULL && strcmp(base->parent, parent) != 0) {
     base = base->next;
@@ -77,7 +80,8 @@ static struct base *base_for(const char *parent, unsigned wanted, int *error, ch
     return make_base(parent, wanted, error, tried, tried_size);
   }
   *error = cgroup_place_extend(&base->place, wanted);
-  if (*error == 0 && !cgroup_guardian_start(&base->guardian, &base->place)) { /* does nothing while there is one */
+  if (*error == 0 &&
+      !cgroup_guardian_start(&base->guardian, &base->place)) { /* does nothing while there is one */
     *error = errno;
   }
   snprintf(tried, tried_size, "%s", base->place.name);

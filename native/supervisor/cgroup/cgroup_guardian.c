@@ -13,7 +13,8 @@
 
 #include "privileges.h"
 
-/* What is killed with the supervisor takes a moment to be gone: some ten seconds at most, in steps of 5 ms. */
+/* What is killed with the supervisor takes a moment to be gone: some ten seconds at most, in steps of 5 ms.
+ */
 enum { ATTEMPTS = 2000, PAUSE_NS = 5000000 };
 
 /* When a process began, in ticks since boot: with its pid it is nobody else's. 0 if there is none. */
@@ -25,9 +26,9 @@ static unsigned long long start_of(long pid) {
   }
   unsigned long long start = 0;
   const char *after_name = strrchr(text, ')'); /* the name may hold anything */
-  if (after_name == NULL || sscanf(after_name,
-                                   ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
-                                   &start) != 1) {
+  if (after_name == NULL ||
+      sscanf(after_name, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
+             &start) != 1) {
     return 0;
   }
   return start;
@@ -52,7 +53,8 @@ static bool remove_all(int parent, const char *name) {
   const struct dirent *entry;
   while ((entry = readdir(directory)) != NULL) {
     if (strncmp(entry->d_name, "run-", 4) == 0) {
-      (void)unlinkat(fd, entry->d_name, AT_REMOVEDIR); /* what is still in use shows in the next line but one */
+      (void)unlinkat(fd, entry->d_name,
+                     AT_REMOVEDIR); /* what is still in use shows in the next line but one */
     }
   }
   closedir(directory);
@@ -73,8 +75,8 @@ void cgroup_guardian_sweep(int directory) {
     long pid;
     unsigned long long start;
     int end = 0;
-    if (sscanf(entry->d_name, "sandwire-%ld-%llu-%*u%n", &pid, &start, &end) == 2 && entry->d_name[end] == '\0' &&
-        start_of(pid) != start) {
+    if (sscanf(entry->d_name, "sandwire-%ld-%llu-%*u%n", &pid, &start, &end) == 2 &&
+        entry->d_name[end] == '\0' && start_of(pid) != start) {
       (void)remove_all(directory, entry->d_name);
     }
   }

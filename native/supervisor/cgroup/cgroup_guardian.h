@@ -1,5 +1,5 @@
-/* Who removes the cgroups of a supervisor that was killed: a process of its own, which waits for the supervisor's end
- * and does nothing else. Should it be killed as well, the next supervisor sweeps. */
+/* Who removes the cgroups of a supervisor that was killed: a process of its own, which waits for the
+ * supervisor's end and does nothing else. Should it be killed as well, the next supervisor sweeps. */
 #ifndef SUPERVISOR_CGROUP_GUARDIAN_H
 #define SUPERVISOR_CGROUP_GUARDIAN_H
 

@@ -8,16 +8,16 @@ enum cgroup_controller { CGROUP_MEMORY = 1, CGROUP_PIDS = 2, CGROUP_CPU = 4 };
 
 enum { CGROUP_NAME_SIZE = 64 };
 
-/* A cgroup of ours, below which others can be made. It holds no process itself: the kernel allows controllers only
- * below a cgroup without (cgroup-v2.rst, "No Internal Process Constraint"). */
+/* A cgroup of ours, below which others can be made. It holds no process itself: the kernel allows controllers
+ * only below a cgroup without (cgroup-v2.rst, "No Internal Process Constraint"). */
 struct cgroup_place {
   int parent_fd, fd;
   char name[CGROUP_NAME_SIZE];
 };
 
-/* Makes the cgroup name in the directory parent; with "" for parent, in the nearest one, from our own cgroup upwards,
- * that lets us: so the limits around this process hold for what is in it, too. wanted: controllers that are to be had
- * below it. 0, or an errno with what was tried in words. */
+/* Makes the cgroup name in the directory parent; with "" for parent, in the nearest one, from our own cgroup
+ * upwards, that lets us: so the limits around this process hold for what is in it, too. wanted: controllers
+ * that are to be had below it. 0, or an errno with what was tried in words. */
 int cgroup_place_make(struct cgroup_place *place, const char *parent, unsigned wanted, const char *name,
                       char *tried, size_t tried_size);
 

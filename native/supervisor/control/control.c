@@ -31,8 +31,9 @@ static struct deadline held;
 enum { ENOUGH_WAITING = 64 * 1024, KEPT_CAPACITY = 256 * 1024 };
 static const uint64_t hold_ns = 5000000u;
 
-/* An fd for which the process has no number left is lost, with the bytes that came with it (scm_detach_fds() in the kernel's
- * scm.c), and a stream with a hole is of no use. So one number is kept for whatever comes next. */
+/* An fd for which the process has no number left is lost, with the bytes that came with it (scm_detach_fds()
+ * in the kernel's scm.c), and a stream with a hole is of no use. So one number is kept for whatever comes
+ * next. */
 static bool hold_reserve(void) {
   if (reserve < 0) {
     reserve = fcntl(control.fd, F_DUPFD_CLOEXEC, 0);
@@ -47,8 +48,8 @@ static void release_reserve(void) {
   }
 }
 
-/* The host is gone, or the stream makes no sense any more: there is nobody left to run anything for. The loop goes on until all is
- * reaped, so that nothing is left to the machine's init, which may take its time. */
+/* The host is gone, or the stream makes no sense any more: there is nobody left to run anything for. The loop
+ * goes on until all is reaped, so that nothing is left to the machine's init, which may take its time. */
 static void give_up(void) {
   event_loop_close(&control);
   release_reserve();
@@ -56,8 +57,8 @@ static void give_up(void) {
   run_end_all(event_loop_stop);
 }
 
-/* Sending has failed. Not the place to end runs: one of them may be sending right now. The event loop sees the end
- * of the channel next. */
+/* Sending has failed. Not the place to end runs: one of them may be sending right now. The event loop sees
+ * the end of the channel next. */
 static void break_off(void) {
   outgoing_size = 0;
   shutdown(control.fd, SHUT_RDWR);
@@ -138,9 +139,10 @@ void control_hold_event(const void *event, size_t size) {
   }
 }
 
-/* --- what comes -------------------------------------------------------------------------------------------- */
+/* ---- what comes ---- */
 
-/* Refuses the message that is next, which is too long to be read. 1, 0 if more bytes are needed, or -1 if it is nonsense. */
+/* Refuses the message that is next, which is too long to be read. 1, 0 if more bytes are needed, or -1 if it
+ * is nonsense. */
 static int begin_passing_over(void) {
   uint32_t tag = 0;
   uint64_t length = 0;

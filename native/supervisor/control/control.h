@@ -8,15 +8,16 @@
 /* Takes the socket over. 0, or -1 with errno. */
 int control_open(int socket);
 
-/* Queues one Event message. If there is no memory to queue it the channel is closed, which ends every run: a host
- * that misses an event could wait for ever. */
+/* Queues one Event message. If there is no memory to queue it the channel is closed, which ends every run: a
+ * host that misses an event could wait for ever. */
 void control_send_event(const void *event, size_t size);
 
-/* The same for an event nobody waits for: it goes with the next, or a little later. Each one that is sent wakes the host. */
+/* The same for an event nobody waits for: it goes with the next, or a little later. Each one that is sent
+ * wakes the host. */
 void control_hold_event(const void *event, size_t size);
 
-/* Whether so little waits for the host that it may be asked something more: a question is long, and it may be a while
- * before the host takes it. When there is room again, run_all_host_has_room() is called. */
+/* Whether so little waits for the host that it may be asked something more: a question is long, and it may be
+ * a while before the host takes it. When there is room again, run_all_host_has_room() is called. */
 bool control_has_room(void);
 
 #endif

@@ -11,7 +11,7 @@
 /* The longest event is a question: six times what an argument points at, and some numbers. */
 enum {
   EVENT_SIZE =
-    6 * (ARGUMENT_MEMORY_SIZE + 16) + SETUP_DETAIL_SIZE + VIOLATION_PROGRAM_SIZE + VIOLATION_COMM_SIZE + 512
+      6 * (ARGUMENT_MEMORY_SIZE + 16) + SETUP_DETAIL_SIZE + VIOLATION_PROGRAM_SIZE + VIOLATION_COMM_SIZE + 512
 };
 
 /* Only the last event of a run has a stack trace; it is long for a stack, and there is one thread. */
@@ -37,11 +37,12 @@ static uint64_t signed_varint(int64_t value) {
 
 /* Started and Sandboxed say the same of different moments. */
 _Static_assert((int)SANDWIRE_STARTED_RUN == (int)SANDWIRE_SANDBOXED_RUN &&
-                 (int)SANDWIRE_STARTED_PID == (int)SANDWIRE_SANDBOXED_PID &&
-                 (int)SANDWIRE_STARTED_INIT_PID == (int)SANDWIRE_SANDBOXED_INIT_PID,
+                   (int)SANDWIRE_STARTED_PID == (int)SANDWIRE_SANDBOXED_PID &&
+                   (int)SANDWIRE_STARTED_INIT_PID == (int)SANDWIRE_SANDBOXED_INIT_PID,
                "one has other fields than the other");
 
-static void send_moment(void (*send)(const void *, size_t), uint32_t kind, uint64_t run, pid_t sandboxee, pid_t init) {
+static void send_moment(void (*send)(const void *, size_t), uint32_t kind, uint64_t run, pid_t sandboxee,
+                        pid_t init) {
   unsigned char bytes[64];
   struct sandwire_protobuf_writer message;
   sandwire_protobuf_writer_init(&message, bytes, sizeof(bytes));
@@ -56,7 +57,8 @@ void events_send_started(uint64_t run, pid_t sandboxee, pid_t init) {
 }
 
 void events_send_sandboxed(uint64_t run, pid_t sandboxee, pid_t init, bool awaited) {
-  send_moment(awaited ? control_send_event : control_hold_event, SANDWIRE_EVENT_SANDBOXED, run, sandboxee, init);
+  send_moment(awaited ? control_send_event : control_hold_event, SANDWIRE_EVENT_SANDBOXED, run, sandboxee,
+              init);
 }
 
 void events_send_refused(uint64_t run, const char *reason) {
@@ -76,11 +78,13 @@ static void put_usage(struct sandwire_protobuf_writer *message, const struct rus
   const uint64_t system = (uint64_t)usage->ru_stime.tv_sec * 1000000u + (uint64_t)usage->ru_stime.tv_usec;
   sandwire_protobuf_put_varint(&inner, SANDWIRE_RESOURCE_USAGE_USER_TIME_US, user);
   sandwire_protobuf_put_varint(&inner, SANDWIRE_RESOURCE_USAGE_SYSTEM_TIME_US, system);
-  sandwire_protobuf_put_varint(&inner, SANDWIRE_RESOURCE_USAGE_MAX_RSS_BYTES, (uint64_t)usage->ru_maxrss * 1024u);
+  sandwire_protobuf_put_varint(&inner, SANDWIRE_RESOURCE_USAGE_MAX_RSS_BYTES,
+                               (uint64_t)usage->ru_maxrss * 1024u);
   sandwire_protobuf_put_varint(&inner, SANDWIRE_RESOURCE_USAGE_MINOR_FAULTS, (uint64_t)usage->ru_minflt);
   sandwire_protobuf_put_varint(&inner, SANDWIRE_RESOURCE_USAGE_MAJOR_FAULTS, (uint64_t)usage->ru_majflt);
   sandwire_protobuf_put_varint(&inner, SANDWIRE_RESOURCE_USAGE_VOLUNTARY_SWITCHES, (uint64_t)usage->ru_nvcsw);
-  sandwire_protobuf_put_varint(&inner, SANDWIRE_RESOURCE_USAGE_INVOLUNTARY_SWITCHES, (uint64_t)usage->ru_nivcsw);
+  sandwire_protobuf_put_varint(&inner, SANDWIRE_RESOURCE_USAGE_INVOLUNTARY_SWITCHES,
+                               (uint64_t)usage->ru_nivcsw);
   sandwire_protobuf_put_varint(&inner, SANDWIRE_RESOURCE_USAGE_BLOCKS_READ, (uint64_t)usage->ru_inblock);
   sandwire_protobuf_put_varint(&inner, SANDWIRE_RESOURCE_USAGE_BLOCKS_WRITTEN, (uint64_t)usage->ru_oublock);
   sandwire_protobuf_put_bytes(message, SANDWIRE_ENDED_USAGE, inner.buffer, inner.size);
@@ -99,8 +103,8 @@ static void put_cgroup_usage(struct sandwire_protobuf_writer *message, const str
   sandwire_protobuf_put_bytes(message, SANDWIRE_ENDED_CGROUP, inner.buffer, inner.size);
 }
 
-static void put_call(struct sandwire_protobuf_writer *message, uint32_t field, const struct violation *violation,
-                     const struct argument_memory arguments[6]) {
+static void put_call(struct sandwire_protobuf_writer *message, uint32_t field,
+                     const struct violation *violation, const struct argument_memory arguments[6]) {
   unsigned char bytes[EVENT_SIZE];
   struct sandwire_protobuf_writer inner;
   sandwire_protobuf_writer_init(&inner, bytes, sizeof(bytes));
@@ -109,10 +113,12 @@ static void put_call(struct sandwire_protobuf_writer *message, uint32_t field, c
   for (int i = 0; i < 6; i++) {
     sandwire_protobuf_put_varint(&inner, SANDWIRE_VIOLATION_ARGS, violation->data.args[i]);
   }
-  sandwire_protobuf_put_varint(&inner, SANDWIRE_VIOLATION_INSTRUCTION_POINTER, violation->data.instruction_pointer);
+  sandwire_protobuf_put_varint(&inner, SANDWIRE_VIOLATION_INSTRUCTION_POINTER,
+                               violation->data.instruction_pointer);
   sandwire_protobuf_put_varint(&inner, SANDWIRE_VIOLATION_PID, signed_varint(violation->pid));
   sandwire_protobuf_put_varint(&inner, SANDWIRE_VIOLATION_TID, signed_varint(violation->tid));
-  sandwire_protobuf_put_bytes(&inner, SANDWIRE_VIOLATION_PROGRAM, violation->program, strlen(violation->program));
+  sandwire_protobuf_put_bytes(&inner, SANDWIRE_VIOLATION_PROGRAM, violation->program,
+                              strlen(violation->program));
   sandwire_protobuf_put_bytes(&inner, SANDWIRE_VIOLATION_COMM, violation->comm, strlen(violation->comm));
   for (uint32_t i = 0; i < 6; i++) {
     if (arguments[i].size == 0) {
@@ -122,7 +128,8 @@ static void put_call(struct sandwire_protobuf_writer *message, uint32_t field, c
     struct sandwire_protobuf_writer entry;
     sandwire_protobuf_writer_init(&entry, memory, sizeof(memory));
     sandwire_protobuf_put_varint(&entry, SANDWIRE_ARGUMENT_MEMORY_ARGUMENT, i);
-    sandwire_protobuf_put_bytes(&entry, SANDWIRE_ARGUMENT_MEMORY_BYTES, arguments[i].bytes, arguments[i].size);
+    sandwire_protobuf_put_bytes(&entry, SANDWIRE_ARGUMENT_MEMORY_BYTES, arguments[i].bytes,
+                                arguments[i].size);
     sandwire_protobuf_put_bytes(&inner, SANDWIRE_VIOLATION_MEMORY, memory, entry.size);
   }
   sandwire_protobuf_put_varint(&inner, SANDWIRE_VIOLATION_CAUSE, (uint64_t)violation->cause);
@@ -171,7 +178,8 @@ void events_send_ended(uint64_t run, const struct run_end *end, const struct set
     put_cgroup_usage(&message, &end->cgroup);
   }
   if (end->stack_traces != NULL) {
-    sandwire_protobuf_put_bytes(&message, SANDWIRE_ENDED_STACK_TRACES, end->stack_traces, end->stack_traces_size);
+    sandwire_protobuf_put_bytes(&message, SANDWIRE_ENDED_STACK_TRACES, end->stack_traces,
+                                end->stack_traces_size);
   }
   if (end->stack_traces_missing != NULL) {
     sandwire_protobuf_put_bytes(&message, SANDWIRE_ENDED_STACK_TRACES_MISSING, end->stack_traces_missing,

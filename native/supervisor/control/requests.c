@@ -16,7 +16,8 @@ static struct start_request *awaiting_fds; /* its Fd messages are still coming *
 static uint64_t awaiting_listener;         /* the run whose listener comes next; 0: none */
 
 static const char no_fds_left[] =
-  "no file descriptors are left; raise the hard limit of open files (ulimit -Hn), or have fewer runs at once";
+    "no file descriptors are left; raise the hard limit of open files (ulimit -Hn), or have fewer runs at "
+    "once";
 
 /* What still comes for it is closed when it comes. */
 static void refuse_awaiting(const char *reason) {
@@ -25,7 +26,8 @@ static void refuse_awaiting(const char *reason) {
   awaiting_fds = NULL;
 }
 
-static uint64_t run_number_in(const struct sandwire_protobuf_field *message, uint32_t second, uint64_t *value) {
+static uint64_t run_number_in(const struct sandwire_protobuf_field *message, uint32_t second,
+                              uint64_t *value) {
   struct sandwire_protobuf_reader fields;
   struct sandwire_protobuf_field field;
   uint64_t run = 0;
@@ -153,7 +155,8 @@ void requests_refuse(const uint8_t *beginning, size_t size) {
   if (awaiting_fds != NULL) {
     refuse_awaiting("not all of its file descriptors came");
   }
-  /* Two varints, what kind of request it is and how long, stand in front of its fields, of which the run is the first. */
+  /* Two varints, what kind of request it is and how long, stand in front of its fields, of which the run is
+   * the first. */
   size_t at = 0;
   for (int varints = 0; varints < 2; varints++) {
     while (at < size && (beginning[at++] & 0x80) != 0) {

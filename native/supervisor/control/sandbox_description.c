@@ -41,8 +41,8 @@ static const char *parse_mount(struct sandbox_description *description,
       return "a mount path that is too long or holds a NUL";
     }
   }
-  if (reader.malformed || mount->kind <= SANDWIRE_MOUNT_KIND_UNSPECIFIED || mount->kind > SANDWIRE_MOUNT_EMPTY_DIRECTORY ||
-      mount->inside[0] != '/' || mount->inside[1] == '\0') {
+  if (reader.malformed || mount->kind <= SANDWIRE_MOUNT_KIND_UNSPECIFIED ||
+      mount->kind > SANDWIRE_MOUNT_EMPTY_DIRECTORY || mount->inside[0] != '/' || mount->inside[1] == '\0') {
     return "a malformed mount";
   }
   description->mount_count++;
@@ -105,7 +105,8 @@ static const char *parse(struct sandbox_description *description) {
   return NULL;
 }
 
-struct sandbox_description *sandbox_description_parse(const uint8_t *bytes, size_t size, const char **reason) {
+struct sandbox_description *sandbox_description_parse(const uint8_t *bytes, size_t size,
+                                                      const char **reason) {
   struct arena_chunk *arena = NULL;
   struct sandbox_description *description = arena_allocate(&arena, sizeof(*description));
   uint8_t *copy = description == NULL ? NULL : arena_allocate(&arena, size + 1);

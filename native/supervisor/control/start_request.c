@@ -11,9 +11,9 @@
 #include "sandwire/wire.generated.h"
 
 const struct limit_kind start_request_limits[LIMIT_KINDS] = {
-  {RLIMIT_AS, "address space"}, {RLIMIT_CPU, "cpu"},         {RLIMIT_FSIZE, "file size"},
-  {RLIMIT_NOFILE, "open files"}, {RLIMIT_CORE, "core"},      {RLIMIT_NPROC, "processes"},
-  {RLIMIT_STACK, "stack"},       {RLIMIT_DATA, "data"},      {RLIMIT_MEMLOCK, "memlock"},
+    {RLIMIT_AS, "address space"},  {RLIMIT_CPU, "cpu"},   {RLIMIT_FSIZE, "file size"},
+    {RLIMIT_NOFILE, "open files"}, {RLIMIT_CORE, "core"}, {RLIMIT_NPROC, "processes"},
+    {RLIMIT_STACK, "stack"},       {RLIMIT_DATA, "data"}, {RLIMIT_MEMLOCK, "memlock"},
 };
 
 static char *copy_text(struct arena_chunk **arena, const struct sandwire_protobuf_field *field) {
@@ -45,7 +45,8 @@ static const char *parse_limits(struct start_request *request, const struct sand
   struct sandwire_protobuf_field field;
   sandwire_protobuf_reader_init(&reader, outer->bytes, outer->size);
   while (sandwire_protobuf_next(&reader, &field)) {
-    if (field.number >= SANDWIRE_LIMITS_ADDRESS_SPACE_BYTES && field.number <= SANDWIRE_LIMITS_MEMLOCK_BYTES) {
+    if (field.number >= SANDWIRE_LIMITS_ADDRESS_SPACE_BYTES &&
+        field.number <= SANDWIRE_LIMITS_MEMLOCK_BYTES) {
       struct limit_request *limit = &request->limits[field.number - SANDWIRE_LIMITS_ADDRESS_SPACE_BYTES];
       limit->set = true;
       limit->value = field.value;
@@ -135,7 +136,8 @@ int start_request_open_null(struct start_request *request) {
 }
 
 static const char *copy_policy(struct start_request *request, const struct sandwire_protobuf_field *field) {
-  if (field->size % sizeof(struct sock_filter) != 0 || field->size / sizeof(struct sock_filter) > BPF_MAXINSNS) {
+  if (field->size % sizeof(struct sock_filter) != 0 ||
+      field->size / sizeof(struct sock_filter) > BPF_MAXINSNS) {
     return "a policy that is not 1 to 4096 instructions";
   }
   request->policy = arena_allocate(&request->arena, field->size);
@@ -151,12 +153,12 @@ static void parse_stack_traces(struct start_request *request, const struct sandw
   struct sandwire_protobuf_reader reader;
   struct sandwire_protobuf_field field;
   bool *const switches[] = {
-    [SANDWIRE_STACK_TRACE_SWITCHES_ON_VIOLATION] = &request->stack_traces.on_violation,
-    [SANDWIRE_STACK_TRACE_SWITCHES_ON_SIGNAL] = &request->stack_traces.on_signal,
-    [SANDWIRE_STACK_TRACE_SWITCHES_ON_TIMEOUT] = &request->stack_traces.on_timeout,
-    [SANDWIRE_STACK_TRACE_SWITCHES_ON_KILL] = &request->stack_traces.on_kill,
-    [SANDWIRE_STACK_TRACE_SWITCHES_ON_EXIT] = &request->stack_traces.on_exit,
-    [SANDWIRE_STACK_TRACE_SWITCHES_ALL_THREADS] = &request->stack_traces.all_threads,
+      [SANDWIRE_STACK_TRACE_SWITCHES_ON_VIOLATION] = &request->stack_traces.on_violation,
+      [SANDWIRE_STACK_TRACE_SWITCHES_ON_SIGNAL] = &request->stack_traces.on_signal,
+      [SANDWIRE_STACK_TRACE_SWITCHES_ON_TIMEOUT] = &request->stack_traces.on_timeout,
+      [SANDWIRE_STACK_TRACE_SWITCHES_ON_KILL] = &request->stack_traces.on_kill,
+      [SANDWIRE_STACK_TRACE_SWITCHES_ON_EXIT] = &request->stack_traces.on_exit,
+      [SANDWIRE_STACK_TRACE_SWITCHES_ALL_THREADS] = &request->stack_traces.all_threads,
   };
   sandwire_protobuf_reader_init(&reader, message->bytes, message->size);
   while (sandwire_protobuf_next(&reader, &field)) {
@@ -248,8 +250,8 @@ static const char *parse(struct start_request *request, const uint8_t *bytes, si
   request->fds = arena_allocate(&request->arena, SANDWIRE_MAX_LAUNCH_FDS * sizeof(int));
   request->targets = arena_allocate(&request->arena, SANDWIRE_MAX_LAUNCH_FDS * sizeof(int));
   request->sorted_targets = arena_allocate(&request->arena, (SANDWIRE_MAX_LAUNCH_FDS + 2) * sizeof(int));
-  if (request->args == NULL || request->envs == NULL || request->fds == NULL ||
-      request->targets == NULL || request->sorted_targets == NULL) {
+  if (request->args == NULL || request->envs == NULL || request->fds == NULL || request->targets == NULL ||
+      request->sorted_targets == NULL) {
     return "no memory";
   }
   request->cwd = request->program = request->program_inside = request->cgroup.parent = "";
@@ -290,7 +292,8 @@ static const char *parse(struct start_request *request, const uint8_t *bytes, si
   return NULL;
 }
 
-struct start_request *start_request_parse(const uint8_t *bytes, size_t size, uint64_t *run, const char **reason) {
+struct start_request *start_request_parse(const uint8_t *bytes, size_t size, uint64_t *run,
+                                          const char **reason) {
   struct arena_chunk *arena = NULL;
   struct start_request *request = arena_allocate(&arena, sizeof(*request));
   if (request == NULL) {

@@ -1,6 +1,6 @@
-/* A StartRequest as the supervisor uses it: parsed and checked before anything is forked for it, because such children
- * allocate nothing. Everything hangs on one arena. Runs in the supervisor, and in a sandbox's resident, which gets the
- * same bytes from it. */
+/* A StartRequest as the supervisor uses it: parsed and checked before anything is forked for it, because such
+ * children allocate nothing. Everything hangs on one arena. Runs in the supervisor, and in a sandbox's
+ * resident, which gets the same bytes from it. */
 #ifndef SUPERVISOR_START_REQUEST_H
 #define SUPERVISOR_START_REQUEST_H
 
@@ -30,7 +30,7 @@ struct start_request {
   const uint8_t *encoded; /* the message itself */
   size_t encoded_size;
   uint64_t run;
-  int mode; /* enum sandwire_launch_mode */
+  int mode;    /* enum sandwire_launch_mode */
   char **args; /* NULL-terminated, for execveat */
   char **envs;
   const char *cwd;
@@ -51,13 +51,16 @@ struct start_request {
   uint64_t walltime_ms;
   bool start_unawaited; /* Sandboxed may come a little later */
   struct stack_trace_switches stack_traces;
-  /* fds[0] is the program, or for FORKED the set-up socket; fds[i] for i ≥ 1 becomes targets[i] in the sandboxee. -1 until received. */
+  /* fds[0] is the program, or for FORKED the set-up socket; fds[i] for i ≥ 1 becomes targets[i] in the
+   * sandboxee. -1 until received. */
   int *fds;
   int *targets;
   size_t fd_count;
-  size_t fds_received; /* the first of them; null_count more are standard input, output and error without any */
+  size_t
+      fds_received; /* the first of them; null_count more are standard input, output and error without any */
   size_t null_count;
-  int *sorted_targets; /* all of targets, and 1021 where a rendezvous socket comes, ascending: what close_range leaves open */
+  int *sorted_targets; /* all of targets, and 1021 where a rendezvous socket comes, ascending: what
+                          close_range leaves open */
   size_t sorted_count;
 };
 
@@ -68,13 +71,14 @@ extern const struct limit_kind {
 } start_request_limits[LIMIT_KINDS];
 
 /* NULL if the bytes are no good; *reason (static text) then says why. *run is filled if it could be read. */
-struct start_request *start_request_parse(const uint8_t *bytes, size_t size, uint64_t *run, const char **reason);
+struct start_request *start_request_parse(const uint8_t *bytes, size_t size, uint64_t *run,
+                                          const char **reason);
 
 /* How many of the fds have come with it: those before the ones that become /dev/null. */
 size_t start_request_given(const struct start_request *request);
 
-/* Opens /dev/null for the standard ones that are not among those received, each anew, as what is open once has flags that
- * all its holders share. 0, or -1 with errno. */
+/* Opens /dev/null for the standard ones that are not among those received, each anew, as what is open once
+ * has flags that all its holders share. 0, or -1 with errno. */
 int start_request_open_null(struct start_request *request);
 
 /* Closes what fds are left and frees everything. */

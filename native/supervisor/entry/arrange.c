@@ -29,7 +29,8 @@ int arrange_entrance(const struct sandbox *sandbox, struct setup_report *report,
   return init_pidfd;
 }
 
-_Noreturn void arrange_entrance_failed(const struct sandbox *sandbox, struct setup_report *report, const char *detail) {
+_Noreturn void arrange_entrance_failed(const struct sandbox *sandbox, struct setup_report *report,
+                                       const char *detail) {
   /* ENOMEM: what fork() says in a pid namespace whose init is gone (pid_namespaces(7)). */
   if ((errno == ESRCH || errno == ENOMEM) && sandbox_was_made_ahead(sandbox)) {
     report->is_stale = 1;
@@ -67,13 +68,14 @@ int arrange_limits(const struct start_request *request, pid_t pid, const char **
       continue;
     }
     *name = start_request_limits[i].name;
-    /* Never above what the host itself may use: only the privileged can raise a hard limit, and nobody should. */
+    /* Never above what the host itself may use: only the privileged can raise a hard limit, and nobody
+     * should. */
     struct rlimit present;
     rlim_t value = request->limits[i].value;
     if (start_request_limits[i].resource == RLIMIT_CORE && value == 0) {
-      /* 0 keeps the kernel from writing a file, and not from starting a core_pattern program as root, outside of every
-       * sandbox, and feeding it the sandboxee's memory. 1 does (coredump_pipe() in the kernel's coredump.c), and is less
-       * than any file (min_coredump). */
+      /* 0 keeps the kernel from writing a file, and not from starting a core_pattern program as root, outside
+       * of every sandbox, and feeding it the sandboxee's memory. 1 does (coredump_pipe() in the kernel's
+       * coredump.c), and is less than any file (min_coredump). */
       value = 1;
     }
     if (prlimit(pid, start_request_limits[i].resource, NULL, &present) == 0 && present.rlim_max < value) {
@@ -87,8 +89,8 @@ int arrange_limits(const struct start_request *request, pid_t pid, const char **
   return 0;
 }
 
-int arrange_fence(const struct start_request *request, const struct sandbox_description *description, int program,
-                  const int *fds, struct setup_report *report) {
+int arrange_fence(const struct start_request *request, const struct sandbox_description *description,
+                  int program, const int *fds, struct setup_report *report) {
   if (!request->landlock_fence && !description->landlock_only) {
     return LANDLOCK_NOT_NEEDED;
   }

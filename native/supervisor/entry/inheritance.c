@@ -11,8 +11,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* linux/ioprio.h, which the C library does not have: class in the upper three bits, 1 is real-time, and 0 follows the
- * niceness. */
+/* linux/ioprio.h, which the C library does not have: class in the upper three bits, 1 is real-time, and 0
+ * follows the niceness. */
 enum { IOPRIO_WHO_PROCESS = 1, IOPRIO_CLASS_SHIFT = 13, IOPRIO_CLASS_REAL_TIME = 1 };
 
 /* As browsers do with what shows pages. Anything from -1000 (never) to 1000 (first). */

@@ -1,17 +1,20 @@
-/* What a process hands down to its children through exec, and no sandboxee should have from the host: the host may be
- * a process of some rank. Runs in the supervisor, all of whose children inherit from it, and in the enterer. */
+/* What a process hands down to its children through exec, and no sandboxee should have from the host: the
+ * host may be a process of some rank. Runs in the supervisor, all of whose children inherit from it, and in
+ * the enterer. */
 #ifndef SUPERVISOR_INHERITANCE_H
 #define SUPERVISOR_INHERITANCE_H
 
-/* Gives up real-time scheduling and I/O, niceness below 0, the permission to get them back, and a personality(2), which
- * may switch address space randomisation off. NULL, or what could not be given up, with errno. */
+/* Gives up real-time scheduling and I/O, niceness below 0, the permission to get them back, and a
+ * personality(2), which may switch address space randomisation off. NULL, or what could not be given up, with
+ * errno. */
 const char *inheritance_renounce(void);
 
-/* In a child: default dispositions and an empty mask, by undoing what the supervisor has changed for itself since it reset
- * them all. 0, or -1. */
+/* In a child: default dispositions and an empty mask, by undoing what the supervisor has changed for itself
+ * since it reset them all. 0, or -1. */
 int inheritance_reset_signals(void);
 
-/* In a child, in the host's mount namespace: when memory runs out it is to be killed before the host is. 0, or -1. */
+/* In a child, in the host's mount namespace: when memory runs out it is to be killed before the host is. 0,
+ * or -1. */
 int inheritance_volunteer_for_oom(void);
 
 #endif

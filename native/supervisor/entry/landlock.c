@@ -10,8 +10,8 @@
 #include "sandbox/mount_source.h"
 #include "sandwire/wire.generated.h"
 
-/* From linux/landlock.h and the syscall table, the same on all architectures; many systems' headers are older than
- * the kernels they run on. */
+/* From linux/landlock.h and the syscall table, the same on all architectures; many systems' headers are older
+ * than the kernels they run on. */
 enum {
   SYSCALL_CREATE_RULESET = 444,
   SYSCALL_ADD_RULE = 445,
@@ -51,8 +51,9 @@ static unsigned known_to(int abi) {
   return abi >= 5 ? ALL : abi >= 3 ? ALL & ~IOCTL_DEV : ALL & ~(IOCTL_DEV | TRUNCATE);
 }
 
-/* Takes the fd's kind into account: a rule of a file may only hold rights of files, and a device, pipe or socket is
- * written to whether its mount is read-only or not (path_resolution(7) leaves them out of EROFS, too). */
+/* Takes the fd's kind into account: a rule of a file may only hold rights of files, and a device, pipe or
+ * socket is written to whether its mount is read-only or not (path_resolution(7) leaves them out of EROFS,
+ * too). */
 static int allow(int rules, int fd, unsigned rights, unsigned known) {
   struct stat status;
   if (fstat(fd, &status) != 0) {
@@ -90,8 +91,8 @@ static unsigned rights_of(const struct mount_request *mount) {
   if (mount->writable) {
     rights |= CHANGES;
   }
-  if (mount->executable || (!mount->writable && mount->kind != SANDWIRE_MOUNT_PROC &&
-                            mount->kind != SANDWIRE_MOUNT_SYSFS)) {
+  if (mount->executable ||
+      (!mount->writable && mount->kind != SANDWIRE_MOUNT_PROC && mount->kind != SANDWIRE_MOUNT_SYSFS)) {
     rights |= EXECUTE;
   }
   return rights;
@@ -115,7 +116,8 @@ static int allow_mounts(int rules, const struct sandbox_description *description
     if (mount->kind == SANDWIRE_MOUNT_SYMLINK || mount->kind == SANDWIRE_MOUNT_EMPTY_DIRECTORY) {
       continue;
     }
-    int place = description->landlock_only ? mount_source_open(mount) : open(mount->inside, O_PATH | O_CLOEXEC);
+    int place =
+        description->landlock_only ? mount_source_open(mount) : open(mount->inside, O_PATH | O_CLOEXEC);
     if (allow_opened(rules, place, rights_of(mount), known) != 0) {
       return -1;
     }
@@ -123,8 +125,8 @@ static int allow_mounts(int rules, const struct sandbox_description *description
   return 0;
 }
 
-static int fill(int rules, const struct sandbox_description *description, unsigned known, int program, const int *fds,
-                size_t fd_count, const char **object) {
+static int fill(int rules, const struct sandbox_description *description, unsigned known, int program,
+                const int *fds, size_t fd_count, const char **object) {
   *object = "/";
   unsigned root = description->root_writable ? ALL & ~EXECUTE : READ_DIR;
   if (!description->landlock_only && allow_path(rules, "/", root, known) != 0) {
@@ -146,8 +148,8 @@ static int fill(int rules, const struct sandbox_description *description, unsign
   return allow_mounts(rules, description, known, object);
 }
 
-int landlock_prepare(const struct sandbox_description *description, int program, const int *fds, size_t fd_count,
-                     const char **object) {
+int landlock_prepare(const struct sandbox_description *description, int program, const int *fds,
+                     size_t fd_count, const char **object) {
   const int abi = landlock_abi();
   *object = "ruleset";
   if (abi < (description->landlock_only ? LANDLOCK_ONLY_ABI : LANDLOCK_FENCE_ABI)) {
@@ -165,7 +167,7 @@ int landlock_prepare(const struct sandbox_description *description, int program,
     size = sizeof(attributes);
     /* Abstract sockets belong to the network namespace: where it is others' too, so are they. */
     const bool has_others =
-      description->network == SANDWIRE_NETWORK_HOST || description->network == SANDWIRE_NETWORK_SHARED;
+        description->network == SANDWIRE_NETWORK_HOST || description->network == SANDWIRE_NETWORK_SHARED;
     attributes.scope = SCOPE_SIGNAL | (has_others ? 0 : SCOPE_ABSTRACT_UNIX_SOCKET);
   }
   int rules = (int)syscall(SYSCALL_CREATE_RULESET, &attributes, size, 0);

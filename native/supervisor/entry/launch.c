@@ -26,9 +26,9 @@ _Noreturn static void fail_under_filter(struct setup_report *report, int step, c
   }
 }
 
-/* What is executed stays within reach, as /proc/self/exe, and on the host's mount its owner can change its mode, times and
- * attributes. On the sandbox's own, which is read-only, nobody can. Only if it is the same file: what was opened is what is
- * executed, whatever has become of its path. */
+/* What is executed stays within reach, as /proc/self/exe, and on the host's mount its owner can change its
+ * mode, times and attributes. On the sandbox's own, which is read-only, nobody can. Only if it is the same
+ * file: what was opened is what is executed, whatever has become of its path. */
 static void take_program_from_inside(const char *path, struct setup_report *report) {
   const int inside = path[0] == '\0' ? -1 : open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
   if (inside < 0) {
@@ -52,8 +52,8 @@ void launch_prepare(struct setup_report *report) {
   umask(022);
 }
 
-_Noreturn void launch_go_on(const struct start_request *request, struct setup_report *report, int rendezvous_fd,
-                            int cgroup_fd, const struct sandbox_description *description) {
+_Noreturn void launch_go_on(const struct start_request *request, struct setup_report *report,
+                            int rendezvous_fd, int cgroup_fd, const struct sandbox_description *description) {
   /* Only now: keys are counted against a quota (keyrings(7)), and a resident may wait in vain. */
   if (sandwire_leave_keyring() != 0) {
     setup_fail(report, SANDWIRE_STEP_SESSION, "keyring");
@@ -70,7 +70,8 @@ _Noreturn void launch_go_on(const struct start_request *request, struct setup_re
   }
   enum sandwire_setup_step step;
   if (sandwire_become_unprivileged(host_can_map_ids(description), fence, &step) != 0) {
-    setup_fail(report, (int)step, step == SANDWIRE_STEP_IDENTITY ? "sandboxee" : "capabilities, no_new_privs");
+    setup_fail(report, (int)step,
+               step == SANDWIRE_STEP_IDENTITY ? "sandboxee" : "capabilities, no_new_privs");
   }
   if (chdir(request->cwd[0] == '\0' ? "/" : request->cwd) != 0) {
     setup_fail(report, SANDWIRE_STEP_CWD, request->cwd);
@@ -80,15 +81,15 @@ _Noreturn void launch_go_on(const struct start_request *request, struct setup_re
   }
   if (request->mode == SANDWIRE_SANDBOXED_BEFORE_EXEC) {
     enum sandwire_filter_step failed = SANDWIRE_FILTER_STEP_NONE;
-    int result = sandwire_filter_install_announced(SANDWIRE_RENDEZVOUS_FD, request->policy, request->policy_count,
-                                                   request->allow_speculation, &failed);
+    int result = sandwire_filter_install_announced(
+        SANDWIRE_RENDEZVOUS_FD, request->policy, request->policy_count, request->allow_speculation, &failed);
     if (result != 0) {
       errno = -result;
       setup_fail(report, SANDWIRE_STEP_FILTER, sandwire_filter_step_name(failed));
     }
   }
-  /* The sixth argument, which execveat(2) does not have, marks this call for the policy's preamble: it becomes a
-   * notification, and the supervisor lets exactly this one through. */
+  /* The sixth argument, which execveat(2) does not have, marks this call for the policy's preamble: it
+   * becomes a notification, and the supervisor lets exactly this one through. */
   syscall(SYS_execveat, SANDWIRE_EXEC_FD, "", request->args, request->envs, AT_EMPTY_PATH,
           (unsigned long)SANDWIRE_EXEC_MAGIC);
   if (request->mode == SANDWIRE_SANDBOXED_BEFORE_EXEC) {
@@ -98,7 +99,8 @@ _Noreturn void launch_go_on(const struct start_request *request, struct setup_re
 }
 
 _Noreturn void launch_main(const struct start_request *request, struct setup_report *report,
-                           const struct sandbox *sandbox, int rendezvous_fd, int cgroup_fd, pid_t supervisor) {
+                           const struct sandbox *sandbox, int rendezvous_fd, int cgroup_fd,
+                           pid_t supervisor) {
   const int init_pidfd = arrange_entrance(sandbox, report, supervisor);
   if (inheritance_volunteer_for_oom() != 0) {
     setup_fail(report, SANDWIRE_STEP_PRIVILEGES, "oom_score_adj");

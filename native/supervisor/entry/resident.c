@@ -34,15 +34,16 @@ bool resident_can_take(const struct start_request *request) {
 
 int resident_instruct(int socket, const struct start_request *request, int cgroup_fd) {
   struct instructions instructions = {.has_cgroup = cgroup_fd >= 0};
-  struct iovec parts[] = {{&instructions, sizeof(instructions)}, {(void *)request->encoded, request->encoded_size}};
+  struct iovec parts[] = {{&instructions, sizeof(instructions)},
+                          {(void *)request->encoded, request->encoded_size}};
   const size_t given = start_request_given(request), count = given + (cgroup_fd >= 0 ? 1 : 0);
   union fd_message control;
   memset(&control, 0, CMSG_SPACE(count * sizeof(int)));
   struct msghdr message = {
-    .msg_iov = parts,
-    .msg_iovlen = 2,
-    .msg_control = control.bytes,
-    .msg_controllen = CMSG_SPACE(count * sizeof(int)),
+      .msg_iov = parts,
+      .msg_iovlen = 2,
+      .msg_control = control.bytes,
+      .msg_controllen = CMSG_SPACE(count * sizeof(int)),
   };
   struct cmsghdr *rights = CMSG_FIRSTHDR(&message);
   rights->cmsg_level = SOL_SOCKET;
@@ -56,24 +57,28 @@ int resident_instruct(int socket, const struct start_request *request, int cgrou
 }
 
 /* The request, with its fds; *cgroup_fd is -1 if there is none. */
-static struct start_request *receive(const struct luggage *luggage, struct setup_report *report, int *cgroup_fd) {
+static struct start_request *receive(const struct luggage *luggage, struct setup_report *report,
+                                     int *cgroup_fd) {
   static uint8_t bytes[REQUEST_SIZE];
   struct instructions instructions;
   union fd_message control;
   struct iovec parts[] = {{&instructions, sizeof(instructions)}, {bytes, sizeof(bytes)}};
   struct msghdr message = {
-    .msg_iov = parts, .msg_iovlen = 2, .msg_control = control.bytes, .msg_controllen = sizeof(control)};
+      .msg_iov = parts, .msg_iovlen = 2, .msg_control = control.bytes, .msg_controllen = sizeof(control)};
   const ssize_t size = recvmsg(luggage->socket, &message, MSG_CMSG_CLOEXEC);
   if (size == 0) {
     _exit(0); /* nobody took the sandbox */
   }
   const struct cmsghdr *rights = size < 0 ? NULL : CMSG_FIRSTHDR(&message);
-  if (size < (ssize_t)sizeof(instructions) || (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 || rights == NULL) {
-    setup_fail(report, SANDWIRE_STEP_FDS, "receiving them"); /* MSG_CTRUNC: this process may not have so many */
+  if (size < (ssize_t)sizeof(instructions) || (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 ||
+      rights == NULL) {
+    setup_fail(report, SANDWIRE_STEP_FDS,
+               "receiving them"); /* MSG_CTRUNC: this process may not have so many */
   }
   const char *reason = NULL;
   uint64_t run = 0;
-  struct start_request *request = start_request_parse(bytes, (size_t)size - sizeof(instructions), &run, &reason);
+  struct start_request *request =
+      start_request_parse(bytes, (size_t)size - sizeof(instructions), &run, &reason);
   if (request == NULL) {
     errno = ENOMEM; /* it is what the supervisor has parsed already */
     setup_fail(report, SANDWIRE_STEP_MEMORY, reason);
@@ -101,11 +106,13 @@ _Noreturn void resident_main(const struct sandbox_description *description, stru
   int kept[1 + RESIDENT_NULLS] = {luggage->socket};
   memcpy(kept + 1, luggage->nulls, sizeof(luggage->nulls));
   qsort(kept, sizeof(kept) / sizeof(kept[0]), sizeof(kept[0]), ascending);
-  /* Before all else: it may wait for long, and has what the supervisor had open, ends of other runs' sockets too. */
+  /* Before all else: it may wait for long, and has what the supervisor had open, ends of other runs' sockets
+   * too. */
   if (sandwire_close_all_fds_but(kept, sizeof(kept) / sizeof(kept[0])) != 0) {
     setup_fail(report, SANDWIRE_STEP_FDS, "close_range");
   }
-  (void)prctl(PR_SET_NAME, "sandwire-inside", 0, 0, 0); /* for those who look at the machine; exec gives it another */
+  (void)prctl(PR_SET_NAME, "sandwire-inside", 0, 0,
+              0); /* for those who look at the machine; exec gives it another */
   launch_prepare(report);
   int cgroup_fd;
   const struct start_request *request = receive(luggage, report, &cgroup_fd);

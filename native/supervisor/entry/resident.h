@@ -1,5 +1,5 @@
-/* The resident of a sandbox: a process of ours that is in it before a run takes it, made with it, and becomes the run's
- * sandboxee. What it needs for that reaches it by its socket, once, as one message. */
+/* The resident of a sandbox: a process of ours that is in it before a run takes it, made with it, and becomes
+ * the run's sandboxee. What it needs for that reaches it by its socket, once, as one message. */
 #ifndef SUPERVISOR_RESIDENT_H
 #define SUPERVISOR_RESIDENT_H
 
@@ -9,23 +9,25 @@
 #include "control/start_request.h"
 #include "setup_report.h"
 
-/* Whether the request fits into one message. If not, its sandboxee enters a sandbox without a resident (launch.h). */
+/* Whether the request fits into one message. If not, its sandboxee enters a sandbox without a resident
+ * (launch.h). */
 bool resident_can_take(const struct start_request *request);
 
-/* In the supervisor. cgroup_fd: the entrance of the run's cgroup, or -1. 0, or -1 with errno: EPIPE when it is gone. */
+/* In the supervisor. cgroup_fd: the entrance of the run's cgroup, or -1. 0, or -1 with errno: EPIPE when it
+ * is gone. */
 int resident_instruct(int socket, const struct start_request *request, int cgroup_fd);
 
-/* What it brings along from outside: its end of the socket, and /dev/null for each standard fd its program may be without,
- * which is not to be had inside. */
+/* What it brings along from outside: its end of the socket, and /dev/null for each standard fd its program
+ * may be without, which is not to be had inside. */
 enum { RESIDENT_NULLS = 3 };
 struct luggage {
   int socket;
   int nulls[RESIDENT_NULLS];
 };
 
-/* In the sandbox, with all capabilities there, a child of the supervisor: waits for its instructions and becomes the
- * program. Never returns; the end of the socket ends it. The supervisor's end is the rendezvous socket of the launch
- * later on. */
+/* In the sandbox, with all capabilities there, a child of the supervisor: waits for its instructions and
+ * becomes the program. Never returns; the end of the socket ends it. The supervisor's end is the rendezvous
+ * socket of the launch later on. */
 _Noreturn void resident_main(const struct sandbox_description *description, struct setup_report *report,
                              const struct luggage *luggage);
 

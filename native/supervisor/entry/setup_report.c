@@ -7,7 +7,8 @@
 #include <unistd.h>
 
 struct setup_report *setup_report_create(void) {
-  void *page = mmap(NULL, sizeof(struct setup_report), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  void *page =
+      mmap(NULL, sizeof(struct setup_report), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   return page == MAP_FAILED ? NULL : page;
 }
 

@@ -1,7 +1,8 @@
 /* What went wrong while a sandbox was made or entered, told across processes: a page shared between the
- * supervisor and the children it forks to make one sandbox, or to enter one. A child that fails writes here and exits; the supervisor
- * looks when it sees the child end. The page is gone from the sandboxee with its exec, before any code of it
- * runs. Written without locks: these children work one after the other, and the first failure stands. */
+ * supervisor and the children it forks to make one sandbox, or to enter one. A child that fails writes here
+ * and exits; the supervisor looks when it sees the child end. The page is gone from the sandboxee with its
+ * exec, before any code of it runs. Written without locks: these children work one after the other, and the
+ * first failure stands. */
 #ifndef SUPERVISOR_SETUP_REPORT_H
 #define SUPERVISOR_SETUP_REPORT_H
 
@@ -11,11 +12,11 @@
 enum { SETUP_EXIT_CODE = 121, SETUP_DETAIL_SIZE = 512 };
 
 struct setup_report {
-  int32_t step;          /* enum sandwire_setup_step; 0: nothing failed */
-  int32_t error;         /* errno */
+  int32_t step;                   /* enum sandwire_setup_step; 0: nothing failed */
+  int32_t error;                  /* errno */
   char detail[SETUP_DETAIL_SIZE]; /* the object it failed on, NUL-terminated */
-  pid_t child_pid;       /* of the process that the writer forked, as the supervisor sees it */
-  int32_t is_stale;      /* a sandbox made ahead is not what it was */
+  pid_t child_pid;                /* of the process that the writer forked, as the supervisor sees it */
+  int32_t is_stale;               /* a sandbox made ahead is not what it was */
 };
 
 /* NULL with errno when there is no memory. */

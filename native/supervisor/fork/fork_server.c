@@ -35,17 +35,17 @@ struct fork_server {
   struct run_end end; /* kind 0: it runs */
   pid_t group;        /* of its processes; 0: it was not started */
   int view;           /* what keeps the mounts of its program's view, see program_view.h; -1: nothing */
-  bool told;          /* that it has ended; it stays as long as there are processes of its group to be reaped */
+  bool told; /* that it has ended; it stays as long as there are processes of its group to be reaped */
 };
 
 static struct fork_server *servers;
 static size_t alive;
 static void (*when_gone)(void);
 
-/* --- the child --------------------------------------------------------------------------------------------- */
+/* ---- the child ---- */
 
-/* With the host's privileges, of which none are kept. The entrance into a sandbox needs but the kernel uid that made
- * it, since the owner of a user namespace has all capabilities in it (user_namespaces(7)). */
+/* With the host's privileges, of which none are kept. The entrance into a sandbox needs but the kernel uid
+ * that made it, since the owner of a user namespace has all capabilities in it (user_namespaces(7)). */
 _Noreturn static void fork_server_main(const struct start_request *request, struct setup_report *report,
                                        int view_holder, pid_t supervisor) {
   if (sandwire_leave_session() != 0 || sandwire_reset_signals() != 0) {
@@ -57,7 +57,8 @@ _Noreturn static void fork_server_main(const struct start_request *request, stru
   }
   program_view_take(request->fds[0], view_holder);
   arrange_fds(request, -1, report);
-  /* EPERM: without CAP_SETPCAP it stays as it is. no_new_privs then keeps an exec from giving anything back. */
+  /* EPERM: without CAP_SETPCAP it stays as it is. no_new_privs then keeps an exec from giving anything back.
+   */
   if ((sandwire_drop_bounding_set() != 0 && errno != EPERM) || sandwire_clear_capabilities(-1) != 0 ||
       prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
     setup_fail(report, SANDWIRE_STEP_PRIVILEGES, "capabilities, no_new_privs");
@@ -72,7 +73,7 @@ _Noreturn static void fork_server_main(const struct start_request *request, stru
   setup_fail(report, SANDWIRE_STEP_EXEC, request->program);
 }
 
-/* --- what it leaves ---------------------------------------------------------------------------------------- */
+/* ---- what it leaves ---- */
 
 static void forget(struct fork_server *server) {
   struct fork_server **link = &servers;
@@ -95,10 +96,10 @@ static void forget(struct fork_server *server) {
   }
 }
 
-/* Reaps orphans: a child that leads a sandboxee in, or one that ended before it said where it is, while its parent, the
- * fork server, was killed. They are known by their process group, the fork server's: everybody else whom we have to
- * reap is in ours or, as sandboxee, in one of its own. An unreaped one would also hold up the end of the sandbox it
- * is in (zap_pid_ns_processes() in the kernel's pid_namespace.c). */
+/* Reaps orphans: a child that leads a sandboxee in, or one that ended before it said where it is, while its
+ * parent, the fork server, was killed. They are known by their process group, the fork server's: everybody
+ * else whom we have to reap is in ours or, as sandboxee, in one of its own. An unreaped one would also hold
+ * up the end of the sandbox it is in (zap_pid_ns_processes() in the kernel's pid_namespace.c). */
 static void reap_orphans_of(struct fork_server *server) {
   for (;;) {
     siginfo_t info;
@@ -111,7 +112,8 @@ static void reap_orphans_of(struct fork_server *server) {
       return;
     }
     if (info.si_pid == 0 && server->told) {
-      kill(-server->group, SIGKILL); /* nobody outlives it but its sandboxees; as the group has children of ours, it is its */
+      kill(-server->group,
+           SIGKILL); /* nobody outlives it but its sandboxees; as the group has children of ours, it is its */
     }
     /* Those that somebody watches are reaped there, and then it goes on here. */
     if (info.si_pid == 0 || process_is_watched(info.si_pid)) {
@@ -139,7 +141,7 @@ void fork_servers_reap_orphans(void) {
   }
 }
 
-/* --- its life ---------------------------------------------------------------------------------------------- */
+/* ---- its life ---- */
 
 static void end(struct fork_server *server, int kind) {
   if (server->end.kind == 0) {

@@ -1,5 +1,5 @@
-/* Fork servers: programs of the host's author that run unsandboxed and fork sandboxees. The supervisor starts them, so
- * that it is the ancestor orphans come to, and reaps what they leave. Runs in the supervisor. */
+/* Fork servers: programs of the host's author that run unsandboxed and fork sandboxees. The supervisor starts
+ * them, so that it is the ancestor orphans come to, and reaps what they leave. Runs in the supervisor. */
 #ifndef SUPERVISOR_FORK_SERVER_H
 #define SUPERVISOR_FORK_SERVER_H
 
@@ -14,7 +14,8 @@ void fork_server_start(struct start_request *request);
 /* Does nothing if there is none of that number. The sandboxees it has forked go on. */
 void fork_server_kill(uint64_t number);
 
-/* Reaps what fork servers have left to us and nobody watches. Called when somebody who is watched was reaped. */
+/* Reaps what fork servers have left to us and nobody watches. Called when somebody who is watched was reaped.
+ */
 void fork_servers_reap_orphans(void);
 
 /* Whether the process group is one of theirs. */

@@ -1,7 +1,8 @@
-/* What the sandboxee says counts for nothing but where to look. Its pid is the kernel's word only as long as it has no
- * privilege in its pid namespace, and a process with a forged one may name another (unix(7), SCM_CREDENTIALS). So the
- * pid is taken if, held by a pidfd, it is our child, which only a child of ours can have left to us, and in each of
- * the namespaces of this sandbox: then it can at worst be another process of the same sandbox. */
+/* What the sandboxee says counts for nothing but where to look. Its pid is the kernel's word only as long as
+ * it has no privilege in its pid namespace, and a process with a forged one may name another (unix(7),
+ * SCM_CREDENTIALS). So the pid is taken if, held by a pidfd, it is our child, which only a child of ours can
+ * have left to us, and in each of the namespaces of this sandbox: then it can at worst be another process of
+ * the same sandbox. */
 #include "forked.h"
 
 #include <errno.h>
@@ -50,7 +51,8 @@ static void fail(struct run *run, int error, const char *detail) {
   run_fail_setup(run, SANDWIRE_STEP_FORK_SERVER, error, detail);
 }
 
-/* Whether both are in one namespace of each kind; in a cgroup of its own it has made itself another one of that kind. */
+/* Whether both are in one namespace of each kind; in a cgroup of its own it has made itself another one of
+ * that kind. */
 static bool is_in_sandbox_of(pid_t init, pid_t pid, bool has_cgroup) {
   static const char *const kinds[] = {"cgroup", "user", "mnt", "pid", "net", "ipc", "uts"};
   for (size_t i = has_cgroup ? 1 : 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
@@ -111,9 +113,9 @@ static void adopt(struct forked *forked, pid_t pid) {
 /* The steps a child takes by itself; it may claim what it likes. */
 static bool is_step_of_child(uint64_t step) {
   static const int steps[] = {
-    SANDWIRE_STEP_FORK,       SANDWIRE_STEP_IDENTITY, SANDWIRE_STEP_ENTER,
-    SANDWIRE_STEP_SESSION,    SANDWIRE_STEP_FDS,      SANDWIRE_STEP_CWD,
-    SANDWIRE_STEP_PRIVILEGES, SANDWIRE_STEP_LANDLOCK, SANDWIRE_STEP_CGROUP,
+      SANDWIRE_STEP_FORK,       SANDWIRE_STEP_IDENTITY, SANDWIRE_STEP_ENTER,
+      SANDWIRE_STEP_SESSION,    SANDWIRE_STEP_FDS,      SANDWIRE_STEP_CWD,
+      SANDWIRE_STEP_PRIVILEGES, SANDWIRE_STEP_LANDLOCK, SANDWIRE_STEP_CGROUP,
   };
   for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
     if (step == (uint64_t)steps[i]) {

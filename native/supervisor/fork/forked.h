@@ -1,5 +1,5 @@
-/* A run whose sandboxee another process forks: the supervisor's wait for it to come into the sandbox. Runs in the
- * supervisor. */
+/* A run whose sandboxee another process forks: the supervisor's wait for it to come into the sandbox. Runs in
+ * the supervisor. */
 #ifndef SUPERVISOR_FORKED_H
 #define SUPERVISOR_FORKED_H
 
@@ -8,8 +8,8 @@
 struct run;
 struct forked;
 
-/* The guide has sent everything: waits for the sandboxee to name itself, which ends in run_watch_sandboxee() or in
- * run_fail_setup(). */
+/* The guide has sent everything: waits for the sandboxee to name itself, which ends in run_watch_sandboxee()
+ * or in run_fail_setup(). */
 void forked_await(struct run *run);
 
 /* The wait is over. NULL is fine. */

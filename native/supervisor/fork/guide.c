@@ -32,7 +32,8 @@ static void send_entrance(const struct start_request *request, struct setup_repo
   sandwire_protobuf_writer_init(&message, bytes, sizeof(bytes));
   sandwire_protobuf_put_bytes(&message, SANDWIRE_ENTRANCE_CWD, request->cwd, strlen(request->cwd));
   sandwire_protobuf_put_varint(&message, SANDWIRE_ENTRANCE_DROP_GROUPS, host_can_map_ids(description));
-  sandwire_protobuf_put_varint(&message, SANDWIRE_ENTRANCE_KEEP_NETWORK, description->network == SANDWIRE_NETWORK_HOST);
+  sandwire_protobuf_put_varint(&message, SANDWIRE_ENTRANCE_KEEP_NETWORK,
+                               description->network == SANDWIRE_NETWORK_HOST);
   sandwire_protobuf_put_varint(&message, SANDWIRE_ENTRANCE_LANDLOCK_RULES, has_rules);
   sandwire_protobuf_put_varint(&message, SANDWIRE_ENTRANCE_CGROUP, has_cgroup);
   for (size_t i = 1; i < request->fd_count; i++) {

@@ -15,7 +15,8 @@
 
 #include "socket_io.h"
 
-/* In namespaces of its own, with all capabilities there; it shares the file descriptors of its parent, which waits. */
+/* In namespaces of its own, with all capabilities there; it shares the file descriptors of its parent, which
+ * waits. */
 _Noreturn static void look(const char *path, int program, int holder) {
   struct mount_attr read_only = {.attr_set = MOUNT_ATTR_RDONLY};
   struct iovec nothing = {"", 1};

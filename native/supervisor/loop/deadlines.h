@@ -1,5 +1,5 @@
-/* Points in time, on the monotonic clock, at which something is to be done: a binary heap of objects that embed
- * their deadline. Runs in the supervisor. */
+/* Points in time, on the monotonic clock, at which something is to be done: a binary heap of objects that
+ * embed their deadline. Runs in the supervisor. */
 #ifndef SUPERVISOR_DEADLINES_H
 #define SUPERVISOR_DEADLINES_H
 
@@ -19,7 +19,8 @@ uint64_t monotonic_now_ns(void);
 int deadline_set(struct deadline *deadline, uint64_t at_ns, void (*due)(struct deadline *));
 void deadline_clear(struct deadline *deadline);
 
-/* For epoll_wait: -1 when there is none, 0 when one is due; rounded up, so that it is due when the wait ends. */
+/* For epoll_wait: -1 when there is none, 0 when one is due; rounded up, so that it is due when the wait ends.
+ */
 int deadlines_timeout_ms(void);
 void deadlines_run_due(void);
 

@@ -10,19 +10,20 @@
 #include "event_loop.h"
 
 struct process {
-  struct watch watch; /* fd: its pidfd, -1 when it is not there */
-  pid_t pid;          /* 0: not there (yet, or any more) */
+  struct watch watch;              /* fd: its pidfd, -1 when it is not there */
+  pid_t pid;                       /* 0: not there (yet, or any more) */
   struct process *next, *previous; /* all that are watched */
   /* It has been reaped, and pid is 0 again. */
   void (*ended)(struct process *process, const siginfo_t *info, const struct rusage *usage);
-  /* May be NULL. It has ended, and another process that traces it must go before it can be reaped (ptrace(2)). */
+  /* May be NULL. It has ended, and another process that traces it must go before it can be reaped
+   * (ptrace(2)). */
   void (*withheld)(struct process *process);
 };
 
 void process_init(struct process *process);
 
-/* Begins to watch a child that is not reaped yet. If that cannot be done the child is killed and reaped: false, with
- * errno. */
+/* Begins to watch a child that is not reaped yet. If that cannot be done the child is killed and reaped:
+ * false, with errno. */
 bool process_watch(struct process *process, pid_t pid,
                    void (*ended)(struct process *, const siginfo_t *, const struct rusage *));
 

@@ -26,34 +26,34 @@ static const struct {
   const char *name;
   int (*attempt)(long *value); /* 0 or an errno */
 } probes[] = {
-  {"userNamespace", probe_user_namespace},
-  {"mountNamespace", probe_mount_namespace},
-  {"pidNamespace", probe_pid_namespace},
-  {"networkNamespace", probe_network_namespace},
-  {"ipcNamespace", probe_ipc_namespace},
-  {"utsNamespace", probe_uts_namespace},
-  {"cgroupNamespace", probe_cgroup_namespace},
-  {"idMaps", probe_id_maps},
-  {"enterNamespaces", probe_enter},
-  {"mounts", probe_mounts},
-  {"procMount", probe_proc_mount},
-  {"sysfsMount", probe_sysfs_mount},
-  {"seccompFilter", probe_seccomp_filter},
-  {"seccompNotify", probe_seccomp_notify},
-  {"seccompWaitKillable", probe_seccomp_wait_killable},
-  {"noNewPrivileges", probe_no_new_privileges},
-  {"pidfd", probe_pidfd},
-  {"pidfdGetfd", probe_pidfd_getfd},
-  {"ptrace", probe_ptrace},
-  {"sealedMemory", probe_sealed_memory},
-  {"closeRange", probe_close_range},
-  {"nullDevice", probe_null_device},
-  {"openFiles", probe_open_files},
-  {"speculation", probe_speculation},
-  {"landlock", probe_landlock},
-  {"cgroupMemory", probe_cgroup_memory},
-  {"cgroupPids", probe_cgroup_pids},
-  {"cgroupCpu", probe_cgroup_cpu},
+    {"userNamespace", probe_user_namespace},
+    {"mountNamespace", probe_mount_namespace},
+    {"pidNamespace", probe_pid_namespace},
+    {"networkNamespace", probe_network_namespace},
+    {"ipcNamespace", probe_ipc_namespace},
+    {"utsNamespace", probe_uts_namespace},
+    {"cgroupNamespace", probe_cgroup_namespace},
+    {"idMaps", probe_id_maps},
+    {"enterNamespaces", probe_enter},
+    {"mounts", probe_mounts},
+    {"procMount", probe_proc_mount},
+    {"sysfsMount", probe_sysfs_mount},
+    {"seccompFilter", probe_seccomp_filter},
+    {"seccompNotify", probe_seccomp_notify},
+    {"seccompWaitKillable", probe_seccomp_wait_killable},
+    {"noNewPrivileges", probe_no_new_privileges},
+    {"pidfd", probe_pidfd},
+    {"pidfdGetfd", probe_pidfd_getfd},
+    {"ptrace", probe_ptrace},
+    {"sealedMemory", probe_sealed_memory},
+    {"closeRange", probe_close_range},
+    {"nullDevice", probe_null_device},
+    {"openFiles", probe_open_files},
+    {"speculation", probe_speculation},
+    {"landlock", probe_landlock},
+    {"cgroupMemory", probe_cgroup_memory},
+    {"cgroupPids", probe_cgroup_pids},
+    {"cgroupCpu", probe_cgroup_cpu},
 };
 
 static void attempt(size_t index, struct outcome *shared) {
@@ -83,7 +83,7 @@ static void attempt(size_t index, struct outcome *shared) {
 int probe_main(void) {
   host_power_look();
   struct outcome *shared =
-    mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+      mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (shared == MAP_FAILED) {
     perror("sandwire-supervisor --probe: mmap");
     return 1;

@@ -32,10 +32,10 @@ int probe_no_new_privileges(long *value) {
 /* getppid() gets the action, everything else is allowed. Returns what seccomp(2) returns. */
 static int filter_getppid(unsigned action, unsigned long flags) {
   struct sock_filter program[] = {
-    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_getppid, 0, 1),
-    BPF_STMT(BPF_RET | BPF_K, action),
-    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_getppid, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, action),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
   };
   struct sock_fprog filter = {.len = sizeof(program) / sizeof(program[0]), .filter = program};
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
@@ -53,8 +53,9 @@ int probe_seccomp_filter(long *value) {
 }
 
 static int notify(unsigned long flags) {
-  int listener = filter_getppid(SECCOMP_RET_USER_NOTIF, SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_TSYNC |
-                                                          SECCOMP_FILTER_FLAG_TSYNC_ESRCH | flags);
+  int listener =
+      filter_getppid(SECCOMP_RET_USER_NOTIF, SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_TSYNC |
+                                                 SECCOMP_FILTER_FLAG_TSYNC_ESRCH | flags);
   if (listener < 0) {
     return errno;
   }
@@ -149,8 +150,9 @@ int probe_ptrace(long *value) {
 int probe_sealed_memory(long *value) {
   (void)value;
   int fd = (int)syscall(SYS_memfd_create, "probe", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-  return fd >= 0 && ftruncate(fd, 4096) == 0 && fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) == 0 ? 0
-                                                                                                         : errno;
+  return fd >= 0 && ftruncate(fd, 4096) == 0 && fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) == 0
+             ? 0
+             : errno;
 }
 
 int probe_close_range(long *value) {

@@ -1,5 +1,5 @@
-/* Attempts at what is done with processes, filters and descriptors. Each runs in a child of its own, with the host's
- * privileges, and returns 0 or an errno. */
+/* Attempts at what is done with processes, filters and descriptors. Each runs in a child of its own, with the
+ * host's privileges, and returns 0 or an errno. */
 #ifndef SUPERVISOR_PROBE_KERNEL_H
 #define SUPERVISOR_PROBE_KERNEL_H
 

@@ -16,8 +16,10 @@
 #include "sandbox/host_power.h"
 #include "sandbox/id_map.h"
 
-enum { EVERYTHING = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS |
-                    CLONE_NEWCGROUP };
+enum {
+  EVERYTHING = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS |
+               CLONE_NEWCGROUP
+};
 
 int probe_user_namespace(long *value) {
   (void)value;
@@ -78,8 +80,8 @@ static int write_maps(pid_t pid) {
   return error;
 }
 
-/* Makes what the maker makes, and has inside() run in it as the first process, or outside(pid) outside of it while
- * that one waits. */
+/* Makes what the maker makes, and has inside() run in it as the first process, or outside(pid) outside of it
+ * while that one waits. */
 static int with_namespaces(int (*inside)(void), int (*outside)(pid_t)) {
   int go[2], done[2];
   if (pipe2(go, O_CLOEXEC) != 0 || pipe2(done, O_CLOEXEC) != 0) {
@@ -95,7 +97,9 @@ static int with_namespaces(int (*inside)(void), int (*outside)(pid_t)) {
     if (read(go[0], &byte, 1) != 1) {
       _exit(1);
     }
-    int error = inside == NULL ? 0 : setresgid(1000, 1000, 1000) != 0 || setresuid(1000, 1000, 1000) != 0 ? errno : inside();
+    int error = inside == NULL                                                         ? 0
+                : setresgid(1000, 1000, 1000) != 0 || setresuid(1000, 1000, 1000) != 0 ? errno
+                                                                                       : inside();
     if (write(done[1], &error, sizeof(error)) != (ssize_t)sizeof(error)) {
       _exit(1);
     }
@@ -147,7 +151,8 @@ static int build_root(void) {
   int tree = (int)syscall(SYS_open_tree, AT_FDCWD, "/", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
   int root = new_mount("tmpfs");
   if (tree < 0 || root < 0 ||
-      syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &read_only, sizeof(read_only)) != 0 ||
+      syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &read_only, sizeof(read_only)) !=
+          0 ||
       syscall(SYS_move_mount, root, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) != 0 ||
       mkdirat(root, "tree", 0755) != 0) {
     return errno;

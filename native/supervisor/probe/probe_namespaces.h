@@ -1,5 +1,5 @@
-/* Attempts at what a sandbox is made of. Each runs in a child of its own, with the host's privileges, and returns 0
- * or an errno. */
+/* Attempts at what a sandbox is made of. Each runs in a child of its own, with the host's privileges, and
+ * returns 0 or an errno. */
 #ifndef SUPERVISOR_PROBE_NAMESPACES_H
 #define SUPERVISOR_PROBE_NAMESPACES_H
 

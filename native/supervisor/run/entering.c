@@ -1,7 +1,7 @@
-/* A sandboxee is the resident of its sandbox, which only has to be told what to run: with no process to be forked on the
- * way, that is the fastest. Where there is none – a child of a fork server comes by itself, and a request may be too
- * long for a message – an enterer is forked. It does a bounded piece of work and ends by itself; it is never killed, since
- * it alone knows the pid of what it forked. */
+/* A sandboxee is the resident of its sandbox, which only has to be told what to run: with no process to be
+ * forked on the way, that is the fastest. Where there is none – a child of a fork server comes by itself, and
+ * a request may be too long for a message – an enterer is forked. It does a bounded piece of work and ends by
+ * itself; it is never killed, since it alone knows the pid of what it forked. */
 #include "entering.h"
 
 #include <errno.h>
@@ -22,10 +22,10 @@
 void entering_take_sandbox(struct run *run, bool fresh) {
   const struct start_request *request = run->request;
   const struct sandbox_wish wish = {
-    .description = request->sandbox,
-    .size = request->sandbox_size,
-    .resident = request->mode != SANDWIRE_FORKED && resident_can_take(request),
-    .fresh = fresh,
+      .description = request->sandbox,
+      .size = request->sandbox_size,
+      .resident = request->mode != SANDWIRE_FORKED && resident_can_take(request),
+      .fresh = fresh,
   };
   const char *reason = "";
   run->sandbox = sandbox_acquire(&wish, run, run_advance, &reason);
@@ -44,7 +44,8 @@ void entering_start_over(struct run *run) {
   sandbox_release(run->sandbox);
   run->sandbox = NULL;
   entering_take_sandbox(run, true);
-  if (run->sandbox != NULL && sandbox_state(run->sandbox) == SANDBOX_FAILED) { /* of which nobody would tell */
+  if (run->sandbox != NULL &&
+      sandbox_state(run->sandbox) == SANDBOX_FAILED) { /* of which nobody would tell */
     on_sandbox_failed(run);
   }
 }
@@ -59,7 +60,8 @@ void entering_hear(struct run *run) {
 bool entering_was_lost(const struct run *run, const siginfo_t *info) {
   return run->end.kind == 0 && run->request->mode == SANDWIRE_SANDBOXED_BEFORE_EXEC && !run->launched &&
          sandbox_was_made_ahead(run->sandbox) && run->request->fds[0] >= 0 && info->si_code == CLD_KILLED &&
-         info->si_status == SIGKILL && sandbox_entrance_report(run->sandbox)->step == 0 && run_init_is_ending(run);
+         info->si_status == SIGKILL && sandbox_entrance_report(run->sandbox)->step == 0 &&
+         run_init_is_ending(run);
 }
 
 /* The sandboxee has closed its end: its filter is in force, or it has ended. */
@@ -85,7 +87,7 @@ static bool watch_rendezvous(struct run *run, int socket) {
   return true;
 }
 
-/* --- by the resident --------------------------------------------------------------------------------------- */
+/* ---- by the resident ---- */
 
 static void instruct_resident(struct run *run) {
   if (!sandbox_is_current(run->sandbox)) {
@@ -110,10 +112,10 @@ static void instruct_resident(struct run *run) {
   run_tell_started(run);
   if (run->request->mode != SANDWIRE_SANDBOXED_BEFORE_EXEC) {
     start_request_close_fds(run->request); /* the sandboxee has its own */
-  } /* otherwise they may be needed again, until the program begins */
+  }                                        /* otherwise they may be needed again, until the program begins */
 }
 
-/* --- by an enterer ----------------------------------------------------------------------------------------- */
+/* ---- by an enterer ---- */
 
 static void on_enterer_end(struct process *process, const siginfo_t *info, const struct rusage *usage) {
   (void)usage;
@@ -177,7 +179,7 @@ static void fork_enterer(struct run *run) {
   }
 }
 
-/* --- what becomes of the sandbox before it is entered, and after ------------------------------------------- */
+/* ---- what becomes of the sandbox before it is entered, and after ---- */
 
 static void on_sandbox_failed(struct run *run) {
   if (sandbox_was_made_ahead(run->sandbox) && run->sandboxee.pid == 0) {

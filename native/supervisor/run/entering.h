@@ -16,8 +16,8 @@ void entering_follow_sandbox(struct run *run);
 /* Takes over what the processes that enter have said of a failure. */
 void entering_hear(struct run *run);
 
-/* The sandboxee has ended. Whether that is no fault of the run's: it was the resident of a sandbox made ahead, whose init
- * was killed, and the program had not begun. */
+/* The sandboxee has ended. Whether that is no fault of the run's: it was the resident of a sandbox made
+ * ahead, whose init was killed, and the program had not begun. */
 bool entering_was_lost(const struct run *run, const siginfo_t *info);
 
 /* The sandbox was made ahead and is not what it was: another, made from scratch. */

@@ -10,8 +10,8 @@ struct machine {
   uint32_t memory[BPF_MEMWORDS];
 };
 
-static bool load(const struct sock_filter *step, const struct seccomp_data *data, const struct machine *machine,
-                 uint32_t *into) {
+static bool load(const struct sock_filter *step, const struct seccomp_data *data,
+                 const struct machine *machine, uint32_t *into) {
   switch (step->code & ~(BPF_LD | BPF_LDX)) {
     case BPF_W | BPF_ABS:
       if (step->k % 4 != 0 || step->k > DATA_SIZE - 4) {
@@ -36,8 +36,9 @@ static bool load(const struct sock_filter *step, const struct seccomp_data *data
   }
 }
 
-/* False where the kernel ends the program: dividing by an X of 0 makes it return 0, which kills (bpf_convert_filter()
- * in net/core/filter.c). Of a shift by X only five bits count; larger constants bpf_check_classic() refuses. */
+/* False where the kernel ends the program: dividing by an X of 0 makes it return 0, which kills
+ * (bpf_convert_filter() in net/core/filter.c). Of a shift by X only five bits count; larger constants
+ * bpf_check_classic() refuses. */
 static bool compute(const struct sock_filter *step, struct machine *machine) {
   const bool by_x = BPF_SRC(step->code) == BPF_X;
   const uint32_t operand = by_x ? machine->x : step->k;

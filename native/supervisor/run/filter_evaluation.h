@@ -1,6 +1,6 @@
-/* What a seccomp program says of a call: the kernel's own computation, repeated. A notification carries the call and
- * not the value that led to it, so whoever must know the value computes it again; the call is all it depends on.
- * Touches nothing but its arguments. */
+/* What a seccomp program says of a call: the kernel's own computation, repeated. A notification carries the
+ * call and not the value that led to it, so whoever must know the value computes it again; the call is all it
+ * depends on. Touches nothing but its arguments. */
 #ifndef SUPERVISOR_FILTER_EVALUATION_H
 #define SUPERVISOR_FILTER_EVALUATION_H
 
@@ -9,7 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* SECCOMP_RET_… with its data. SECCOMP_RET_KILL_THREAD, which is 0, for a program the kernel would not take. */
+/* SECCOMP_RET_… with its data. SECCOMP_RET_KILL_THREAD, which is 0, for a program the kernel would not take.
+ */
 uint32_t filter_evaluate(const struct sock_filter *program, size_t count, const struct seccomp_data *data);
 
 #endif

@@ -19,14 +19,14 @@
 
 enum {
   EVENTS_AT_ONCE = 128,
-  /* A program that lives on signals, or makes threads by the thousand, is not followed for ever: each stop is work of
-   * ours, and it could keep us busy on purpose. */
+  /* A program that lives on signals, or makes threads by the thousand, is not followed for ever: each stop is
+   * work of ours, and it could keep us busy on purpose. */
   MAX_STOPS = 4096
 };
 
 static struct follow *all;
 
-/* --- bookkeeping ------------------------------------------------------------------------------------------- */
+/* ---- bookkeeping ---- */
 
 struct followed_thread *follow_find(struct follow *follow, pid_t tid) {
   for (size_t i = 0; i < follow->count; i++) {
@@ -95,7 +95,7 @@ static bool is_fatal(pid_t tid, int signal) {
          (status_number(status, "\nSigIgn:", 16, bit) & bit) == 0;
 }
 
-/* --- what the kernel tells --------------------------------------------------------------------------------- */
+/* ---- what the kernel tells ---- */
 
 /* A thread that was made by one that is followed, and is followed therefore. */
 static struct follow *adopt(pid_t tid) {
@@ -192,8 +192,8 @@ static void on_children(void) {
     siginfo_t info;
     struct rusage usage;
     memset(&info, 0, sizeof(info));
-    /* __WCLONE leaves out our own children, which have their pidfds, and not what we trace (eligible_child() in the
-     * kernel's exit.c). */
+    /* __WCLONE leaves out our own children, which have their pidfds, and not what we trace (eligible_child()
+     * in the kernel's exit.c). */
     if (syscall(SYS_waitid, P_ALL, 0, &info, WEXITED | WSTOPPED | WNOHANG | __WCLONE, &usage) != 0 ||
         info.si_pid == 0) {
       return;
@@ -207,7 +207,7 @@ static void on_children(void) {
   raise(SIGCHLD); /* the rest, after others have had their turn */
 }
 
-/* --- requests ---------------------------------------------------------------------------------------------- */
+/* ---- requests ---- */
 
 static bool seize(struct follow *follow, pid_t tid, bool until_exit) {
   const long options = PTRACE_O_EXITKILL | PTRACE_O_TRACECLONE | (until_exit ? PTRACE_O_TRACEEXIT : 0);

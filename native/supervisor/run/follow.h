@@ -1,6 +1,6 @@
-/* Follows the threads of a process by ptrace, so that one that is about to die by a signal, or to exit, can be stopped
- * and looked at before. Syscalls run at full speed; signals and new threads stop the thread for a moment. Runs in the
- * supervisor, which never waits for a thread to stop: it hears of it by SIGCHLD.
+/* Follows the threads of a process by ptrace, so that one that is about to die by a signal, or to exit, can
+ * be stopped and looked at before. Syscalls run at full speed; signals and new threads stop the thread for a
+ * moment. Runs in the supervisor, which never waits for a thread to stop: it hears of it by SIGCHLD.
  *
  * A tracer that dies takes what it follows with it (PTRACE_O_EXITKILL). */
 #ifndef SUPERVISOR_FOLLOW_H
@@ -38,9 +38,10 @@ struct follow {
   void (*stopped)(struct follow *follow, struct followed_thread *thread, enum follow_stop why);
 };
 
-/* Begins, with all threads that are there (may_have_threads: more than one); stopped is set before. False with errno if that cannot be: ptrace is not
- * allowed here, for one. The process must not be in execve(2), for which this call would wait (cred_guard_mutex in the
- * kernel's ptrace_attach()): it stands in a seccomp notification. */
+/* Begins, with all threads that are there (may_have_threads: more than one); stopped is set before. False
+ * with errno if that cannot be: ptrace is not allowed here, for one. The process must not be in execve(2),
+ * for which this call would wait (cred_guard_mutex in the kernel's ptrace_attach()): it stands in a seccomp
+ * notification. */
 bool follow_begin(struct follow *follow, struct process *process, bool until_exit, bool may_have_threads);
 
 /* Forgets all of it; the process has been reaped. */

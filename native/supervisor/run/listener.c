@@ -101,11 +101,13 @@ bool listener_is_launch(int mode, const struct seccomp_notif *notification) {
     return data->nr == SYS_execveat && (uint32_t)data->args[4] == AT_EMPTY_PATH &&
            (uint32_t)data->args[5] == SANDWIRE_EXEC_MAGIC;
   }
-  return (uint32_t)data->nr == SANDWIRE_MAGIC_SYSCALL && (uint32_t)data->args[0] == SANDWIRE_MAGIC_ARG_RENDEZVOUS;
+  return (uint32_t)data->nr == SANDWIRE_MAGIC_SYSCALL &&
+         (uint32_t)data->args[0] == SANDWIRE_MAGIC_ARG_RENDEZVOUS;
 }
 
-/* For a program that execs nothing, and so keeps what the exec would have closed: its own listener, with which it could
- * answer its own violations. The thread waits in the magic syscall; a useless fd takes the listener's number. */
+/* For a program that execs nothing, and so keeps what the exec would have closed: its own listener, with
+ * which it could answer its own violations. The thread waits in the magic syscall; a useless fd takes the
+ * listener's number. */
 static int take_from_sandboxee(int listener, uint64_t id, int number) {
   int useless = eventfd(0, EFD_CLOEXEC); /* a fresh one, or it would connect sandboxees */
   if (useless < 0) {

@@ -43,7 +43,7 @@ struct found {
   unsigned char bytes[6][ARGUMENT_MEMORY_SIZE]; /* each as long as its size, one behind the other */
 };
 
-/* --- in the process that reads, with the supervisor's privileges ------------------------------------------- */
+/* ---- in the process that reads, with the supervisor's privileges ---- */
 
 static bool may_be_address(uint64_t value) {
   return value >= LOWEST_ADDRESS && value < UINT64_MAX - ARGUMENT_MEMORY_SIZE;
@@ -71,8 +71,8 @@ static size_t read_memory(pid_t tid, uint64_t address, unsigned char *into, size
   return count > 0 ? (size_t)count : 0;
 }
 
-/* Which arguments are addresses is the host's knowledge: it has the table of syscalls. Here every one that could be is
- * tried. Returns how much of it is to be sent. */
+/* Which arguments are addresses is the host's knowledge: it has the table of syscalls. Here every one that
+ * could be is tried. Returns how much of it is to be sent. */
 static size_t find(const struct wish *wish, struct found *found) {
   unsigned char *end = found->bytes[0];
   for (int i = 0; i < 6; i++) {
@@ -100,7 +100,7 @@ _Noreturn static void read_for(int socket, pid_t supervisor) {
   _exit(0);
 }
 
-/* --- in the supervisor ------------------------------------------------------------------------------------- */
+/* ---- in the supervisor ---- */
 
 static void on_end(struct process *process, const siginfo_t *info, const struct rusage *usage) {
   (void)info;
@@ -156,7 +156,7 @@ static void on_found(struct watch *watch, uint32_t events) {
   (void)events;
   static struct found found;
   struct reading_process *process =
-    (struct reading_process *)((char *)watch - offsetof(struct reading_process, socket));
+      (struct reading_process *)((char *)watch - offsetof(struct reading_process, socket));
   struct memory_reader *reader = process->reader;
   const ssize_t size = recv(watch->fd, &found, sizeof(found), MSG_DONTWAIT);
   if (reader->first == NULL) { /* nobody has asked: it was killed */
@@ -225,7 +225,8 @@ static bool begin(struct memory_reader *reader) {
   if (reader->process == NULL) {
     reader->process = fork_process(reader);
   }
-  if (reader->process == NULL || deadline_set(&reader->deadline, monotonic_now_ns() + patience_ns, on_overdue) != 0) {
+  if (reader->process == NULL ||
+      deadline_set(&reader->deadline, monotonic_now_ns() + patience_ns, on_overdue) != 0) {
     return false;
   }
   struct wish wish = {.tid = reading->tid, .size = (uint32_t)reading->size};

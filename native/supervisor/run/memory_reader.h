@@ -1,8 +1,8 @@
-/* What the arguments of a stopped syscall point at. To read another process's memory is to wait for its mmap lock
- * (process_vm_rw_single_vec() in the kernel's process_vm_access.c), which the threads of that process can keep taken, and
- * for the file system behind a page of a file: as long as a sandboxee likes. So it is read by a process that has nothing
- * else to do, one for each run that needs it, which is killed when it takes too long. One that is left over is kept a
- * while for the next. Runs in the supervisor. */
+/* What the arguments of a stopped syscall point at. To read another process's memory is to wait for its mmap
+ * lock (process_vm_rw_single_vec() in the kernel's process_vm_access.c), which the threads of that process
+ * can keep taken, and for the file system behind a page of a file: as long as a sandboxee likes. So it is
+ * read by a process that has nothing else to do, one for each run that needs it, which is killed when it
+ * takes too long. One that is left over is kept a while for the next. Runs in the supervisor. */
 #ifndef SUPERVISOR_MEMORY_READER_H
 #define SUPERVISOR_MEMORY_READER_H
 

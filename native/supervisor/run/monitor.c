@@ -55,8 +55,8 @@ static void on_notification(struct watch *watch, uint32_t events) {
 void monitor_violate(struct run *run, const struct seccomp_notif *notification, int cause) {
   violation_read(&run->violation, run->listener.fd, notification, run->sandboxee.pid);
   run->violation.cause = cause;
-  /* The listener stays open until everybody is dead: closing it would answer the syscall with ENOSYS, and another
-   * process of the sandbox could run on for a moment. */
+  /* The listener stays open until everybody is dead: closing it would answer the syscall with ENOSYS, and
+   * another process of the sandbox could run on for a moment. */
   run_end(run, SANDWIRE_VIOLATED);
   run_advance(run);
 }
@@ -86,7 +86,8 @@ bool monitor_is_reading(const struct run *run) {
 void monitor_take_listener(struct run *run) {
   /* Before exec it is our own code that has announced it. */
   const bool is_certain = run->request->mode == SANDWIRE_SANDBOXED_BEFORE_EXEC;
-  int listener = listener_take(run->sandboxee.watch.fd, run->sandboxee.pid, run->announced_listener, is_certain);
+  int listener =
+      listener_take(run->sandboxee.watch.fd, run->sandboxee.pid, run->announced_listener, is_certain);
   if (listener < 0 || event_loop_add(&run->listener, listener, EPOLLIN, on_notification) != 0) {
     int error = errno;
     if (listener >= 0) {

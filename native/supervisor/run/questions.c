@@ -34,7 +34,7 @@ struct question {
 bool questions_are_for_host(const struct run *run, const struct seccomp_data *data) {
   const struct start_request *request = run->request;
   return request->asks_host && filter_evaluate(request->policy, request->policy_count, data) ==
-                                 (SECCOMP_RET_USER_NOTIF | SANDWIRE_NOTIFICATION_NOTIFY);
+                                   (SECCOMP_RET_USER_NOTIF | SANDWIRE_NOTIFICATION_NOTIFY);
 }
 
 static void forget(struct question *question) {
@@ -79,11 +79,13 @@ static void on_memory_read(struct memory_reading *reading, const struct argument
   struct run *run = question->run;
   run->question_being_read = NULL;
   violation_read(&call, run->listener.fd, &question->notification, run->sandboxee.pid);
-  /* After all reading it says whether the thread has stood there all the time: if not, this was another's memory. */
+  /* After all reading it says whether the thread has stood there all the time: if not, this was another's
+   * memory. */
   if (!listener_still_waits(run->listener.fd, question->notification.id)) {
     forget(question);
     questions_go_on(run);
-  } else if (deadline_set(&question->deadline, monotonic_now_ns() + run->request->answer_timeout_ms * 1000000u,
+  } else if (deadline_set(&question->deadline,
+                          monotonic_now_ns() + run->request->answer_timeout_ms * 1000000u,
                           on_no_answer) != 0) {
     deny(question, SANDWIRE_CAUSE_TOO_MANY);
   } else {
@@ -106,7 +108,8 @@ static struct question *longest_waiting(const struct run *run) {
 
 void questions_go_on(struct run *run) {
   struct question *question;
-  while (run->question_being_read == NULL && control_has_room() && (question = longest_waiting(run)) != NULL) {
+  while (run->question_being_read == NULL && control_has_room() &&
+         (question = longest_waiting(run)) != NULL) {
     if (is_gone(question)) {
       forget(question);
       continue;

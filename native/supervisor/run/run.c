@@ -4,7 +4,8 @@
  *                                                                       └► Ended, then the sandbox released;
  *                                                          others it has left are killed first
  *
- * The sandboxee is killed at will. The run is forgotten when it is reaped, and so is the enterer, if there was one. */
+ * The sandboxee is killed at will. The run is forgotten when it is reaped, and so is the enterer, if there
+ * was one. */
 #include "run.h"
 
 #include <errno.h>
@@ -36,12 +37,13 @@ struct run *run_find(uint64_t number) {
   return run;
 }
 
-/* --- ending ------------------------------------------------------------------------------------------------ */
+/* ---- ending ---- */
 
-/* Whether nobody whom the sandboxee, which has ended, has left in the sandbox goes on in it. All that are under the filter
- * are counted by the listener. Those that a program or a fork server has made before they took it are children of init, as
- * they became its own before their parent was there to be reaped (exit_notify() and find_new_reaper() in the kernel's
- * exit.c) and no policy lets anybody make children for somebody else. */
+/* Whether nobody whom the sandboxee, which has ended, has left in the sandbox goes on in it. All that are
+ * under the filter are counted by the listener. Those that a program or a fork server has made before they
+ * took it are children of init, as they became its own before their parent was there to be reaped
+ * (exit_notify() and find_new_reaper() in the kernel's exit.c) and no policy lets anybody make children for
+ * somebody else. */
 static bool nobody_is_left(const struct run *run) {
   if (run->sandbox == NULL || !run->entered || sandbox_init(run->sandbox) == 0) {
     return true;
@@ -52,8 +54,8 @@ static bool nobody_is_left(const struct run *run) {
   return run->request->mode == SANDWIRE_SANDBOXED_BEFORE_EXEC || sandbox_is_empty(run->sandbox);
 }
 
-/* With a sandboxee, the end is told when it is reaped, and all it has left are dead; without one, at once. An enterer may
- * still bring one. */
+/* With a sandboxee, the end is told when it is reaped, and all it has left are dead; without one, at once. An
+ * enterer may still bring one. */
 static bool end_can_be_told(const struct run *run) {
   return run->end.kind != 0 && run->sandboxee.pid == 0 && run->enterer.pid == 0 && !monitor_is_reading(run) &&
          stack_trace_is_idle(run) && nobody_is_left(run);
@@ -76,7 +78,8 @@ void run_end(struct run *run, int kind) {
   }
   stack_trace_drop(run);
   process_kill(&run->sandboxee);
-  if (run->sandbox != NULL && !end_can_be_told(run)) { /* which comes first, and the sandbox goes right after */
+  if (run->sandbox != NULL &&
+      !end_can_be_told(run)) { /* which comes first, and the sandbox goes right after */
     sandbox_kill(run->sandbox);
   }
 }
@@ -137,13 +140,14 @@ static void forget(struct run *run) {
   free(run);
 }
 
-/* --- what happens to it ------------------------------------------------------------------------------------ */
+/* ---- what happens to it ---- */
 
 void run_advance(struct run *run) {
   if (run->end.kind == 0) {
     entering_follow_sandbox(run);
   }
-  if (run->end.kind == 0 && run->rendezvous_closed && run->announced_listener >= 0 && run->sandboxee.pid > 0) {
+  if (run->end.kind == 0 && run->rendezvous_closed && run->announced_listener >= 0 &&
+      run->sandboxee.pid > 0) {
     run->rendezvous_closed = false;
     monitor_take_listener(run);
   }
@@ -154,7 +158,8 @@ void run_advance(struct run *run) {
     const bool had_stack_trace = run->stack_trace.kind != 0;
     stack_trace_tell(run);
     events_send_ended(run->request->run, &run->end, &run->report, &run->violation);
-    (void)sched_yield(); /* the host, often woken on this CPU, need not wait until the sandbox is taken down */
+    (void)
+        sched_yield(); /* the host, often woken on this CPU, need not wait until the sandbox is taken down */
     if (run->sandbox != NULL) {
       sandbox_make_ahead(run->sandbox, run->request->spares);
       sandbox_keep_cgroup(run->sandbox, run->cgroup);
@@ -205,7 +210,7 @@ void run_tell_started(struct run *run) {
   }
 }
 
-/* --- requests ---------------------------------------------------------------------------------------------- */
+/* ---- requests ---- */
 
 static void make_cgroup(struct run *run) {
   char tried[SETUP_DETAIL_SIZE];
@@ -262,7 +267,8 @@ void run_set_walltime(uint64_t number, uint64_t walltime_ms) {
   deadline_clear(&run->walltime);
   if (walltime_ms > 0 &&
       deadline_set(&run->walltime, monotonic_now_ns() + walltime_ms * 1000000u, on_walltime) != 0) {
-    run_end(run, SANDWIRE_TIMED_OUT); /* no memory for the limit: better none of the run than none of the limit */
+    run_end(run,
+            SANDWIRE_TIMED_OUT); /* no memory for the limit: better none of the run than none of the limit */
     run_advance(run);
   }
 }

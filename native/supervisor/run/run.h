@@ -8,7 +8,8 @@
 
 #include "control/start_request.h"
 
-/* Takes the request, whose fds are all there, over. Whatever happens from here on, exactly one Ended event follows. */
+/* Takes the request, whose fds are all there, over. Whatever happens from here on, exactly one Ended event
+ * follows. */
 void run_start(struct start_request *request);
 
 /* These do nothing for a run that is not known, or has ended: the host may learn that a little later. */
@@ -18,11 +19,12 @@ void run_set_walltime(uint64_t number, uint64_t walltime_ms);
 /* The host has taken what waited for it. */
 void run_all_host_has_room(void);
 
-/* The listener of a sandboxee that hands it over by itself (a C++ one); takes the fd over. -1: there was none left for it. */
+/* The listener of a sandboxee that hands it over by itself (a C++ one); takes the fd over. -1: there was none
+ * left for it. */
 void run_attach_listener(uint64_t number, int listener);
 
-/* The host is gone: kills every sandbox and calls gone when the last is taken down, or after a second with what
- * then still hangs in the kernel; the supervisor's death is the end of that, too. */
+/* The host is gone: kills every sandbox and calls gone when the last is taken down, or after a second with
+ * what then still hangs in the kernel; the supervisor's death is the end of that, too. */
 void run_end_all(void (*gone)(void));
 
 #endif

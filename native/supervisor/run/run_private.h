@@ -1,5 +1,5 @@
-/* A run's insides, shared by run.c, which leads it to its end, entering.c, which brings the sandboxee into its sandbox,
- * and monitor.c, which watches what it does under its filter. Runs in the supervisor. */
+/* A run's insides, shared by run.c, which leads it to its end, entering.c, which brings the sandboxee into
+ * its sandbox, and monitor.c, which watches what it does under its filter. Runs in the supervisor. */
 #ifndef SUPERVISOR_RUN_PRIVATE_H
 #define SUPERVISOR_RUN_PRIVATE_H
 
@@ -20,23 +20,23 @@
 struct run {
   struct run *next, *previous;
   struct start_request *request;
-  struct setup_report report;  /* the failure that stands, of whatever step */
-  struct sandbox *sandbox;     /* NULL once it is released */
-  struct cgroup *cgroup;       /* NULL if none was asked for */
+  struct setup_report report; /* the failure that stands, of whatever step */
+  struct sandbox *sandbox;    /* NULL once it is released */
+  struct cgroup *cgroup;      /* NULL if none was asked for */
   struct process enterer, sandboxee;
   struct watch rendezvous, listener;
   struct deadline walltime;
-  struct forked *forked;    /* of a sandboxee that another process forks, until it is there */
-  int announced_listener;   /* its number in the sandboxee; -1: not announced */
-  bool entered;             /* its resident has been told what to run, or an enterer was forked into the sandbox */
-  bool rendezvous_closed;   /* the filter is in force */
-  bool launched;            /* the one notification that is not a violation has been let through */
-  struct run_end end;       /* kind 0: it goes on */
+  struct forked *forked;  /* of a sandboxee that another process forks, until it is there */
+  int announced_listener; /* its number in the sandboxee; -1: not announced */
+  bool entered; /* its resident has been told what to run, or an enterer was forked into the sandbox */
+  bool rendezvous_closed; /* the filter is in force */
+  bool launched;          /* the one notification that is not a violation has been let through */
+  struct run_end end;     /* kind 0: it goes on */
   struct violation violation;
   struct memory_reader reader;
   struct memory_reading violation_memory; /* while it is being read, the end is held up */
   struct stack_trace stack_trace;
-  struct question *questions; /* calls the host is being asked about */
+  struct question *questions;           /* calls the host is being asked about */
   struct question *question_being_read; /* the next to be told */
   size_t question_count;
   uint64_t questions_swept_ns;
@@ -53,8 +53,8 @@ void run_end(struct run *run, int kind);
 /* Ends it as failed in this step; detail is the object it failed on. */
 void run_fail_setup(struct run *run, int step, int error, const char *detail);
 
-/* The sandboxee is there, a child of ours; watches it, and tells the host. False: that cannot be done, the run has
- * failed. */
+/* The sandboxee is there, a child of ours; watches it, and tells the host. False: that cannot be done, the
+ * run has failed. */
 bool run_watch_sandboxee(struct run *run, pid_t pid);
 
 /* Tells the host, if that is to hear of it. */

@@ -23,7 +23,7 @@ enum { STOP_PATIENCE_MS = 100, UNWIND_PATIENCE_MS = 800 };
 static void unwind(struct run *run);
 static void finish(struct run *run);
 
-/* --- the unwinder ------------------------------------------------------------------------------------------ */
+/* ---- the unwinder ---- */
 
 static void on_unwound(struct run *run, const void *answer, size_t size) {
   struct stack_trace *trace = &run->stack_trace;
@@ -68,7 +68,7 @@ static void unwind(struct run *run) {
   const char *missing = "the supervisor has no memory left";
   if (set_deadline(trace, UNWIND_PATIENCE_MS)) {
     trace->unwinder =
-      unwinder_begin(request, request->has_listener ? run->listener.fd : -1, run, on_unwound, &missing);
+        unwinder_begin(request, request->has_listener ? run->listener.fd : -1, run, on_unwound, &missing);
   }
   free(request);
   if (trace->unwinder == NULL) {
@@ -91,12 +91,12 @@ static void finish(struct run *run) {
   run_advance(run);
 }
 
-/* --- stopping ---------------------------------------------------------------------------------------------- */
+/* ---- stopping ---- */
 
 static void read_registers(struct unwind_thread *into, pid_t tid) {
   struct iovec part = {&into->registers, sizeof(into->registers)};
   into->registers_size =
-    ptrace(PTRACE_GETREGSET, tid, (void *)(long)NT_PRSTATUS, &part) == 0 ? (int32_t)part.iov_len : 0;
+      ptrace(PTRACE_GETREGSET, tid, (void *)(long)NT_PRSTATUS, &part) == 0 ? (int32_t)part.iov_len : 0;
 }
 
 /* Reads the registers of those that stand still. Whether none is left that should. */
@@ -122,8 +122,8 @@ static void want(struct run *run, struct followed_thread *thread) {
   }
 }
 
-/* A thread that violated waits for its answer and for nothing else (SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV). With one,
- * it stops on its way back into the program, and does not get there. */
+/* A thread that violated waits for its answer and for nothing else (SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV).
+ * With one, it stops on its way back into the program, and does not get there. */
 static void answer_violation(struct run *run) {
   struct seccomp_notif_resp response;
   memset(&response, 0, sizeof(response));
@@ -180,8 +180,8 @@ static void on_thread_stopped(struct follow *follow, struct followed_thread *thr
     }
     return;
   }
-  const bool is_due = (why == FOLLOW_FATAL_SIGNAL && switches->on_signal) ||
-                      (why == FOLLOW_EXITING && switches->on_exit);
+  const bool is_due =
+      (why == FOLLOW_FATAL_SIGNAL && switches->on_signal) || (why == FOLLOW_EXITING && switches->on_exit);
   if (trace->under_way) {
     return; /* it stays; what is under way resumes or kills it */
   }
@@ -191,7 +191,7 @@ static void on_thread_stopped(struct follow *follow, struct followed_thread *thr
   }
 }
 
-/* --- for the run ------------------------------------------------------------------------------------------- */
+/* ---- for the run ---- */
 
 static void on_sandboxee_withheld(struct process *process) {
   struct run *run = RUN_OF(process, sandboxee);
@@ -225,7 +225,8 @@ static pid_t representative_of(pid_t pid) {
   DIR *directory = opendir(path);
   pid_t found = pid;
   const struct dirent *entry;
-  for (int looks = 0; directory != NULL && found == pid && looks < LOOKS && (entry = readdir(directory)) != NULL; looks++) {
+  for (int looks = 0;
+       directory != NULL && found == pid && looks < LOOKS && (entry = readdir(directory)) != NULL; looks++) {
     const pid_t tid = (pid_t)strtol(entry->d_name, NULL, 10);
     if (tid > 0 && !process_is_exiting(tid)) {
       found = tid;
@@ -277,9 +278,10 @@ void stack_trace_tell(struct run *run) {
     run->end.stack_traces_size = trace->answer_size;
     run->end.stack_traces_missing = trace->answer == NULL ? trace->missing : NULL;
   } else if (run->end.kind == SANDWIRE_SIGNALED && run->request->stack_traces.on_signal) {
-    run->end.stack_traces_missing = trace->follow.letting_go
-                                      ? "it was followed no longer: it had too many threads, or took too many signals"
-                                      : trace->missing;
+    run->end.stack_traces_missing =
+        trace->follow.letting_go
+            ? "it was followed no longer: it had too many threads, or took too many signals"
+            : trace->missing;
   }
 }
 

@@ -1,6 +1,6 @@
-/* The stack trace of a run: when one is due, the threads are stopped, a process of its own unwinds them (native/unwinder),
- * and only then the run's end goes on. The supervisor itself looks at nothing of the sandboxee's, waits for nothing, and
- * gives up after a second. Runs in the supervisor. */
+/* The stack trace of a run: when one is due, the threads are stopped, a process of its own unwinds them
+ * (native/unwinder), and only then the run's end goes on. The supervisor itself looks at nothing of the
+ * sandboxee's, waits for nothing, and gives up after a second. Runs in the supervisor. */
 #ifndef SUPERVISOR_STACK_TRACE_H
 #define SUPERVISOR_STACK_TRACE_H
 
@@ -23,7 +23,7 @@ struct stack_trace {
   struct unwinder *unwinder; /* NULL: none is at work */
   struct deadline deadline;
   struct unwind_request *request; /* while threads are being stopped */
-  unsigned char *answer; /* NULL: none */
+  unsigned char *answer;          /* NULL: none */
   size_t answer_size;
   const char *missing;
 };
@@ -33,8 +33,8 @@ void stack_trace_init(struct run *run);
 /* The program is about to begin under its filter: it is followed if its policy wants stacks of crashes. */
 void stack_trace_follow(struct run *run);
 
-/* Called when run->end.kind has just been settled, before anybody is killed. True: a trace is under way, and run_end()
- * will be called again. */
+/* Called when run->end.kind has just been settled, before anybody is killed. True: a trace is under way, and
+ * run_end() will be called again. */
 bool stack_trace_begin(struct run *run);
 
 /* No trace from now on; what is under way is dropped. */

@@ -12,8 +12,8 @@
 #include "loop/process.h"
 #include "sandbox/sandbox.h"
 
-/* What is killed is gone in a moment; it is looked for a while, and only after such an event. A sandbox that does not go
- * is looked after for as long as it takes, more and more seldom. */
+/* What is killed is gone in a moment; it is looked for a while, and only after such an event. A sandbox that
+ * does not go is looked after for as long as it takes, more and more seldom. */
 enum { LOOKS = 200, REAPED_AT_ONCE = 256 };
 static const uint64_t shortest_pause_ns = 20000000u, longest_pause_ns = 1000000000u;
 
@@ -21,11 +21,12 @@ static struct deadline next_look;
 static uint64_t pause_ns;
 static unsigned looks_left;
 
-/* What is traced is heard of by this wait too, even when it has only stopped (wait_task_stopped() in the kernel's exit.c). */
+/* What is traced is heard of by this wait too, even when it has only stopped (wait_task_stopped() in the
+ * kernel's exit.c). */
 static bool is_stray(const siginfo_t *info) {
   return (info->si_code == CLD_EXITED || info->si_code == CLD_KILLED || info->si_code == CLD_DUMPED) &&
-         !process_is_watched(info->si_pid) && !follow_knows(info->si_pid) && !sandboxes_expect(info->si_pid) &&
-         !fork_servers_own(getpgid(info->si_pid));
+         !process_is_watched(info->si_pid) && !follow_knows(info->si_pid) &&
+         !sandboxes_expect(info->si_pid) && !fork_servers_own(getpgid(info->si_pid));
 }
 
 /* Whether there may be more. */
@@ -34,7 +35,8 @@ static bool reap(void) {
     siginfo_t info;
     memset(&info, 0, sizeof(info));
     /* WNOWAIT: one that is watched is left to whom it belongs, and we come again. */
-    if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) != 0 || info.si_pid == 0 || !is_stray(&info)) {
+    if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) != 0 || info.si_pid == 0 ||
+        !is_stray(&info)) {
       return false;
     }
     waitpid(info.si_pid, NULL, WNOHANG | __WALL);
@@ -51,7 +53,8 @@ static void look(struct deadline *deadline) {
   } else if (!more && pause_ns < longest_pause_ns) {
     pause_ns *= 2;
   }
-  (void)deadline_set(deadline, monotonic_now_ns() + (more ? 0 : pause_ns), look); /* without memory: a zombie more */
+  (void)deadline_set(deadline, monotonic_now_ns() + (more ? 0 : pause_ns),
+                     look); /* without memory: a zombie more */
 }
 
 static void look_soon(void) {

@@ -1,8 +1,8 @@
-/* Children nobody told us of: those of a maker or an enterer that was killed between its fork and its report, by somebody
- * on the machine or for want of memory; and those that a process whose parent we are has left to us by clone() with
- * CLONE_PARENT, which every policy refuses, but nothing refuses to a program before it calls sandboxMeHere(). They die
- * with their sandbox, and one that is not reaped holds up the end of all of it (zap_pid_ns_processes() in the kernel's
- * pid_namespace.c). Runs in the supervisor. */
+/* Children nobody told us of: those of a maker or an enterer that was killed between its fork and its report,
+ * by somebody on the machine or for want of memory; and those that a process whose parent we are has left to
+ * us by clone() with CLONE_PARENT, which every policy refuses, but nothing refuses to a program before it
+ * calls sandboxMeHere(). They die with their sandbox, and one that is not reaped holds up the end of all of
+ * it (zap_pid_ns_processes() in the kernel's pid_namespace.c). Runs in the supervisor. */
 #ifndef SUPERVISOR_STRAYS_H
 #define SUPERVISOR_STRAYS_H
 

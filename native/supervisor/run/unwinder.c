@@ -1,8 +1,8 @@
 #include "unwinder.h"
 
 #include <fcntl.h>
-#include <stddef.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,7 +35,8 @@ static struct unwinder *ready; /* waits for its request */
 static int unwinder_program(void) {
   static int program = -1;
   char path[4096];
-  ssize_t length = program >= 0 ? -1 : readlink("/proc/self/exe", path, sizeof(path) - sizeof("sandwire-unwinder"));
+  ssize_t length =
+      program >= 0 ? -1 : readlink("/proc/self/exe", path, sizeof(path) - sizeof("sandwire-unwinder"));
   if (length > 0) {
     path[length] = '\0';
     strcpy(strrchr(path, '/') + 1, "sandwire-unwinder");
@@ -44,10 +45,12 @@ static int unwinder_program(void) {
   return program;
 }
 
-/* In the child, which has the supervisor's privileges still: the unwinder drops them when it has opened what it needs. */
+/* In the child, which has the supervisor's privileges still: the unwinder drops them when it has opened what
+ * it needs. */
 _Noreturn static void become_unwinder(int program, int socket) {
   char *const args[] = {"sandwire-unwinder", NULL}, *const envs[] = {NULL};
-  /* Nobody's number is one of those taken here: 0 to 3 are the supervisor's standard fds and its control channel. */
+  /* Nobody's number is one of those taken here: 0 to 3 are the supervisor's standard fds and its control
+   * channel. */
   if (inheritance_reset_signals() == 0 && dup2(socket, 0) == 0 && dup2(socket, 1) == 1 &&
       syscall(SYS_close_range, UNWIND_LISTENER_FD, ~0u, CLOSE_RANGE_CLOEXEC) == 0) {
     syscall(SYS_execveat, program, "", args, envs, AT_EMPTY_PATH);
@@ -148,7 +151,7 @@ static struct unwinder *take_ready(void) {
 /* 0, or -1: it takes none. */
 static int send_request(int socket, const struct unwind_request *request, int listener) {
   struct iovec part = {(void *)request, offsetof(struct unwind_request, threads) +
-                                          (size_t)request->thread_count * sizeof(request->threads[0])};
+                                            (size_t)request->thread_count * sizeof(request->threads[0])};
   union {
     char bytes[CMSG_SPACE(sizeof(int))];
     struct cmsghdr alignment;

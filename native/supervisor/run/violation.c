@@ -62,7 +62,8 @@ void violation_read(struct violation *violation, int listener, const struct secc
 
 void violation_take_memory(struct violation *violation, const struct argument_memory memory[6]) {
   for (int i = 0; i < 6; i++) {
-    violation->memory_size[i] = memory[i].size < VIOLATION_MEMORY_SIZE ? memory[i].size : VIOLATION_MEMORY_SIZE;
+    violation->memory_size[i] =
+        memory[i].size < VIOLATION_MEMORY_SIZE ? memory[i].size : VIOLATION_MEMORY_SIZE;
     if (violation->memory_size[i] > 0) {
       memcpy(violation->memory[i], memory[i].bytes, violation->memory_size[i]);
     }

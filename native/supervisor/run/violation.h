@@ -23,9 +23,10 @@ struct violation {
   unsigned char memory[6][VIOLATION_MEMORY_SIZE];
 };
 
-/* Fills what can be read at once; what cannot is left empty. Never fails: a violation stands without its details. The listener
- * tells whether the thread still stood there afterwards; if not, its pid may have been another's, and only what the
- * notification itself says is kept. sandboxee: the pid of its first process, whose first thread need not be looked up. */
+/* Fills what can be read at once; what cannot is left empty. Never fails: a violation stands without its
+ * details. The listener tells whether the thread still stood there afterwards; if not, its pid may have been
+ * another's, and only what the notification itself says is kept. sandboxee: the pid of its first process,
+ * whose first thread need not be looked up. */
 void violation_read(struct violation *violation, int listener, const struct seccomp_notif *notification,
                     pid_t sandboxee);
 

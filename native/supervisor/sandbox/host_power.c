@@ -8,9 +8,7 @@
 
 #include "maker.h"
 
-static struct {
-  bool can_mount, can_map, nobody_is_mapped;
-} power;
+static struct { bool can_mount, can_map, nobody_is_mapped; } power;
 
 static bool is_mapped(const char *map, unsigned id) {
   FILE *file = fopen(map, "re");
@@ -38,7 +36,7 @@ void host_power_look(void) {
   power.can_mount = (data[0].effective & 1u << CAP_SYS_ADMIN) != 0;
   power.can_map = (data[0].effective & ids) == ids;
   power.nobody_is_mapped =
-    is_mapped("/proc/self/uid_map", UNPRIVILEGED_ID) && is_mapped("/proc/self/gid_map", UNPRIVILEGED_ID);
+      is_mapped("/proc/self/uid_map", UNPRIVILEGED_ID) && is_mapped("/proc/self/gid_map", UNPRIVILEGED_ID);
 }
 
 bool host_can_mount(void) {

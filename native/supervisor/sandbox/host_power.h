@@ -1,5 +1,5 @@
-/* What the host's user may do beyond an ordinary user. Root in a container is often not all of root. Runs in the
- * supervisor and the children it forks. */
+/* What the host's user may do beyond an ordinary user. Root in a container is often not all of root. Runs in
+ * the supervisor and the children it forks. */
 #ifndef SUPERVISOR_HOST_POWER_H
 #define SUPERVISOR_HOST_POWER_H
 
@@ -13,8 +13,8 @@ void host_power_look(void);
 /* May make a mount namespace without a user namespace around it (CAP_SYS_ADMIN). */
 bool host_can_mount(void);
 
-/* May map another kernel uid and gid than its own for this sandbox (CAP_SETUID, CAP_SETGID, and somebody to map).
- * Where not, sandboxees keep the host's kernel uid, as those of an ordinary user do. */
+/* May map another kernel uid and gid than its own for this sandbox (CAP_SETUID, CAP_SETGID, and somebody to
+ * map). Where not, sandboxees keep the host's kernel uid, as those of an ordinary user do. */
 bool host_can_map_ids(const struct sandbox_description *description);
 
 #endif

@@ -1,4 +1,5 @@
-/* The ids of a user namespace: files of its processes that are written once. Runs in the children that make one. */
+/* The ids of a user namespace: files of its processes that are written once. Runs in the children that make
+ * one. */
 #ifndef SUPERVISOR_ID_MAP_H
 #define SUPERVISOR_ID_MAP_H
 

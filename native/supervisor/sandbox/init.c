@@ -21,9 +21,9 @@
 #include "privileges.h"
 #include "sandwire/wire.generated.h"
 
-/* Init needs one syscall for the rest of its life, the read of an fd that nobody can write to: strict mode allows it, and
- * write, sigreturn and exit of what is there (seccomp(2)). A filter that allows waiting alone costs the kernel some 50
- * microseconds a sandbox. */
+/* Init needs one syscall for the rest of its life, the read of an fd that nobody can write to: strict mode
+ * allows it, and write, sigreturn and exit of what is there (seccomp(2)). A filter that allows waiting alone
+ * costs the kernel some 50 microseconds a sandbox. */
 _Noreturn static void wait_for_ever(void) {
   uint64_t never;
   const int fd = eventfd(0, EFD_CLOEXEC);
@@ -36,10 +36,11 @@ _Noreturn static void wait_for_ever(void) {
   }
 }
 
-/* Whether the supervisor lives, or will yet die of which the parent-death signal, set before, then tells. getppid() cannot
- * say: outside of our pid namespace every process is 0. A dying process first leaves its children to others, which is when
- * the signal is sent, and then becomes a zombie, all under one lock of the task list (exit_notify() in kernel/exit.c).
- * setsid(), which every init needs, takes that lock: if the signal was missed, the zombie can be seen. */
+/* Whether the supervisor lives, or will yet die of which the parent-death signal, set before, then tells.
+ * getppid() cannot say: outside of our pid namespace every process is 0. A dying process first leaves its
+ * children to others, which is when the signal is sent, and then becomes a zombie, all under one lock of the
+ * task list (exit_notify() in kernel/exit.c). setsid(), which every init needs, takes that lock: if the
+ * signal was missed, the zombie can be seen. */
 static bool supervisor_lives(int supervisor) {
   struct pollfd end = {.fd = supervisor, .events = POLLIN};
   return poll(&end, 1, 0) == 0;
@@ -61,15 +62,16 @@ _Noreturn void init_main(struct sandbox_description *description, struct source_
     }
     mounts_open_sources(description, identities, report);
   }
-  /* Before the root is made: its files belong to whoever makes them, and only the mapped user can own files. All
-   * capabilities in this user namespace stay, as the user given up was never this namespace's root. */
+  /* Before the root is made: its files belong to whoever makes them, and only the mapped user can own files.
+   * All capabilities in this user namespace stay, as the user given up was never this namespace's root. */
   if (host_can_map_ids(description) && sandwire_become_inside_user(true) != 0) {
     setup_fail(report, SANDWIRE_STEP_IDENTITY, "init");
   }
   if (!description->landlock_only) {
     mounts_make_root(description, report);
   }
-  if (description->hostname[0] != '\0' && sethostname(description->hostname, strlen(description->hostname)) != 0) {
+  if (description->hostname[0] != '\0' &&
+      sethostname(description->hostname, strlen(description->hostname)) != 0) {
     setup_fail(report, SANDWIRE_STEP_HOSTNAME, description->hostname);
   }
   const char *object;
@@ -81,10 +83,11 @@ _Noreturn void init_main(struct sandbox_description *description, struct source_
       prctl(PR_SET_NAME, "sandwire-init", 0, 0, 0) != 0) {
     setup_fail(report, SANDWIRE_STEP_INIT, "signals");
   }
-  /* One capability stays permitted, a useless one here: it makes init's set larger than a sandboxee's empty one,
-   * and so the kernel's ptrace check (cap_ptrace_access_check() in commoncap.c) keeps sandboxees, which share
-   * init's uid, out of its memory. That memory is a copy of the supervisor's. The bounding set stays: it matters to exec alone,
-   * which strict mode forbids, and giving it up costs a syscall for each capability. */
+  /* One capability stays permitted, a useless one here: it makes init's set larger than a sandboxee's empty
+   * one, and so the kernel's ptrace check (cap_ptrace_access_check() in commoncap.c) keeps sandboxees, which
+   * share init's uid, out of its memory. That memory is a copy of the supervisor's. The bounding set stays:
+   * it matters to exec alone, which strict mode forbids, and giving it up costs a syscall for each
+   * capability. */
   if (sandwire_clear_capabilities(CAP_WAKE_ALARM) != 0) {
     setup_fail(report, SANDWIRE_STEP_INIT, "capabilities");
   }

@@ -1,5 +1,5 @@
-/* 127.0.0.1 of a network namespace. Runs in the children that make one, with all capabilities in the user namespace that
- * owns it. */
+/* 127.0.0.1 of a network namespace. Runs in the children that make one, with all capabilities in the user
+ * namespace that owns it. */
 #ifndef SUPERVISOR_LOOPBACK_H
 #define SUPERVISOR_LOOPBACK_H
 

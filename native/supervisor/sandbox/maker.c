@@ -34,7 +34,8 @@ static void write_id_file(struct setup_report *report, pid_t pid, const char *na
   }
 }
 
-static void write_id_maps(const struct sandbox_description *description, struct setup_report *report, pid_t init) {
+static void write_id_maps(const struct sandbox_description *description, struct setup_report *report,
+                          pid_t init) {
   char line[64];
   const bool can_map = host_can_map_ids(description);
   uid_t uid = description->outside_uid_set ? description->outside_uid : can_map ? UNPRIVILEGED_ID : geteuid();
@@ -49,14 +50,16 @@ static void write_id_maps(const struct sandbox_description *description, struct 
   write_id_file(report, init, "gid_map", line);
 }
 
-/* As fork, in a single-threaded process, but by number, without a new stack. CLONE_PARENT makes it the supervisor's own
- * child: its end is the supervisor's to learn of, and its parent-death signal, if any, is tied to the supervisor and not
- * to this process. Its pid is in the report before it runs (CLONE_PARENT_SETTID): whatever happens next, the supervisor
- * can reap it, and never takes it for somebody else's. */
+/* As fork, in a single-threaded process, but by number, without a new stack. CLONE_PARENT makes it the
+ * supervisor's own child: its end is the supervisor's to learn of, and its parent-death signal, if any, is
+ * tied to the supervisor and not to this process. Its pid is in the report before it runs
+ * (CLONE_PARENT_SETTID): whatever happens next, the supervisor can reap it, and never takes it for somebody
+ * else's. */
 static pid_t fork_for_supervisor(unsigned long namespaces, struct setup_report *report) {
-  /* The third argument is where the pid goes, on both architectures (clone(2), "C library/kernel differences"). */
-  return (pid_t)syscall(SYS_clone, namespaces | CLONE_PARENT | CLONE_PARENT_SETTID | SIGCHLD, 0, &report->child_pid, 0,
-                        0);
+  /* The third argument is where the pid goes, on both architectures (clone(2), "C library/kernel
+   * differences"). */
+  return (pid_t)syscall(SYS_clone, namespaces | CLONE_PARENT | CLONE_PARENT_SETTID | SIGCHLD, 0,
+                        &report->child_pid, 0, 0);
 }
 
 static void lead_resident_in(const struct sandbox_description *description, struct made *made, int socket) {
@@ -65,13 +68,15 @@ static void lead_resident_in(const struct sandbox_description *description, stru
     setup_fail(&made->report, SANDWIRE_STEP_PRIVILEGES, "oom_score_adj");
   }
   struct luggage luggage = {.socket = socket};
-  for (size_t i = 0; i < RESIDENT_NULLS; i++) { /* each anew: what is open once has flags that all its holders share */
+  for (size_t i = 0; i < RESIDENT_NULLS;
+       i++) { /* each anew: what is open once has flags that all its holders share */
     luggage.nulls[i] = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (luggage.nulls[i] < 0) {
       setup_fail(&made->report, SANDWIRE_STEP_FDS, "/dev/null");
     }
   }
-  if (init_pidfd < 0 || sandwire_join_sandbox(init_pidfd, description->network == SANDWIRE_NETWORK_HOST) != 0) {
+  if (init_pidfd < 0 ||
+      sandwire_join_sandbox(init_pidfd, description->network == SANDWIRE_NETWORK_HOST) != 0) {
     setup_fail(&made->report, SANDWIRE_STEP_ENTER, "setns");
   }
   const pid_t resident = fork_for_supervisor(0, &made->entrance);
@@ -97,8 +102,8 @@ _Noreturn void maker_main(struct sandbox_description *description, struct made *
     setup_fail(report, SANDWIRE_STEP_FORK, "pidfd_open");
   }
   if (host_can_mount() && !description->landlock_only && mounts_have_sources(description)) {
-    /* With all of root's powers still there: a source may lie below directories that only root can pass, or that
-     * belong to others. An ordinary user has no such power, and opens the sources from within. */
+    /* With all of root's powers still there: a source may lie below directories that only root can pass, or
+     * that belong to others. An ordinary user has no such power, and opens the sources from within. */
     if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0) {
       setup_fail(report, SANDWIRE_STEP_NAMESPACES, "mount namespace");
     }
@@ -109,7 +114,8 @@ _Noreturn void maker_main(struct sandbox_description *description, struct made *
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) {
     setup_fail(report, SANDWIRE_STEP_FORK, "socketpair");
   }
-  unsigned long flags = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
+  unsigned long flags =
+      CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
   if (network_is_shared) {
     if (shared_network_enter(description) != 0) {
       setup_fail(report, SANDWIRE_STEP_NAMESPACES, "the shared network");

@@ -1,5 +1,5 @@
-/* Makes a sandbox: forked by the supervisor for one sandbox, forks its init into fresh namespaces, leads its resident in
- * (entry/resident.h), and ends. */
+/* Makes a sandbox: forked by the supervisor for one sandbox, forks its init into fresh namespaces, leads its
+ * resident in (entry/resident.h), and ends. */
 #ifndef SUPERVISOR_MAKER_H
 #define SUPERVISOR_MAKER_H
 
@@ -14,14 +14,13 @@ enum { UNPRIVILEGED_ID = 65534 };
 
 /* What the maker says, in a page it shares with the supervisor. */
 struct made {
-  struct setup_report report;   /* child_pid: init */
-  struct setup_report entrance; /* of the entering; child_pid: the resident */
+  struct setup_report report;          /* child_pid: init */
+  struct setup_report entrance;        /* of the entering; child_pid: the resident */
   struct source_identity identities[]; /* one for each mount */
 };
 
-/* Never returns; when it has ended with 0, the sandbox is complete. network_is_shared: shared_network_prepare() has said
- * so. resident_socket: the resident's end; -1: none is
- * wanted. */
+/* Never returns; when it has ended with 0, the sandbox is complete. network_is_shared:
+ * shared_network_prepare() has said so. resident_socket: the resident's end; -1: none is wanted. */
 _Noreturn void maker_main(struct sandbox_description *description, struct made *made, bool network_is_shared,
                           int resident_socket, pid_t supervisor);
 

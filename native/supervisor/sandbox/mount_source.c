@@ -45,12 +45,13 @@ static bool may_be_shown(int fd, bool writable) {
     return true;
   }
   struct stat status;
-  return !writable && fstat(fd, &status) == 0 && status.st_ino != ROOT_INODE && !(is_proc && is_of_a_process(fd));
+  return !writable && fstat(fd, &status) == 0 && status.st_ino != ROOT_INODE &&
+         !(is_proc && is_of_a_process(fd));
 }
 
 int mount_source_open(const struct mount_request *mount) {
-  /* The host has followed the symlinks when the policy was made. One that is met now was put there since, and who can
-   * write there may be a sandboxee that wants another to be shown what it must not see. */
+  /* The host has followed the symlinks when the policy was made. One that is met now was put there since, and
+   * who can write there may be a sandboxee that wants another to be shown what it must not see. */
   struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_NO_SYMLINKS};
   int fd = (int)syscall(SYS_openat2, AT_FDCWD, mount->outside, &how, sizeof(how));
   if (fd >= 0 && !may_be_shown(fd, mount->writable)) {

@@ -15,8 +15,8 @@
 #include "sandwire/wire.generated.h"
 
 /* The mount calls by file descriptor (Linux 5.2, mount_setattr 5.12) rather than mount(2): a tree gets its
- * attributes, on all its submounts, before it is reachable; and no directory of the host, not even /tmp, has to
- * be there for us to build in. Called by number, as glibc 2.31 (Debian 11) has no names for them. */
+ * attributes, on all its submounts, before it is reachable; and no directory of the host, not even /tmp, has
+ * to be there for us to build in. Called by number, as glibc 2.31 (Debian 11) has no names for them. */
 
 /* The tree at a place as a mount of its own, not attached anywhere. */
 static int clone_tree(int place, bool with_submounts) {
@@ -30,10 +30,12 @@ static int set_attributes(int fd, const char *path, unsigned flags, uint64_t att
 }
 
 static int attach(int mount, int target) {
-  return (int)syscall(SYS_move_mount, mount, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
+  return (int)syscall(SYS_move_mount, mount, "", target, "",
+                      MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
 }
 
-/* A new file system, not attached anywhere. options: name, value, name, value, …, NULL; a NULL value is a flag. */
+/* A new file system, not attached anywhere. options: name, value, name, value, …, NULL; a NULL value is a
+ * flag. */
 static int new_file_system(const char *type, const char *const *options, unsigned attributes) {
   int context = (int)syscall(SYS_fsopen, type, FSOPEN_CLOEXEC);
   if (context < 0) {
@@ -76,8 +78,8 @@ void mounts_open_sources(struct sandbox_description *description, struct source_
     if (!has_source(mount)) {
       continue;
     }
-    /* A directory must bring its submounts: in a user namespace of one's own the kernel refuses to uncover what
-     * lies under them (EINVAL). */
+    /* A directory must bring its submounts: in a user namespace of one's own the kernel refuses to uncover
+     * what lies under them (EINVAL). */
     struct stat status;
     int place = mount_source_open(mount);
     mount->source = place < 0 ? -1 : clone_tree(place, mount->kind == SANDWIRE_MOUNT_DIRECTORY);
@@ -89,7 +91,8 @@ void mounts_open_sources(struct sandbox_description *description, struct source_
   }
 }
 
-/* From what the kernel has in memory of the path; EAGAIN when that is not all of it (RESOLVE_CACHED in openat2(2)). */
+/* From what the kernel has in memory of the path; EAGAIN when that is not all of it (RESOLVE_CACHED in
+ * openat2(2)). */
 static int open_cached(const char *path) {
   struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_CACHED};
   return (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
@@ -107,7 +110,8 @@ static bool is_current(const char *path, const struct source_identity *identity)
          status.stx_ino == identity->inode;
 }
 
-bool mounts_are_current(const struct sandbox_description *description, const struct source_identity *identities) {
+bool mounts_are_current(const struct sandbox_description *description,
+                        const struct source_identity *identities) {
   for (size_t i = 0; i < description->mount_count; i++) {
     if (has_source(&description->mounts[i]) && !is_current(description->mounts[i].outside, &identities[i])) {
       return false;
@@ -128,15 +132,15 @@ bool mounts_can_be_checked(const struct sandbox_description *description) {
 }
 
 static int open_beneath(int root, const char *path, uint64_t flags) {
-  /* No symlink is followed inside: a writable directory may hold ones that an earlier sandboxee left there, and
-   * a mount must never be steered by them. */
+  /* No symlink is followed inside: a writable directory may hold ones that an earlier sandboxee left there,
+   * and a mount must never be steered by them. */
   struct open_how how = {.flags = flags | O_CLOEXEC,
                          .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
   return (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
 }
 
-/* Whether what is missing at a place can be made there: not in a directory of the host, which would keep it when the
- * sandbox is gone. */
+/* Whether what is missing at a place can be made there: not in a directory of the host, which would keep it
+ * when the sandbox is gone. */
 static bool is_ours(const struct sandbox_description *description, const char *inside) {
   const struct mount_request *nearest = NULL;
   size_t nearest_length = 0;
@@ -148,11 +152,12 @@ static bool is_ours(const struct sandbox_description *description, const char *i
       nearest_length = length;
     }
   }
-  return nearest == NULL || nearest->kind == SANDWIRE_MOUNT_TMPFS || nearest->kind == SANDWIRE_MOUNT_EMPTY_DIRECTORY;
+  return nearest == NULL || nearest->kind == SANDWIRE_MOUNT_TMPFS ||
+         nearest->kind == SANDWIRE_MOUNT_EMPTY_DIRECTORY;
 }
 
-/* Opens the parent directory of an absolute path inside root, making the directories that are missing if they may be
- * made, and points *name at the last component. -1 with errno. */
+/* Opens the parent directory of an absolute path inside root, making the directories that are missing if they
+ * may be made, and points *name at the last component. -1 with errno. */
 static int open_parent(int root, const char *inside, bool make, const char **name) {
   const char *at = inside + 1; /* begins with '/' */
   const char *last = strrchr(inside, '/') + 1;
@@ -183,8 +188,8 @@ static int open_parent(int root, const char *inside, bool make, const char **nam
   return directory;
 }
 
-/* Opens the place something is mounted on, making it (a directory, or an empty file) where it is missing and may be
- * made. -1 with errno, EROFS where it may not. */
+/* Opens the place something is mounted on, making it (a directory, or an empty file) where it is missing and
+ * may be made. -1 with errno, EROFS where it may not. */
 static int open_target(int root, const char *inside, bool is_directory, bool make) {
   const char *name;
   int parent = open_parent(root, inside, make, &name);
@@ -242,7 +247,8 @@ static int prepare_mount(const struct mount_request *mount) {
       char inodes[32];
       snprintf(size, sizeof(size), "%llu", (unsigned long long)mount->size_bytes);
       snprintf(inodes, sizeof(inodes), "%llu", (unsigned long long)(mount->size_bytes / 4096 + FEW_INODES));
-      const char *options[] = {"mode", "0755", mount->size_bytes > 0 ? "size" : NULL, size, "nr_inodes", inodes, NULL};
+      const char *options[] = {"mode", "0755", mount->size_bytes > 0 ? "size" : NULL, size, "nr_inodes",
+                               inodes, NULL};
       return new_file_system("tmpfs", options, mount->executable ? harmless & ~MOUNT_ATTR_NOEXEC : harmless);
     }
     case SANDWIRE_MOUNT_PROC:
@@ -274,8 +280,8 @@ static int prepare_mount(const struct mount_request *mount) {
   return set_attributes(mount->source, "", flags, attributes) == 0 ? mount->source : -1;
 }
 
-static void make_one(int root, const struct sandbox_description *description, const struct mount_request *mount,
-                     struct setup_report *report) {
+static void make_one(int root, const struct sandbox_description *description,
+                     const struct mount_request *mount, struct setup_report *report) {
   const bool make = is_ours(description, mount->inside);
   if (mount->kind == SANDWIRE_MOUNT_SYMLINK) {
     if (make_symlink(root, mount, make) != 0) {
@@ -313,14 +319,16 @@ void mounts_make_root(const struct sandbox_description *description, struct setu
   if (root < 0) {
     setup_fail(report, SANDWIRE_STEP_ROOT, "tmpfs");
   }
-  /* Over "/" itself: paths are still looked up from the old root below it, which stays ours until the pivot. */
+  /* Over "/" itself: paths are still looked up from the old root below it, which stays ours until the pivot.
+   */
   if (syscall(SYS_move_mount, root, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) != 0) {
     setup_fail(report, SANDWIRE_STEP_ROOT, "/");
   }
   for (size_t i = 0; i < description->mount_count; i++) {
     make_one(root, description, &description->mounts[i], report);
   }
-  /* pivot_root(2): "." twice stacks the old root on the new one, and it can then be let go by the same name. */
+  /* pivot_root(2): "." twice stacks the old root on the new one, and it can then be let go by the same name.
+   */
   if (fchdir(root) != 0 || syscall(SYS_pivot_root, ".", ".") != 0 || umount2(".", MNT_DETACH) != 0 ||
       chdir("/") != 0) {
     setup_fail(report, SANDWIRE_STEP_PIVOT, "/");

@@ -1,5 +1,5 @@
-/* The sandbox's root: a tmpfs that holds only what the policy mounts. Runs in the children that make a sandbox,
- * never in the supervisor itself, and before any code of the sandboxee. */
+/* The sandbox's root: a tmpfs that holds only what the policy mounts. Runs in the children that make a
+ * sandbox, never in the supervisor itself, and before any code of the sandboxee. */
 #ifndef SUPERVISOR_MOUNTS_H
 #define SUPERVISOR_MOUNTS_H
 
@@ -14,20 +14,22 @@ struct source_identity {
 /* Whether it shows any of the host's files or directories. */
 bool mounts_have_sources(const struct sandbox_description *description);
 
-/* Clones the mount trees of the policy's files and directories into mounts[].source. Needs CAP_SYS_ADMIN in the
- * current mount namespace. identities: one for each mount, filled for those that have a source. */
+/* Clones the mount trees of the policy's files and directories into mounts[].source. Needs CAP_SYS_ADMIN in
+ * the current mount namespace. identities: one for each mount, filled for those that have a source. */
 void mounts_open_sources(struct sandbox_description *description, struct source_identity *identities,
                          struct setup_report *report);
 
-/* Whether the paths of the description still name what the mounts show. Runs outside of the sandbox. Waits for nothing: what
- * cannot be told at once is not so. */
-bool mounts_are_current(const struct sandbox_description *description, const struct source_identity *identities);
+/* Whether the paths of the description still name what the mounts show. Runs outside of the sandbox. Waits
+ * for nothing: what cannot be told at once is not so. */
+bool mounts_are_current(const struct sandbox_description *description,
+                        const struct source_identity *identities);
 
-/* Whether that can ever be told here: a kernel older than Linux 5.12 has no way to look a path up without waiting. */
+/* Whether that can ever be told here: a kernel older than Linux 5.12 has no way to look a path up without
+ * waiting. */
 bool mounts_can_be_checked(const struct sandbox_description *description);
 
-/* Builds the root, mounts the sources and the special file systems, makes it the root and lets go of the old one.
- * Runs in init, with all capabilities in the sandbox's own user namespace. */
+/* Builds the root, mounts the sources and the special file systems, makes it the root and lets go of the old
+ * one. Runs in init, with all capabilities in the sandbox's own user namespace. */
 void mounts_make_root(const struct sandbox_description *description, struct setup_report *report);
 
 #endif

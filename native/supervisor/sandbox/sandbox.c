@@ -25,8 +25,8 @@ struct sandbox {
   struct sandbox_template *template;
   struct sandbox *next, *previous; /* of all */
   struct sandbox *next_spare;      /* in the pool */
-  struct cgroup *cgroup;      /* of the run that is over, to be removed with us */
-  struct run *run;            /* NULL: made ahead and not taken, or released */
+  struct cgroup *cgroup;           /* of the run that is over, to be removed with us */
+  struct run *run;                 /* NULL: made ahead and not taken, or released */
   void (*changed)(struct run *);
   bool made_ahead;
   bool is_complete;
@@ -199,10 +199,10 @@ struct sandbox *sandbox_make(struct sandbox_template *template) {
   return sandbox;
 }
 
-struct sandbox *sandbox_acquire(const struct sandbox_wish *wish, struct run *run, void (*changed)(struct run *),
-                                const char **reason) {
+struct sandbox *sandbox_acquire(const struct sandbox_wish *wish, struct run *run,
+                                void (*changed)(struct run *), const char **reason) {
   struct sandbox_template *template =
-    sandbox_template_for(wish->description, wish->size, wish->resident, reason);
+      sandbox_template_for(wish->description, wish->size, wish->resident, reason);
   if (template == NULL) {
     return NULL;
   }
@@ -329,7 +329,8 @@ size_t sandboxes_dying(void) {
 
 bool sandboxes_expect(pid_t pid) {
   const struct sandbox *sandbox = all;
-  while (sandbox != NULL && sandbox->made->report.child_pid != pid && sandbox->made->entrance.child_pid != pid) {
+  while (sandbox != NULL && sandbox->made->report.child_pid != pid &&
+         sandbox->made->entrance.child_pid != pid) {
     sandbox = sandbox->next;
   }
   return sandbox != NULL;

@@ -1,5 +1,5 @@
-/* A sandbox: namespaces with a root file system, held by an init. Made by children, used by one run. Runs in the
- * supervisor. */
+/* A sandbox: namespaces with a root file system, held by an init. Made by children, used by one run. Runs in
+ * the supervisor. */
 #ifndef SUPERVISOR_SANDBOX_H
 #define SUPERVISOR_SANDBOX_H
 
@@ -31,10 +31,11 @@ struct sandbox_wish {
   bool fresh;    /* not one made ahead */
 };
 
-/* Takes one: made ahead, if there is any, otherwise it begins to be made now. changed(run) is called whenever its state
- * has changed, until it is released. NULL with *reason when the description is no good or there is no memory. */
-struct sandbox *sandbox_acquire(const struct sandbox_wish *wish, struct run *run, void (*changed)(struct run *),
-                                const char **reason);
+/* Takes one: made ahead, if there is any, otherwise it begins to be made now. changed(run) is called whenever
+ * its state has changed, until it is released. NULL with *reason when the description is no good or there is
+ * no memory. */
+struct sandbox *sandbox_acquire(const struct sandbox_wish *wish, struct run *run,
+                                void (*changed)(struct run *), const char **reason);
 
 enum sandbox_state sandbox_state(const struct sandbox *sandbox);
 const struct setup_report *sandbox_report(const struct sandbox *sandbox);
@@ -46,17 +47,18 @@ bool sandbox_keeps_network(const struct sandbox *sandbox);
 
 bool sandbox_was_made_ahead(const struct sandbox *sandbox);
 
-/* Whether its mounts show what their paths name now, as far as that can be told at once. One that is made for the run
- * does. */
+/* Whether its mounts show what their paths name now, as far as that can be told at once. One that is made for
+ * the run does. */
 bool sandbox_is_current(const struct sandbox *sandbox);
 
 /* What the processes that enter it say of that; shared with them. */
 struct setup_report *sandbox_entrance_report(const struct sandbox *sandbox);
 
-/* In a sandbox that is ready. Its resident, watched by `process` from now on, and the supervisor's end of its socket.
- * False with errno: nothing has changed. */
+/* In a sandbox that is ready. Its resident, watched by `process` from now on, and the supervisor's end of its
+ * socket. False with errno: nothing has changed. */
 bool sandbox_hand_over_resident(struct sandbox *sandbox, struct process *process,
-                                void (*ended)(struct process *, const siginfo_t *, const struct rusage *), int *socket);
+                                void (*ended)(struct process *, const siginfo_t *, const struct rusage *),
+                                int *socket);
 bool sandbox_has_resident(const struct sandbox *sandbox);
 
 /* Whether its init has no children; false also if that cannot be told. */

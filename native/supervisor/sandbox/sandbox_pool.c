@@ -77,7 +77,8 @@ static void watch_mount_table(void) {
   }
 }
 
-struct sandbox_template *sandbox_template_for(const uint8_t *bytes, size_t size, bool residents, const char **reason) {
+struct sandbox_template *sandbox_template_for(const uint8_t *bytes, size_t size, bool residents,
+                                              const char **reason) {
   for (struct sandbox_template *template = templates; template != NULL; template = template->next) {
     if (template->residents == residents && template->description->size == size &&
         memcmp(template->description->bytes, bytes, size) == 0) {
@@ -211,7 +212,8 @@ void sandbox_pool_fill(struct sandbox_template *template, int number) {
   }
   if (template->wanted > 0) {
     watch_mount_table();
-    if (mount_table.fd < 0 || !mounts_can_be_checked(template->description)) { /* a change would go unnoticed */
+    if (mount_table.fd < 0 ||
+        !mounts_can_be_checked(template->description)) { /* a change would go unnoticed */
       template->wanted = 0;
     }
     sandbox_pool_go_on(template);

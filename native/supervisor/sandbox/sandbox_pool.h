@@ -1,5 +1,6 @@
-/* Sandboxes made ahead. Descriptions that come again and again get a few spare sandboxes, each used once; they are
- * ended when nobody asked for them for a while, and when the machine's mounts change. Runs in the supervisor. */
+/* Sandboxes made ahead. Descriptions that come again and again get a few spare sandboxes, each used once;
+ * they are ended when nobody asked for them for a while, and when the machine's mounts change. Runs in the
+ * supervisor. */
 #ifndef SUPERVISOR_SANDBOX_POOL_H
 #define SUPERVISOR_SANDBOX_POOL_H
 
@@ -18,8 +19,10 @@ enum {
 struct sandbox;
 struct sandbox_template; /* a description and its spares; counted references */
 
-/* A reference to the template of these bytes, with residents or without, a new one if need be. NULL with *reason. */
-struct sandbox_template *sandbox_template_for(const uint8_t *bytes, size_t size, bool residents, const char **reason);
+/* A reference to the template of these bytes, with residents or without, a new one if need be. NULL with
+ * *reason. */
+struct sandbox_template *sandbox_template_for(const uint8_t *bytes, size_t size, bool residents,
+                                              const char **reason);
 bool sandbox_template_has_residents(const struct sandbox_template *template);
 void sandbox_template_ref(struct sandbox_template *template);
 void sandbox_template_unref(struct sandbox_template *template);
@@ -33,7 +36,8 @@ void sandbox_template_unused(struct sandbox_template *template);
 struct sandbox *sandbox_pool_take(struct sandbox_template *template);
 /* A spare that is none any more. */
 void sandbox_pool_remove(struct sandbox_template *template, struct sandbox *sandbox);
-/* Makes as many spares as are wanted: a number, 0 for none; -1: as many as the use of the template suggests. */
+/* Makes as many spares as are wanted: a number, 0 for none; -1: as many as the use of the template suggests.
+ */
 void sandbox_pool_fill(struct sandbox_template *template, int wanted);
 /* A spare is ready: makes the next one, if more are wanted. */
 void sandbox_pool_go_on(struct sandbox_template *template);

@@ -37,8 +37,8 @@ static struct shared_network *wanted_by(const struct sandbox_description *descri
 }
 
 /* In the child. Without privilege a network namespace can only be had in a user namespace of one's own
- * (network_namespaces(7)), in which the same ids keep their numbers. With privilege it is so too: whoever has our uid may
- * then enter the network, as the children of fork servers do, which have no privilege left. */
+ * (network_namespaces(7)), in which the same ids keep their numbers. With privilege it is so too: whoever has
+ * our uid may then enter the network, as the children of fork servers do, which have no privilege left. */
 static int enter_user_namespace(void) {
   char line[64];
   const uid_t uid = geteuid();
@@ -72,11 +72,11 @@ static void close_if_open(int *fd) {
   *fd = -1;
 }
 
-/* The supervisor waits for its child here, some 0.6 ms: once for each kind of network in its life, and not longer than it
- * would take to make a sandbox with a network of its own. */
+/* The supervisor waits for its child here, some 0.6 ms: once for each kind of network in its life, and not
+ * longer than it would take to make a sandbox with a network of its own. */
 static void make_by_child(struct shared_network *wanted) {
   struct shared_network *made =
-    mmap(NULL, sizeof(*made), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+      mmap(NULL, sizeof(*made), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (made == MAP_FAILED) {
     wanted->error = errno;
     return;

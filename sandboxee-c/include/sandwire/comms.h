@@ -6,8 +6,8 @@
  *
  * A typed receive that meets another tag, a value of the wrong size, one that is not valid or one larger than
  * the caller's buffer returns TAG_MISMATCH, BAD_LENGTH, INVALID_VALUE, NO_CREDENTIALS or TOO_LARGE and leaves
- * the message unread: peek at its tag and receive it as what it is. CLOSED, TRUNCATED, NO_FD, SURPLUS_FD and a promise above the payload limit (TOO_LARGE) are
- * final: every later receive returns the same. */
+ * the message unread: peek at its tag and receive it as what it is. CLOSED, TRUNCATED, NO_FD, SURPLUS_FD and
+ * a promise above the payload limit (TOO_LARGE) are final: every later receive returns the same. */
 #ifndef SANDWIRE_COMMS_H
 #define SANDWIRE_COMMS_H
 
@@ -103,8 +103,9 @@ SANDWIRE_API enum sandwire_error sandwire_comms_send_fd(struct sandwire_comms *c
 SANDWIRE_API enum sandwire_error sandwire_comms_send_credentials(struct sandwire_comms *comms);
 
 /* Until sandwire_comms_uncork() small messages are collected, and go out many in one system call: when 64 KiB
- * are there, before a message that is larger or brings an fd, before a receive that has to wait, and at uncork.
- * A send that returns SANDWIRE_OK has not left the process then. SYSTEM with errno ENOMEM; twice is fine. */
+ * are there, before a message that is larger or brings an fd, before a receive that has to wait, and at
+ * uncork. A send that returns SANDWIRE_OK has not left the process then. SYSTEM with errno ENOMEM; twice is
+ * fine. */
 SANDWIRE_API enum sandwire_error sandwire_comms_cork(struct sandwire_comms *comms);
 /* Sends what was collected, and sends go out at once again. After TIMEOUT it is still corked: try again. What
  * was collected is lost with sandwire_comms_destroy(). */
@@ -156,8 +157,8 @@ SANDWIRE_API enum sandwire_error sandwire_comms_recv_fd(struct sandwire_comms *c
 /* Asks the kernel to attach the writer's credentials to what is received from now on (SO_PASSCRED). Call it
  * before the peer sends them. */
 SANDWIRE_API enum sandwire_error sandwire_comms_enable_credentials(struct sandwire_comms *comms);
-/* NO_CREDENTIALS if a Creds message came without, as when they were not enabled yet when it was sent, or if the
- * sender cannot be seen from this process's pid namespace; the message stays unread. */
+/* NO_CREDENTIALS if a Creds message came without, as when they were not enabled yet when it was sent, or if
+ * the sender cannot be seen from this process's pid namespace; the message stays unread. */
 SANDWIRE_API enum sandwire_error sandwire_comms_recv_credentials(struct sandwire_comms *comms,
                                                                  struct sandwire_credentials *credentials);
 /* Credentials of whoever made the socket pair or connected it (SO_PEERCRED). */
