@@ -1,6 +1,6 @@
 // Messages over a transport: queues, waiting, errors. Knows tags and payloads, but no value types; see comms.ts.
 import { AbortWatch } from './abort.js';
-import { numberOrKind, refusalOfBytes } from './arguments.js';
+import { numberOrKind, promised, refusalOfBytes } from './arguments.js';
 import { writeHeader } from './codec.js';
 import { CommsError, type CommsErrorCode, tagName } from './errors.js';
 import { Inbox, InboxMessage } from './inbox.js';
@@ -14,6 +14,7 @@ import {
   waitSyncMs,
 } from './receiving.js';
 import type { Transport } from './transport.js';
+import type { ValueType } from './values.js';
 import { Tag, WireLimit } from './wire.generated.js';
 
 interface Receiver {
@@ -112,6 +113,15 @@ export class Channel {
       // After all that this tick still adds, and before the event loop waits.
       void settled.then(this.#flushAfterTick);
     });
+  }
+
+  /** A value as a message of its type; resolves as send() does. */
+  sendValue<T>(type: ValueType<T>, value: T): Promise<void> {
+    return promised(() => this.send(type.sendOperation, type.tag, type.encode(value)));
+  }
+
+  sendValueSync<T>(type: ValueType<T>, value: T): void {
+    this.sendSync(type.sendOperation, type.tag, type.encode(value));
   }
 
   sendSync(operation: string, tag: number, payload: Uint8Array, fd = -1): void {

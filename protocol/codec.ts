@@ -1,7 +1,13 @@
 // TLV framing and the fixed-size values, as pure functions: bytes in, bytes out. Everything is little-endian, as both
 // supported CPUs are.
 import { checkKind, numberOrKind } from './arguments.js';
-import { Tag, WireLimit } from './wire.generated.js';
+import {
+  type BigIntegerType,
+  bigIntegerTypes,
+  type IntegerType,
+  integerTypes,
+} from './integers.generated.js';
+import { WireLimit } from './wire.generated.js';
 
 export interface Header {
   readonly tag: number;
@@ -55,22 +61,6 @@ export function readUint32(bytes: Uint8Array, offset: number): number {
   );
 }
 
-/** The integer types: tag, size in bytes, range (of the 64-bit ones as a bigint: see encodeBigInteger). */
-export const integerTypes = {
-  Int8: { tag: Tag.Int8, size: 1, signed: true, least: -(2 ** 7), greatest: 2 ** 7 - 1 },
-  Uint8: { tag: Tag.Uint8, size: 1, signed: false, least: 0, greatest: 2 ** 8 - 1 },
-  Int16: { tag: Tag.Int16, size: 2, signed: true, least: -(2 ** 15), greatest: 2 ** 15 - 1 },
-  Uint16: { tag: Tag.Uint16, size: 2, signed: false, least: 0, greatest: 2 ** 16 - 1 },
-  Int32: { tag: Tag.Int32, size: 4, signed: true, least: -(2 ** 31), greatest: 2 ** 31 - 1 },
-  Uint32: { tag: Tag.Uint32, size: 4, signed: false, least: 0, greatest: 2 ** 32 - 1 },
-} as const;
-export const bigIntegerTypes = {
-  Int64: { tag: Tag.Int64, size: 8 },
-  Uint64: { tag: Tag.Uint64, size: 8 },
-} as const;
-export type IntegerType = keyof typeof integerTypes;
-export type BigIntegerType = keyof typeof bigIntegerTypes;
-
 /** Payload of an integer up to 32 bits. Throws RangeError for what does not fit. */
 export function encodeInteger(type: IntegerType, value: number): Uint8Array {
   return writeInteger(type, value, new Uint8Array(integerTypes[type].size));
@@ -108,7 +98,7 @@ export function encodeBigInteger(type: BigIntegerType, value: bigint): Uint8Arra
 /** The same, into 8 bytes, which are returned. Throws TypeError for a number too. */
 export function writeBigInteger(type: BigIntegerType, value: bigint, bytes: Uint8Array): Uint8Array {
   checkKind(value, 'bigint');
-  const fits = type === 'Int64' ? BigInt.asIntN(64, value) : BigInt.asUintN(64, value);
+  const fits = bigIntegerTypes[type].signed ? BigInt.asIntN(64, value) : BigInt.asUintN(64, value);
   if (fits !== value) throw new RangeError(`${value} is no ${type}`);
   viewOf(bytes).setBigUint64(0, BigInt.asUintN(64, value), true);
   return bytes;
@@ -121,5 +111,5 @@ export function decodeBigInteger(type: BigIntegerType, payload: Uint8Array): big
 /** The same, of bytes within others. */
 export function readBigInteger(type: BigIntegerType, bytes: Uint8Array, start: number): bigint {
   const value = viewOf(bytes).getBigUint64(start, true);
-  return type === 'Int64' ? BigInt.asIntN(64, value) : value;
+  return bigIntegerTypes[type].signed ? BigInt.asIntN(64, value) : value;
 }

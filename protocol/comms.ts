@@ -2,6 +2,7 @@
 import { kindOf, promised } from './arguments.js';
 import { Channel, checkUserTag } from './channel.js';
 import { CommsError } from './errors.js';
+import { IntegerComms } from './integer-comms.generated.js';
 import { defaultValueLimit } from './messagepack.js';
 import type { ReceiveOptions, Receiving, SyncReceiveOptions } from './receiving.js';
 import type { Credentials, Transport } from './transport.js';
@@ -10,6 +11,15 @@ import * as values from './values.js';
 import { Tag } from './wire.generated.js';
 
 const nothing = new Uint8Array();
+
+function channelOver(transport: Transport): Channel {
+  if (typeof transport?.receive !== 'function' || typeof transport.send !== 'function') {
+    throw new TypeError(
+      `new Comms: a transport, or the number of a socket, is needed, not ${kindOf(transport)}`,
+    );
+  }
+  return new Channel(transport);
+}
 
 /**
  * A typed channel between two processes over a transport.
@@ -23,26 +33,23 @@ const nothing = new Uint8Array();
  * pending fails with BUSY, as it would overtake them; a synchronous send takes all pending sends along, and waits for as
  * long as the other end reads nothing.
  */
-export class Comms {
+export class Comms extends IntegerComms {
   readonly #channel: Channel;
   #valueLimit = defaultValueLimit;
   #structured = values.structured(this.#valueLimit);
 
   /** Takes the transport over: it is closed with the channel. */
   constructor(transport: Transport) {
-    if (typeof transport?.receive !== 'function' || typeof transport.send !== 'function') {
-      throw new TypeError(
-        `new Comms: a transport, or the number of a socket, is needed, not ${kindOf(transport)}`,
-      );
-    }
-    this.#channel = new Channel(transport);
+    const channel = channelOver(transport);
+    super(channel);
+    this.#channel = channel;
   }
 
   #send<T>(type: ValueType<T>, value: T): Promise<void> {
-    return promised(() => this.#channel.send(type.sendOperation, type.tag, type.encode(value)));
+    return this.#channel.sendValue(type, value);
   }
   #sendSync<T>(type: ValueType<T>, value: T): void {
-    this.#channel.sendSync(type.sendOperation, type.tag, type.encode(value));
+    this.#channel.sendValueSync(type, value);
   }
   #recv<T>(what: Receiving<T>, options: ReceiveOptions | undefined): Promise<T> {
     return this.#channel.receive(what, options);
@@ -130,110 +137,6 @@ export class Comms {
   }
   recvBoolSync(options?: SyncReceiveOptions): boolean {
     return this.#recvSync(values.bool, options);
-  }
-
-  sendInt8(value: number): Promise<void> {
-    return this.#send(values.int8, value);
-  }
-  sendInt8Sync(value: number): void {
-    this.#sendSync(values.int8, value);
-  }
-  recvInt8(options?: ReceiveOptions): Promise<number> {
-    return this.#recv(values.int8, options);
-  }
-  recvInt8Sync(options?: SyncReceiveOptions): number {
-    return this.#recvSync(values.int8, options);
-  }
-
-  sendUint8(value: number): Promise<void> {
-    return this.#send(values.uint8, value);
-  }
-  sendUint8Sync(value: number): void {
-    this.#sendSync(values.uint8, value);
-  }
-  recvUint8(options?: ReceiveOptions): Promise<number> {
-    return this.#recv(values.uint8, options);
-  }
-  recvUint8Sync(options?: SyncReceiveOptions): number {
-    return this.#recvSync(values.uint8, options);
-  }
-
-  sendInt16(value: number): Promise<void> {
-    return this.#send(values.int16, value);
-  }
-  sendInt16Sync(value: number): void {
-    this.#sendSync(values.int16, value);
-  }
-  recvInt16(options?: ReceiveOptions): Promise<number> {
-    return this.#recv(values.int16, options);
-  }
-  recvInt16Sync(options?: SyncReceiveOptions): number {
-    return this.#recvSync(values.int16, options);
-  }
-
-  sendUint16(value: number): Promise<void> {
-    return this.#send(values.uint16, value);
-  }
-  sendUint16Sync(value: number): void {
-    this.#sendSync(values.uint16, value);
-  }
-  recvUint16(options?: ReceiveOptions): Promise<number> {
-    return this.#recv(values.uint16, options);
-  }
-  recvUint16Sync(options?: SyncReceiveOptions): number {
-    return this.#recvSync(values.uint16, options);
-  }
-
-  sendInt32(value: number): Promise<void> {
-    return this.#send(values.int32, value);
-  }
-  sendInt32Sync(value: number): void {
-    this.#sendSync(values.int32, value);
-  }
-  recvInt32(options?: ReceiveOptions): Promise<number> {
-    return this.#recv(values.int32, options);
-  }
-  recvInt32Sync(options?: SyncReceiveOptions): number {
-    return this.#recvSync(values.int32, options);
-  }
-
-  sendUint32(value: number): Promise<void> {
-    return this.#send(values.uint32, value);
-  }
-  sendUint32Sync(value: number): void {
-    this.#sendSync(values.uint32, value);
-  }
-  recvUint32(options?: ReceiveOptions): Promise<number> {
-    return this.#recv(values.uint32, options);
-  }
-  recvUint32Sync(options?: SyncReceiveOptions): number {
-    return this.#recvSync(values.uint32, options);
-  }
-
-  sendInt64(value: bigint): Promise<void> {
-    return this.#send(values.int64, value);
-  }
-  sendInt64Sync(value: bigint): void {
-    this.#sendSync(values.int64, value);
-  }
-  recvInt64(options?: ReceiveOptions): Promise<bigint> {
-    return this.#recv(values.int64, options);
-  }
-  recvInt64Sync(options?: SyncReceiveOptions): bigint {
-    return this.#recvSync(values.int64, options);
-  }
-
-  sendUint64(value: bigint): Promise<void> {
-    return this.#send(values.uint64, value);
-  }
-  sendUint64Sync(value: bigint): void {
-    this.#sendSync(values.uint64, value);
-  }
-  recvUint64(options?: ReceiveOptions): Promise<bigint> {
-    return this.#recv(values.uint64, options);
-  }
-  recvUint64Sync(options?: SyncReceiveOptions): bigint {
-    return this.#recvSync(values.uint64, options);
   }
 
   /** Text as UTF-8; embedded NULs are fine. */

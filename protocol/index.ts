@@ -8,6 +8,12 @@ export {
   type HandshakePeer,
   performHostHandshake,
 } from './handshake.js';
+export {
+  type BigIntegerType,
+  bigIntegerTypes,
+  type IntegerType,
+  integerTypes,
+} from './integers.generated.js';
 export { decodeValue, encodeValue } from './messagepack.js';
 export { decodeMessage, encodeMessage, type Messages } from './messages.js';
 export type { ReceiveOptions, SyncReceiveOptions } from './receiving.js';

@@ -1,16 +1,13 @@
 // The types a message can have: for each its tag, how a value becomes a payload and how a payload a value.
 import { isUint8Array } from 'node:util/types';
 import { checkKind, kindOf, namedError, numberOrKind, refusalOfBytes } from './arguments.js';
+import { readBigInteger, readInteger, writeBigInteger, writeInteger } from './codec.js';
 import {
   type BigIntegerType,
   bigIntegerTypes,
   type IntegerType,
   integerTypes,
-  readBigInteger,
-  readInteger,
-  writeBigInteger,
-  writeInteger,
-} from './codec.js';
+} from './integers.generated.js';
 import { decodeValue, encodeValue } from './messagepack.js';
 import { decodeMessage, encodeMessage } from './messages.js';
 import { BadPayload, ownBytes, type ReceivedMessage, type Receiving, viewOf } from './receiving.js';
@@ -96,6 +93,13 @@ function valueType<T>(
   return { sendOperation, operation: `recv${name}`, tag, encode: encodeNamed, decode };
 }
 
+function byName<Name extends string, T>(
+  names: readonly Name[],
+  make: (name: Name) => T,
+): { readonly [name in Name]: T } {
+  return Object.fromEntries(names.map((name) => [name, make(name)])) as { [name in Name]: T };
+}
+
 // A number's payload is written to the same few bytes each time: a channel copies what is small at once.
 function integer(name: IntegerType): ValueType<number> {
   const { tag, size } = integerTypes[name];
@@ -125,14 +129,11 @@ function bigInteger(name: BigIntegerType): ValueType<bigint> {
   );
 }
 
-export const int8 = integer('Int8');
-export const uint8 = integer('Uint8');
-export const int16 = integer('Int16');
-export const uint16 = integer('Uint16');
-export const int32 = integer('Int32');
-export const uint32 = integer('Uint32');
-export const int64 = bigInteger('Int64');
-export const uint64 = bigInteger('Uint64');
+/** The value types of all integers, by name. */
+export const integers = {
+  ...byName(Object.keys(integerTypes) as IntegerType[], integer),
+  ...byName(Object.keys(bigIntegerTypes) as BigIntegerType[], bigInteger),
+};
 
 const [no, yes] = [Uint8Array.of(0), Uint8Array.of(1)];
 export const bool = valueType<boolean>(

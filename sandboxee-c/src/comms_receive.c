@@ -6,6 +6,7 @@
 
 #include "sandwire/comms.h"
 #include "transport.h"
+#include "wire_lists.generated.h"
 
 enum { FIRST_ALLOCATION = 64 * 1024 }; /* bytes; doubled as a payload arrives */
 
@@ -108,19 +109,12 @@ static enum sandwire_error receive_fixed(struct sandwire_comms *comms, const cha
   return error;
 }
 
-#define DEFINE_RECEIVE(name, type, tag, text)                                                 \
+#define DEFINE_RECEIVE(name, type, tag, text, is_signed)                                      \
   enum sandwire_error sandwire_comms_recv_##name(struct sandwire_comms *comms, type *value) { \
     return receive_fixed(comms, "recv " text, tag, value, sizeof *value);                     \
   }
 
-DEFINE_RECEIVE(int8, int8_t, SANDWIRE_TAG_INT8, "Int8")
-DEFINE_RECEIVE(uint8, uint8_t, SANDWIRE_TAG_UINT8, "Uint8")
-DEFINE_RECEIVE(int16, int16_t, SANDWIRE_TAG_INT16, "Int16")
-DEFINE_RECEIVE(uint16, uint16_t, SANDWIRE_TAG_UINT16, "Uint16")
-DEFINE_RECEIVE(int32, int32_t, SANDWIRE_TAG_INT32, "Int32")
-DEFINE_RECEIVE(uint32, uint32_t, SANDWIRE_TAG_UINT32, "Uint32")
-DEFINE_RECEIVE(int64, int64_t, SANDWIRE_TAG_INT64, "Int64")
-DEFINE_RECEIVE(uint64, uint64_t, SANDWIRE_TAG_UINT64, "Uint64")
+SANDWIRE_INTEGERS(DEFINE_RECEIVE)
 
 enum sandwire_error sandwire_comms_recv_bool(struct sandwire_comms *comms, bool *value) {
   uint8_t byte = 0;

@@ -2,21 +2,15 @@
 
 #include "sandwire/comms.h"
 #include "transport.h"
+#include "wire_lists.generated.h"
 
-#define DEFINE_SEND(name, type, tag, text)                                                   \
+#define DEFINE_SEND(name, type, tag, text, is_signed)                                        \
   enum sandwire_error sandwire_comms_send_##name(struct sandwire_comms *comms, type value) { \
     sandwire_transport_begin(comms, "send " text);                                           \
     return sandwire_transport_send(comms, tag, &value, sizeof value, -1);                    \
   }
 
-DEFINE_SEND(int8, int8_t, SANDWIRE_TAG_INT8, "Int8")
-DEFINE_SEND(uint8, uint8_t, SANDWIRE_TAG_UINT8, "Uint8")
-DEFINE_SEND(int16, int16_t, SANDWIRE_TAG_INT16, "Int16")
-DEFINE_SEND(uint16, uint16_t, SANDWIRE_TAG_UINT16, "Uint16")
-DEFINE_SEND(int32, int32_t, SANDWIRE_TAG_INT32, "Int32")
-DEFINE_SEND(uint32, uint32_t, SANDWIRE_TAG_UINT32, "Uint32")
-DEFINE_SEND(int64, int64_t, SANDWIRE_TAG_INT64, "Int64")
-DEFINE_SEND(uint64, uint64_t, SANDWIRE_TAG_UINT64, "Uint64")
+SANDWIRE_INTEGERS(DEFINE_SEND)
 
 enum sandwire_error sandwire_comms_send_bool(struct sandwire_comms *comms, bool value) {
   sandwire_transport_begin(comms, "send Bool");

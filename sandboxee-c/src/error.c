@@ -2,6 +2,8 @@
 
 #include <stddef.h>
 
+#include "wire_lists.generated.h"
+
 struct error_words {
   const char *name, *words;
 };
@@ -36,46 +38,11 @@ const char *sandwire_error_name(int error) {
 
 const char *sandwire_tag_name(uint32_t tag) {
   switch (tag) {
-    case SANDWIRE_TAG_BOOL:
-      return "Bool";
-    case SANDWIRE_TAG_INT8:
-      return "Int8";
-    case SANDWIRE_TAG_UINT8:
-      return "Uint8";
-    case SANDWIRE_TAG_INT16:
-      return "Int16";
-    case SANDWIRE_TAG_UINT16:
-      return "Uint16";
-    case SANDWIRE_TAG_INT32:
-      return "Int32";
-    case SANDWIRE_TAG_UINT32:
-      return "Uint32";
-    case SANDWIRE_TAG_INT64:
-      return "Int64";
-    case SANDWIRE_TAG_UINT64:
-      return "Uint64";
-    case SANDWIRE_TAG_STRING:
-      return "String";
-    case SANDWIRE_TAG_BYTES:
-      return "Bytes";
-    case SANDWIRE_TAG_PROTO2:
-      return "Proto2";
-    case SANDWIRE_TAG_BARRIER:
-      return "Barrier";
-    case SANDWIRE_TAG_VERSION:
-      return "Version";
-    case SANDWIRE_TAG_FD:
-      return "Fd";
-    case SANDWIRE_TAG_CREDS:
-      return "Creds";
-    case SANDWIRE_TAG_COMMS_UPGRADE:
-      return "CommsUpgrade";
-    case SANDWIRE_TAG_COMMS_NO_UPGRADE:
-      return "CommsNoUpgrade";
-    case SANDWIRE_TAG_LATENCY_BREAKDOWN:
-      return "LatencyBreakdown";
-    case SANDWIRE_TAG_MESSAGE_PACK:
-      return "MessagePack";
+#define NAME_OF(tag, text) \
+  case tag:                \
+    return text;
+    SANDWIRE_TAGS(NAME_OF)
+#undef NAME_OF
     default:
       return NULL;
   }

@@ -7,6 +7,7 @@
 #include "check.h"
 #include "sandwire/sandwire.h"
 #include "transport.h"
+#include "wire_lists.generated.h"
 
 static struct sandwire_comms *left, *right;
 
@@ -36,14 +37,10 @@ static void values_come_back(void) {
   open_both();
   CHECK_ROUND_TRIP(bool, bool, true);
   CHECK_ROUND_TRIP(bool, bool, false);
-  CHECK_ROUND_TRIP(int8, int8_t, INT8_MIN);
-  CHECK_ROUND_TRIP(uint8, uint8_t, UINT8_MAX);
-  CHECK_ROUND_TRIP(int16, int16_t, INT16_MIN);
-  CHECK_ROUND_TRIP(uint16, uint16_t, UINT16_MAX);
-  CHECK_ROUND_TRIP(int32, int32_t, INT32_MIN);
-  CHECK_ROUND_TRIP(uint32, uint32_t, UINT32_MAX);
-  CHECK_ROUND_TRIP(int64, int64_t, INT64_MIN);
-  CHECK_ROUND_TRIP(uint64, uint64_t, UINT64_MAX);
+#define CHECK_INTEGER(name, type, tag, text, is_signed)             \
+  CHECK_ROUND_TRIP(name, type, (type)UINT64_C(0x8182838485868788)); \
+  CHECK_ROUND_TRIP(name, type, (type)~UINT64_C(0));
+  SANDWIRE_INTEGERS(CHECK_INTEGER)
   CHECK_EQUAL(SANDWIRE_OK, sandwire_comms_send_barrier(left));
   CHECK_EQUAL(SANDWIRE_OK, sandwire_comms_recv_barrier(right));
 

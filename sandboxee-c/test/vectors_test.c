@@ -3,10 +3,12 @@
  * runner: "<kind> <argument> <bytes>", bytes in hex, "-" for nothing. */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 
 #include "check.h"
 #include "sandwire/sandwire.h"
 #include "wire_bytes.h"
+#include "wire_lists.generated.h"
 
 enum { MAX_BYTES = 64 * 1024 };
 
@@ -59,17 +61,19 @@ static void feed(bool bytewise, int fd) {
   }
 }
 
-#define VECTOR_NUMBER(text, name, type, format)                               \
-  if (strcmp(kind, text) == 0) {                                              \
-    type number, received = 0;                                                \
-    REQUIRE(sscanf(argument, "%" format, &number) == 1);                      \
-    check_sent(kind, sandwire_comms_send_##name(comms, number));              \
-    for (int bytewise = 0; bytewise < 2; bytewise++) {                        \
-      feed(bytewise, -1);                                                     \
-      CHECK_EQUAL(SANDWIRE_OK, sandwire_comms_recv_##name(comms, &received)); \
-      CHECK(received == number);                                              \
-    }                                                                         \
-    return true;                                                              \
+#define VECTOR_NUMBER(name, type, tag, text, is_signed)                                                     \
+  if (strcmp(kind, text) == 0) {                                                                            \
+    type received = 0;                                                                                      \
+    char *end = NULL;                                                                                       \
+    const type number = is_signed ? (type)strtoll(argument, &end, 10) : (type)strtoull(argument, &end, 10); \
+    REQUIRE(end != argument && *end == '\0');                                                               \
+    check_sent(kind, sandwire_comms_send_##name(comms, number));                                            \
+    for (int bytewise = 0; bytewise < 2; bytewise++) {                                                      \
+      feed(bytewise, -1);                                                                                   \
+      CHECK_EQUAL(SANDWIRE_OK, sandwire_comms_recv_##name(comms, &received));                               \
+      CHECK(received == number);                                                                            \
+    }                                                                                                       \
+    return true;                                                                                            \
   }
 
 #define VECTOR_SIZED(text, send, receive)                         \
@@ -93,14 +97,7 @@ static bool check_vector(const char *kind, const char *argument) {
     CHECK_EQUAL(expected, received);
     return true;
   }
-  VECTOR_NUMBER("Int8", int8, int8_t, SCNd8)
-  VECTOR_NUMBER("Uint8", uint8, uint8_t, SCNu8)
-  VECTOR_NUMBER("Int16", int16, int16_t, SCNd16)
-  VECTOR_NUMBER("Uint16", uint16, uint16_t, SCNu16)
-  VECTOR_NUMBER("Int32", int32, int32_t, SCNd32)
-  VECTOR_NUMBER("Uint32", uint32, uint32_t, SCNu32)
-  VECTOR_NUMBER("Int64", int64, int64_t, SCNd64)
-  VECTOR_NUMBER("Uint64", uint64, uint64_t, SCNu64)
+  SANDWIRE_INTEGERS(VECTOR_NUMBER)
   unsigned tag = 0;
   int32_t code = 0;
   const char *colon = strchr(argument, ':');

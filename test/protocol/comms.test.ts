@@ -3,12 +3,16 @@ import fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import {
+  type BigIntegerType,
+  bigIntegerTypes,
   Comms,
   CommsError,
   decodeMessage,
   encodeMessage,
   encodeMessageBytes,
   Handshake,
+  type IntegerType,
+  integerTypes,
   performHostHandshake,
   Tag,
   WireName,
@@ -58,35 +62,19 @@ function callsOf({
   send,
   value,
 }: Vector): { send(c: Comms): void; receive(c: Comms): unknown; value: unknown } | undefined {
-  const n = Number(value);
   const text = String(value);
+  if (send in integerTypes || send in bigIntegerTypes) {
+    const name = send as IntegerType | BigIntegerType;
+    const number = name in bigIntegerTypes ? BigInt(text) : Number(value);
+    return {
+      send: (c) => (c[`send${name}Sync`] as (number: number | bigint) => void).call(c, number),
+      receive: (c) => c[`recv${name}Sync`](),
+      value: number,
+    };
+  }
   switch (send) {
     case 'Bool':
       return { send: (c) => c.sendBoolSync(value === true), receive: (c) => c.recvBoolSync(), value };
-    case 'Int8':
-      return { send: (c) => c.sendInt8Sync(n), receive: (c) => c.recvInt8Sync(), value };
-    case 'Uint8':
-      return { send: (c) => c.sendUint8Sync(n), receive: (c) => c.recvUint8Sync(), value };
-    case 'Int16':
-      return { send: (c) => c.sendInt16Sync(n), receive: (c) => c.recvInt16Sync(), value };
-    case 'Uint16':
-      return { send: (c) => c.sendUint16Sync(n), receive: (c) => c.recvUint16Sync(), value };
-    case 'Int32':
-      return { send: (c) => c.sendInt32Sync(n), receive: (c) => c.recvInt32Sync(), value };
-    case 'Uint32':
-      return { send: (c) => c.sendUint32Sync(n), receive: (c) => c.recvUint32Sync(), value };
-    case 'Int64':
-      return {
-        send: (c) => c.sendInt64Sync(BigInt(text)),
-        receive: (c) => c.recvInt64Sync(),
-        value: BigInt(text),
-      };
-    case 'Uint64':
-      return {
-        send: (c) => c.sendUint64Sync(BigInt(text)),
-        receive: (c) => c.recvUint64Sync(),
-        value: BigInt(text),
-      };
     case 'String':
       return { send: (c) => c.sendStringSync(text), receive: (c) => c.recvStringSync(), value };
     case 'Bytes':

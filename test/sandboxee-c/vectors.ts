@@ -1,6 +1,7 @@
 // The golden vectors as lines for sandboxee-c/test/vectors_test.c.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { bigIntegerTypes, integerTypes } from '../../protocol/index.js';
 import { root } from './build.js';
 
 interface Vector {
@@ -17,12 +18,11 @@ export function readVectors(): Vector[] {
   return JSON.parse(readFileSync(join(root, 'protocol', 'vectors.json'), 'utf8')) as Vector[];
 }
 
-const kindsOfC = new Set(
-  (
-    'Bool Int8 Uint8 Int16 Uint16 Int32 Uint32 Int64 Uint64 String Bytes Barrier FD Creds TLV Status Proto ' +
-    'MessagePack'
-  ).split(' '),
-);
+const kindsOfC = new Set([
+  ...Object.keys(integerTypes),
+  ...Object.keys(bigIntegerTypes),
+  ...['Bool', 'String', 'Bytes', 'Barrier', 'FD', 'Creds', 'TLV', 'Status', 'Proto', 'MessagePack'],
+]);
 
 /** "<kind> <argument> <bytes>". What C has no call of its own for is checked as a TLV. */
 export function toLine(vector: Vector): string {

@@ -18,6 +18,7 @@
 
 #include "sandwire/error.h"
 #include "sandwire/export.h"
+#include "sandwire/integers.generated.h" /* sandwire_comms_send_int8() and so on, for each integer type */
 
 #ifdef __cplusplus
 extern "C" {
@@ -72,14 +73,6 @@ SANDWIRE_API const char *sandwire_comms_error_text(const struct sandwire_comms *
 /* ---- Sending ------------------------------------------------------------------------------------------- */
 
 SANDWIRE_API enum sandwire_error sandwire_comms_send_bool(struct sandwire_comms *comms, bool value);
-SANDWIRE_API enum sandwire_error sandwire_comms_send_int8(struct sandwire_comms *comms, int8_t value);
-SANDWIRE_API enum sandwire_error sandwire_comms_send_uint8(struct sandwire_comms *comms, uint8_t value);
-SANDWIRE_API enum sandwire_error sandwire_comms_send_int16(struct sandwire_comms *comms, int16_t value);
-SANDWIRE_API enum sandwire_error sandwire_comms_send_uint16(struct sandwire_comms *comms, uint16_t value);
-SANDWIRE_API enum sandwire_error sandwire_comms_send_int32(struct sandwire_comms *comms, int32_t value);
-SANDWIRE_API enum sandwire_error sandwire_comms_send_uint32(struct sandwire_comms *comms, uint32_t value);
-SANDWIRE_API enum sandwire_error sandwire_comms_send_int64(struct sandwire_comms *comms, int64_t value);
-SANDWIRE_API enum sandwire_error sandwire_comms_send_uint64(struct sandwire_comms *comms, uint64_t value);
 
 /* Sizes are bytes; a string is sent without its NUL and may hold others. */
 SANDWIRE_API enum sandwire_error sandwire_comms_send_string(struct sandwire_comms *comms, const char *string);
@@ -115,14 +108,6 @@ SANDWIRE_API enum sandwire_error sandwire_comms_uncork(struct sandwire_comms *co
 
 /* Outputs are written only when SANDWIRE_OK is returned, except *size as said. */
 SANDWIRE_API enum sandwire_error sandwire_comms_recv_bool(struct sandwire_comms *comms, bool *value);
-SANDWIRE_API enum sandwire_error sandwire_comms_recv_int8(struct sandwire_comms *comms, int8_t *value);
-SANDWIRE_API enum sandwire_error sandwire_comms_recv_uint8(struct sandwire_comms *comms, uint8_t *value);
-SANDWIRE_API enum sandwire_error sandwire_comms_recv_int16(struct sandwire_comms *comms, int16_t *value);
-SANDWIRE_API enum sandwire_error sandwire_comms_recv_uint16(struct sandwire_comms *comms, uint16_t *value);
-SANDWIRE_API enum sandwire_error sandwire_comms_recv_int32(struct sandwire_comms *comms, int32_t *value);
-SANDWIRE_API enum sandwire_error sandwire_comms_recv_uint32(struct sandwire_comms *comms, uint32_t *value);
-SANDWIRE_API enum sandwire_error sandwire_comms_recv_int64(struct sandwire_comms *comms, int64_t *value);
-SANDWIRE_API enum sandwire_error sandwire_comms_recv_uint64(struct sandwire_comms *comms, uint64_t *value);
 
 /* Into the caller's buffer of capacity bytes. *size becomes the number of bytes; if they do not fit,
  * TOO_LARGE is returned, *size says what is needed (for a string one more for its NUL) and the message stays
