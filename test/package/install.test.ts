@@ -40,7 +40,7 @@ const [packed] = JSON.parse(
 test('holds what is needed and nothing else', () => {
   assert.ok(packed);
   const allowed = [
-    /^dist\/(host|native|protocol|sandboxee-node)\/.*\.(js|d\.ts)$/,
+    /^dist\/(cli|host|native|protocol|sandboxee-node)\/.*\.(js|d\.ts)$/,
     /^native\/(addon|supervisor|unwinder)\//,
     /^sandboxee-c\/(CMakeLists\.txt|README\.md|(cmake|include|src)\/.*)$/,
     /^scripts\/(install|build-native|check-system)\.mjs$/,

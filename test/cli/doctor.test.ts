@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { describeProbe } from '../../host/doctor.js';
+import { describeProbe } from '../../cli/doctor.js';
 import { probe } from '../../host/index.js';
 import { parseProbe } from '../../host/probe.js';
 import { run } from '../support/command.js';
@@ -10,7 +10,7 @@ import { checkout, sandboxeePath } from '../support/sandbox.js';
 import { skip } from '../support/skip.js';
 
 const test = suite('doctor');
-const command = `${checkout}dist/host/command.js`;
+const command = `${checkout}dist/cli/main.js`;
 
 test('a machine on which these tests run is usable, and every finding has its words', async () => {
   const found = await probe();
@@ -35,6 +35,11 @@ test('the command: text, JSON, wrong options', async () => {
   assert.is((await run(process.execPath, [command, 'doctor', '--jsn'])).code, 2);
   assert.is((await run(process.execPath, [command])).code, 2);
   assert.is((await run(process.execPath, [command, '--help'])).code, 0);
+  const unknown = await run(process.execPath, [command, 'docter']);
+  assert.is(unknown.code, 2);
+  assert.match(unknown.stderr, /^sandwire: there is no subcommand "docter"\nusage: sandwire doctor/);
+  const help = await run(process.execPath, [command, 'doctor', '--help']);
+  assert.match(help.stdout, /^usage: sandwire doctor \[--json\]\n/);
 });
 
 test('what the machine forbids is told with what to do', async () => {
@@ -130,7 +135,7 @@ test('words for what is refused; lines that mean nothing are an error', () => {
 
 test('the package offers the command', () => {
   const bin = JSON.parse(readFileSync(`${checkout}package.json`, 'utf8')) as { bin: Record<string, string> };
-  assert.is(bin.bin['sandwire'], 'dist/host/command.js');
+  assert.is(bin.bin['sandwire'], 'dist/cli/main.js');
   assert.match(readFileSync(command, 'utf8'), /^#!\/usr\/bin\/env node\n/);
 });
 
