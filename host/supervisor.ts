@@ -3,8 +3,9 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { addon, supervisorPath } from '../native/addon.js';
 import { SocketTransport } from '../native/socket-transport.js';
-import { Comms, CommsError, decodeMessage, encodeMessage } from '../protocol/index.js';
+import { Comms, CommsError, encodeMessage } from '../protocol/index.js';
 import type { AnswerRequest, Asked, Ended, Sandboxed, Started } from '../protocol/messages.generated.js';
+import { decodeMessageStrictly } from '../protocol/messages.js';
 import { WireLimit } from '../protocol/wire.generated.js';
 import { nullDeviceAdvice, shortageHint } from './advice.js';
 import { errorCode } from './errno.js';
@@ -159,7 +160,7 @@ class Supervisor {
   }
 
   #dispatch(bytes: Uint8Array): void {
-    const event = decodeMessage('Event', bytes);
+    const event = decodeMessageStrictly('Event', bytes); // host and supervisor ship together
     const run =
       event.started?.run ??
       event.sandboxed?.run ??

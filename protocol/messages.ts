@@ -74,6 +74,38 @@ export function encodeParts(field: 'start', parts: readonly Uint8Array[]): Uint8
   return writer.finish();
 }
 
+/**
+ * Throws an Error that names the first field, or value of an enum, which the message of this version does not have.
+ * protobufjs passes over both.
+ */
+function checkKnown(type: protobuf.Type, reader: protobuf.Reader, end: number): void {
+  while (reader.pos < end) {
+    const key = reader.uint32();
+    const number = key >>> 3;
+    const field = type.fieldsById[number];
+    if (field === undefined) throw new Error(`${type.name} has no field ${number}`);
+    const inner = field.resolve().resolvedType;
+    if (inner instanceof protobuf.Type) {
+      const size = reader.uint32();
+      checkKnown(inner, reader, reader.pos + size);
+    } else if (inner instanceof protobuf.Enum) {
+      const value = reader.int32();
+      if (inner.valuesById[value] === undefined) throw new Error(`${inner.name} has no value ${value}`);
+    } else {
+      reader.skipType(key & 7);
+    }
+  }
+}
+
+/**
+ * The same as decodeMessage() for a peer of the same version: a field or a value of an enum that is not known is an Error
+ * that names its number. Enums in packed lists are not looked at; there are none.
+ */
+export function decodeMessageStrictly<K extends keyof Messages>(name: K, bytes: Uint8Array): Messages[K] {
+  checkKnown(typeOf(name), protobuf.Reader.create(bytes), bytes.length);
+  return decodeMessage(name, bytes);
+}
+
 /** Throws an Error for bytes that are no such message; fields that are not known are passed over. */
 export function decodeMessage<K extends keyof Messages>(name: K, bytes: Uint8Array): Messages[K] {
   const type = typeOf(name);
