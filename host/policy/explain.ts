@@ -103,14 +103,15 @@ function ruleLines(arch: Arch, name: string, rule: Rule, isLast: boolean): strin
   return lines;
 }
 
+/** True for a rule by which a sandboxee is started, or sandboxes itself: no other call that it matches is allowed. */
+const isOfLaunch = (rule: Rule): boolean => possibleActions(rule).every(({ kind }) => kind === 'launch');
+
 /** Whether it has a line of its own: where the policy speaks of it, or the preamble says other than the default. */
 function isTold(filter: Filter, { name, isSpokenOf, rules }: Decided): boolean {
   if (isSpokenOf || !rules.every(isOwnRule)) return true;
   const lastAction = unconditional(rules.at(-1) as Rule);
   if (filter.defaultAction.kind === 'violation' || lastAction?.kind === 'violation') return false;
-  const isLaunchOnly = rules
-    .slice(0, -1)
-    .every((rule) => possibleActions(rule).every(({ kind }) => kind === 'launch'));
+  const isLaunchOnly = rules.slice(0, -1).every(isOfLaunch);
   return answeredWithEnosys.has(name) || lastAction?.kind === 'errno' || (rules.length > 1 && !isLaunchOnly);
 }
 
@@ -131,7 +132,7 @@ function syscallLines(filter: Filter): string[] {
   for (const { name, rules } of conditional) {
     lines.push(`  ${name}`);
     rules.forEach((rule, index) => {
-      lines.push(...ruleLines(filter.arch, name, rule, index === rules.length - 1));
+      if (!isOfLaunch(rule)) lines.push(...ruleLines(filter.arch, name, rule, index === rules.length - 1));
     });
   }
   return lines;

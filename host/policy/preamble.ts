@@ -133,6 +133,21 @@ export const preamble: ReadonlyMap<string, readonly Piece[]> = new Map<string, r
     'seccomp',
     [
       { waivedBy: 'allowSeccompListener', rule: rule(makesListener, violation) },
+      // The last step of sandbox2's own client in its sandboxMeHere(): a filter for all threads, under which the same call
+      // kills from then on. The supervisor lets it through for such a client alone; for everything else it is a violation.
+      {
+        rule: rule(
+          {
+            kind: 'all',
+            of: [
+              is(0, n.SECCOMP_SET_MODE_FILTER),
+              has(1, n.SECCOMP_FILTER_FLAG_TSYNC),
+              is(3, Handshake.EXEC_MAGIC),
+            ],
+          },
+          { kind: 'launch' },
+        ),
+      },
       {
         waivedBy: 'allowSeccompFilters',
         rule: rule(

@@ -124,6 +124,7 @@ export const CLONE_NEWNET = 0x40000000;
 
 export const SECCOMP_SET_MODE_FILTER = 1;
 export const SECCOMP_MODE_FILTER = 2;
+export const SECCOMP_FILTER_FLAG_TSYNC = 1;
 export const SECCOMP_FILTER_FLAG_NEW_LISTENER = 8;
 
 export const AT_EMPTY_PATH = 0x1000;

@@ -105,6 +105,23 @@ bool listener_is_launch(int mode, const struct seccomp_notif *notification) {
          (uint32_t)data->args[0] == SANDWIRE_MAGIC_ARG_RENDEZVOUS;
 }
 
+bool listener_is_sandbox2_check(const struct seccomp_notif *notification) {
+  const struct seccomp_data *data = &notification->data;
+  return data->arch == NATIVE_ARCH && data->nr == SYS_seccomp &&
+         (uint32_t)data->args[0] == SECCOMP_SET_MODE_FILTER &&
+         ((uint32_t)data->args[1] & SECCOMP_FILTER_FLAG_TSYNC) != 0 &&
+         ((uint32_t)data->args[1] & SECCOMP_FILTER_FLAG_NEW_LISTENER) == 0 &&
+         (uint32_t)data->args[3] == SANDWIRE_EXEC_MAGIC;
+}
+
+int listener_continue(int listener, const struct seccomp_notif *notification) {
+  struct seccomp_notif_resp response;
+  memset(&response, 0, sizeof(response));
+  response.id = notification->id;
+  response.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
+  return ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &response);
+}
+
 /* For a program that execs nothing, and so keeps what the exec would have closed: its own listener, with
  * which it could answer its own violations. The thread waits in the magic syscall; a useless fd takes the
  * listener's number. */
@@ -128,14 +145,15 @@ static int take_from_sandboxee(int listener, uint64_t id, int number) {
 }
 
 int listener_let_through(int listener, const struct seccomp_notif *notification, int number) {
+  if (notification->data.nr == SYS_execveat) {
+    /* Safe although its arguments are in memory: what runs until then is our own code. */
+    return listener_continue(listener, notification);
+  }
+  if (take_from_sandboxee(listener, notification->id, number) != 0) {
+    return -1;
+  }
   struct seccomp_notif_resp response;
   memset(&response, 0, sizeof(response));
   response.id = notification->id;
-  if (notification->data.nr == SYS_execveat) {
-    /* Safe although its arguments are in memory: what runs until then is our own code. */
-    response.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
-  } else if (take_from_sandboxee(listener, notification->id, number) != 0) {
-    return -1;
-  }
   return ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &response);
 }

@@ -31,6 +31,13 @@ bool listener_still_waits(int listener, uint64_t id);
  * sandboxMeHere. mode: enum sandwire_launch_mode. */
 bool listener_is_launch(int mode, const struct seccomp_notif *notification);
 
+/* True for the last step of sandbox2's own client in its sandboxMeHere(): a filter for all threads that the
+ * client marks in a fourth argument. It makes the same call kill from then on. */
+bool listener_is_sandbox2_check(const struct seccomp_notif *notification);
+
+/* Lets the syscall happen, with the arguments that its memory holds then. 0, or -1 with errno. */
+int listener_continue(int listener, const struct seccomp_notif *notification);
+
 /* Lets it happen (execveat), or takes the listener, its number in the sandboxee, from it and answers with 0
  * (the magic syscall). 0, or -1 with errno. */
 int listener_let_through(int listener, const struct seccomp_notif *notification, int number);

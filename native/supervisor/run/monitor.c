@@ -39,6 +39,14 @@ static void on_notification(struct watch *watch, uint32_t events) {
     }
     return;
   }
+  /* Its arguments are in memory, and what runs until then is the client's own code. Whatever takes the
+   * program over later finds the same call to be its end, by the very filter that this one installs. */
+  if (run->has_sandbox2_client && run->end.kind == 0 && listener_is_sandbox2_check(&notification)) {
+    if (listener_continue(watch->fd, &notification) != 0 && errno != ENOENT) {
+      monitor_violate(run, &notification, SANDWIRE_CAUSE_POLICY);
+    }
+    return;
+  }
   if (run->end.kind != 0) {
     return; /* being killed already; the thread stands still until then */
   }
@@ -122,7 +130,8 @@ void run_attach_listener(uint64_t number, int listener) {
     close(listener);
     run_fail_setup(run, SANDWIRE_STEP_MEMORY, errno, "epoll");
   } else {
-    run->launched = true; /* it has taken its filter, and needs no syscall let through */
+    run->launched = true; /* it has taken its filter */
+    run->has_sandbox2_client = true;
     stack_trace_follow(run);
     events_send_sandboxed(number, run->sandboxee.pid, sandbox_init(run->sandbox), true);
   }

@@ -29,9 +29,10 @@ struct run {
   struct forked *forked;  /* of a sandboxee that another process forks, until it is there */
   int announced_listener; /* its number in the sandboxee; -1: not announced */
   bool entered; /* its resident has been told what to run, or an enterer was forked into the sandbox */
-  bool rendezvous_closed; /* the filter is in force */
-  bool launched;          /* the one notification that is not a violation has been let through */
-  struct run_end end;     /* kind 0: it goes on */
+  bool rendezvous_closed;   /* the filter is in force */
+  bool launched;            /* the one notification that is not a violation has been let through */
+  bool has_sandbox2_client; /* its listener came by way of the host, as only sandbox2's client sends it */
+  struct run_end end;       /* kind 0: it goes on */
   struct violation violation;
   struct memory_reader reader;
   struct memory_reading violation_memory; /* while it is being read, the end is held up */
