@@ -1,4 +1,5 @@
-// Who waits for which AbortSignal. A signal gets one listener however many wait, as Node warns of more than ten.
+// Callers that wait with an AbortSignal. A signal gets one listener however many callers wait, because Node warns of
+// more than ten listeners.
 
 interface Watched {
   readonly giveUps: Set<() => void>;
@@ -8,7 +9,7 @@ interface Watched {
 export class AbortWatch {
   readonly #watched = new Map<AbortSignal, Watched>();
 
-  /** Calls giveUp when the signal comes, which it has not yet. */
+  /** Calls giveUp when the signal aborts. The signal must not be aborted already. */
   add(signal: AbortSignal, giveUp: () => void): void {
     let watched = this.#watched.get(signal);
     if (watched === undefined) {

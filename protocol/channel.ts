@@ -1,4 +1,4 @@
-// Messages over a transport: queues, waiting, errors. Knows tags and payloads, but no value types; see comms.ts.
+// Messages over a transport: queues, waiting, errors. It knows tags and payloads but no value types (see comms.ts).
 import { AbortWatch } from './abort.js';
 import { numberOrKind, promised, refusalOfBytes } from './arguments.js';
 import { writeHeader } from './codec.js';
@@ -30,11 +30,11 @@ const failureTexts: Record<string, string> = {
   SURPLUS_FD: 'file descriptors arrived that no message announced; they were closed',
 };
 
-/** What follows it runs as a microtask; Node's queueMicrotask() takes several times as long. */
+/** Runs a callback as a microtask; Node's queueMicrotask() takes several times as long. */
 const settled = Promise.resolve();
 
 const piecesPerTurn = 16;
-/** Answers that are looked for right after a send, before the event loop gets its turn. */
+/** How often per turn of the event loop an answer is looked for right after a send. */
 const earlyAnswersPerTurn = 16;
 
 export class Channel {
@@ -110,12 +110,12 @@ export class Channel {
       this.#outbox.add(tag, payload, fd, { operation, resolve, reject });
       if (this.#flushScheduled || this.#watchedWritable) return;
       this.#flushScheduled = true;
-      // After all that this tick still adds, and before the event loop waits.
+      // This runs after all sends of this tick, and before the event loop waits.
       void settled.then(this.#flushAfterTick);
     });
   }
 
-  /** A value as a message of its type; resolves as send() does. */
+  /** Sends a value as a message of its type; resolves as send() does. */
   sendValue<T>(type: ValueType<T>, value: T): Promise<void> {
     return promised(() => this.send(type.sendOperation, type.tag, type.encode(value)));
   }
@@ -135,7 +135,7 @@ export class Channel {
     this.#sendAndWait(forever, operation, tag, payload, fd);
   }
 
-  /** Sends what nothing is wrong with, and all that was pending. False: the deadline came before. */
+  /** Sends a checked message after everything that was pending. Returns false if the deadline passed first. */
   #sendAndWait(deadline: number, operation: string, tag: number, payload: Uint8Array, fd: number): boolean {
     let isSent = false;
     let failure: Error | undefined;
@@ -205,7 +205,7 @@ export class Channel {
       if (segment === undefined) break;
       const { bytes, start, end, fd } = segment;
       if (bytes.length < end) {
-        // The other end has a part of the message, perhaps, and will never have the rest.
+        // The other end may have a part of the message and will never get the rest.
         const operation = segment.waiting[0]?.operation ?? 'a send';
         this.#fail(
           'TRUNCATED',
@@ -221,7 +221,7 @@ export class Channel {
           this.#failSending(error);
           return;
         }
-        // That fd cannot be sent, EBADF for example. Nothing of the message has gone, so the stream is what it was.
+        // This fd cannot be sent (EBADF, for example). Nothing of its message was sent, so the stream is still in sync.
         this.#outbox.giveUpFirst((operation) =>
           this.#error('SYSTEM', operation, `fd ${fd} cannot be sent: ${messageOf(error)}`, error),
         );
@@ -229,12 +229,12 @@ export class Channel {
       }
       if (count < 0) break;
       this.#outbox.sent(count);
-      if (!wait && count < end - start) break; // there is no more room
+      if (!wait && count < end - start) break; // the kernel has no more room
     }
     this.#updateWatch();
   }
 
-  /** The other end takes nothing any more; what it has sent before can still be received. */
+  /** The other end reads no more. What it sent before can still be received. */
   #failSending(error: unknown): void {
     if (!isEndOfSending(error)) {
       this.#failSystem(error);
@@ -258,8 +258,9 @@ export class Channel {
   }
 
   /**
-   * Sends, and takes the next message that nobody else waits for. Waits for none if it cannot send. Whoever gives up while
-   * it is being sent has the payload back: what is not sent yet is copied.
+   * Sends, and receives the next message that no earlier receive takes. If it cannot send, it does not wait for an
+   * answer. A caller that gives up while its payload is being sent gets the payload's memory back, because the unsent
+   * rest is copied.
    */
   exchange<T>(
     tag: number,
@@ -270,7 +271,7 @@ export class Channel {
     const refusal = this.#refusal(what.operation, payload) ?? this.#refusalToWait(what.operation, options);
     if (refusal !== undefined) return Promise.reject(refusal);
     const answer = this.receive(what, options);
-    // If the send fails and the answer never comes, the send tells why.
+    // If the send fails, the answer never comes; the error of the send says why.
     answer.catch(() => {});
     const sent = this.send(what.operation, tag, payload);
     if (options === undefined) return sent.then(() => answer);
@@ -327,14 +328,14 @@ export class Channel {
     throw this.#error('BUSY', operation, why);
   }
 
-  /** Throws TypeError or RangeError for options that are none. */
+  /** Throws TypeError or RangeError for invalid options. Returns an error if the signal is aborted already. */
   #refusalToWait(operation: string, options: ReceiveOptions | undefined): CommsError | undefined {
     waitMs(operation, options);
     if (!options?.signal?.aborted) return undefined;
     return this.#error('ABORTED', operation, 'aborted by the caller', options.signal.reason);
   }
 
-  /** Starts timeout and signal; true if it was over before it began. */
+  /** Starts the timeout and watches the signal. Returns true if the receive was rejected at once. */
   #arm(receiver: Receiver, options: ReceiveOptions): boolean {
     const { operation } = receiver.what;
     const refusal = this.#refusalToWait(operation, options);
@@ -348,7 +349,7 @@ export class Channel {
       const place = this.#receivers.indexOf(receiver);
       if (place < 0) return;
       this.#receivers.splice(place, 1);
-      const isKept = place > 0 || this.#inbox.leaveTarget();
+      const isKept = place > 0 || this.#inbox.releaseTarget();
       receiver.cleanUp?.();
       receiver.reject(error);
       if (!isKept) this.#failLost();
@@ -358,7 +359,7 @@ export class Channel {
     const onAbort = () => giveUp(this.#error('ABORTED', operation, 'aborted by the caller', signal?.reason));
     if (signal !== undefined) this.#aborts.add(signal, onAbort);
     const onTimeout = () => {
-      // It may have come in time, while the event loop was busy with something else.
+      // The message may have come in time while the event loop was busy with something else.
       this.#receiveWhatIsThere();
       this.#updateWatchAfterTick();
       giveUp(this.#error('TIMEOUT', operation, `nothing came within ${timeoutMs} ms`));
@@ -385,7 +386,7 @@ export class Channel {
       if (ready) return this.#takeFor(what);
       if (this.#failure !== undefined || this.#atEnd) throw this.#errorOf(operation);
       if (!this.#fill(true, leftUntil(deadline), what) && this.#failure === undefined && !this.#atEnd) {
-        this.#inbox.leaveTarget();
+        this.#inbox.releaseTarget();
         throw this.#error('TIMEOUT', operation, `nothing came within ${timeoutMs} ms`);
       }
     }
@@ -397,7 +398,7 @@ export class Channel {
     return state === 'message' || (state === 'more' ? this.#inbox.hasHeader : this.#broken(state));
   }
 
-  /** Whether a whole message is there; a stream that has lost its sense fails here. */
+  /** True if a whole message has arrived. A stream that has lost its framing fails here. */
   #hasMessage(): boolean {
     if (this.#failure !== undefined) return false;
     const state = this.#inbox.state();
@@ -413,7 +414,7 @@ export class Channel {
     return false;
   }
 
-  /** Takes the message that is there, if it is what is wanted; else it stays. Throws CommsError. */
+  /** Takes the message that has arrived if it is the wanted one; otherwise the message stays. Throws CommsError. */
   #takeFor<T>({ operation, tag: expectedTag, decode }: Receiving<T>): T {
     const tag = this.#inbox.tag();
     if (decode === undefined) return tag as T;
@@ -425,8 +426,8 @@ export class Channel {
       );
     }
     const message = this.#message;
-    this.#inbox.look(message);
-    // The next message was not complete when something was last received, so all of its end was received then.
+    this.#inbox.peek(message);
+    // The inbox held no complete message when it last received, so the end of this message came with that last receive.
     message.credentials = tag === Tag.Creds ? this.#transport.writerCredentials?.() : undefined;
     try {
       const value = decode(message);
@@ -438,7 +439,7 @@ export class Channel {
     }
   }
 
-  /** One receive from the transport; false if nothing came. */
+  /** Receives once from the transport. Returns false if nothing came. */
   #fill(wait: boolean, timeoutMs: number, { tag, target }: Receiving<unknown>): boolean {
     const takesTarget = target !== undefined && this.#inbox.hasHeader && this.#inbox.tag() === tag;
     const offset = this.#inbox.prepare(takesTarget ? target : undefined);
@@ -468,7 +469,7 @@ export class Channel {
     }
   }
 
-  /** Gives the waiting what has come. */
+  /** Hands the messages that have arrived to the waiting receivers. */
   #serve(): void {
     for (;;) {
       const receiver = this.#receivers[0];
@@ -493,8 +494,8 @@ export class Channel {
   }
 
   #receiveWhatIsThere(): void {
-    // A large payload comes in pieces. While they come, the event loop need not be asked for each; but nor may a
-    // sandboxee that never stops sending keep it from others.
+    // A large payload comes in pieces. While they come, the event loop need not be asked for each one. The number per
+    // turn is limited, so that a sandboxee that never stops sending cannot keep the event loop from other work.
     for (let piece = 0; piece < piecesPerTurn; piece++) {
       const receiver = this.#receivers[0];
       if (receiver === undefined || this.#failure !== undefined || this.#atEnd) return;
@@ -505,8 +506,9 @@ export class Channel {
   }
 
   /**
-   * Where both ends share a core, the other end has often answered by the time that a send returns; then the way through
-   * the event loop is spared. Only so often, as the event loop has others to serve.
+   * When both ends share a core, the other end has often answered by the time a send returns. Looking for the answer
+   * then saves the way through the event loop. The number of looks per turn is limited, because the event loop has
+   * other work too.
    */
   #receiveEarly(): void {
     if (this.#receivers.length === 0 || this.#earlyAnswersLeft === 0) return;
@@ -525,11 +527,11 @@ export class Channel {
   #updateWatchAfterTick(): void {
     if (this.#watchScheduled) return;
     this.#watchScheduled = true;
-    // Whoever was served most often waits again at once; then there is nothing to change.
+    // A caller that was served usually receives again at once; then the watch need not change.
     void settled.then(this.#watchAfterTick);
   }
 
-  /** Watches for what somebody waits for, and for nothing else: an idle channel does not keep the process alive. */
+  /** Watches only what a caller waits for, so that an idle channel does not keep the process alive. */
   #updateWatch(): void {
     if (!this.#transport.isOpen) return;
     const alive = this.#failure === undefined;
@@ -563,7 +565,7 @@ export class Channel {
     else this.#fail(code === 'SURPLUS_FD' ? 'SURPLUS_FD' : 'SYSTEM', why, error);
   }
 
-  /** The channel is of no more use: everybody waiting learns it, and so does whoever comes later. */
+  /** Ends the channel: every waiting call is rejected, and so is every later one. */
   #fail(code: CommsErrorCode, why: string, cause?: unknown): void {
     if (this.#failure !== undefined) return;
     this.#failure = { code, why, cause };
@@ -592,7 +594,7 @@ export class Channel {
 
 const forever = Number.POSITIVE_INFINITY;
 
-/** By performance.now(). */
+/** A deadline on the clock of performance.now(). */
 const deadlineOf = (timeoutMs: number): number => (timeoutMs < 0 ? forever : performance.now() + timeoutMs);
 
 /** Milliseconds; -1: without limit. */
@@ -603,7 +605,7 @@ function systemCode(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error ? String(error.code) : undefined;
 }
 
-/** The other end takes nothing any more. */
+/** True if the other end reads no more. */
 function isEndOfSending(error: unknown): boolean {
   const code = systemCode(error);
   return code === 'EPIPE' || code === 'ECONNRESET';

@@ -1,4 +1,4 @@
-// TLV framing and the fixed-size values, as pure functions: bytes in, bytes out. Everything is little-endian, as both
+// TLV framing and fixed-size values, as pure functions from bytes to bytes. Everything is little-endian, as both
 // supported CPUs are.
 import { checkKind, numberOrKind } from './arguments.js';
 import {
@@ -11,7 +11,7 @@ import { WireLimit } from './wire.generated.js';
 
 export interface Header {
   readonly tag: number;
-  /** Bytes that follow the header; may be more than can ever be taken. */
+  /** The number of bytes that follow the header; may be more than can ever be received. */
   readonly length: bigint;
 }
 
@@ -61,12 +61,12 @@ export function readUint32(bytes: Uint8Array, offset: number): number {
   );
 }
 
-/** Payload of an integer up to 32 bits. Throws RangeError for what does not fit. */
+/** The payload of an integer of up to 32 bits. Throws RangeError for a value that does not fit. */
 export function encodeInteger(type: IntegerType, value: number): Uint8Array {
   return writeInteger(type, value, new Uint8Array(integerTypes[type].size));
 }
 
-/** The same, into bytes of the type's size, which are returned. */
+/** The same, written into bytes, which must have the type's size and are returned. */
 export function writeInteger(type: IntegerType, value: number, bytes: Uint8Array): Uint8Array {
   const { size, least, greatest } = integerTypes[type];
   if (!Number.isInteger(value) || value < least || value > greatest) {
@@ -81,7 +81,7 @@ export function decodeInteger(type: IntegerType, payload: Uint8Array): number {
   return readInteger(type, payload, 0);
 }
 
-/** The same, of bytes within others. */
+/** The same, from bytes at an offset. */
 export function readInteger(type: IntegerType, bytes: Uint8Array, start: number): number {
   const { size, signed } = integerTypes[type];
   let value = 0;
@@ -90,12 +90,12 @@ export function readInteger(type: IntegerType, bytes: Uint8Array, start: number)
   return value >>> 0;
 }
 
-/** Payload of a 64-bit integer. Throws RangeError for what does not fit. */
+/** The payload of a 64-bit integer. Throws RangeError for a value that does not fit. */
 export function encodeBigInteger(type: BigIntegerType, value: bigint): Uint8Array {
   return writeBigInteger(type, value, new Uint8Array(8));
 }
 
-/** The same, into 8 bytes, which are returned. Throws TypeError for a number too. */
+/** The same, written into 8 bytes, which are returned. Throws TypeError for a value that is not a bigint. */
 export function writeBigInteger(type: BigIntegerType, value: bigint, bytes: Uint8Array): Uint8Array {
   checkKind(value, 'bigint');
   const fits = bigIntegerTypes[type].signed ? BigInt.asIntN(64, value) : BigInt.asUintN(64, value);
@@ -108,7 +108,7 @@ export function decodeBigInteger(type: BigIntegerType, payload: Uint8Array): big
   return readBigInteger(type, payload, 0);
 }
 
-/** The same, of bytes within others. */
+/** The same, from bytes at an offset. */
 export function readBigInteger(type: BigIntegerType, bytes: Uint8Array, start: number): bigint {
   const value = viewOf(bytes).getBigUint64(start, true);
   return bigIntegerTypes[type].signed ? BigInt.asIntN(64, value) : value;

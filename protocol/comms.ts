@@ -1,4 +1,4 @@
-// The typed channel, in the words of the guide: send… and recv… of every type, asynchronous, and …Sync.
+// The typed channel, with the names of the guide: send… and recv… for every type, asynchronous and …Sync.
 import { kindOf, promised } from './arguments.js';
 import { Channel, checkUserTag } from './channel.js';
 import { CommsError } from './errors.js';
@@ -24,13 +24,13 @@ function channelOver(transport: Transport): Channel {
 /**
  * A typed channel between two processes over a transport.
  *
- * A send resolves when the kernel has taken the message; sends keep their order. Receives are served in the order they
- * were made. A typed receive that meets another tag, or a payload that is no such value, fails with TAG_MISMATCH,
- * BAD_LENGTH or INVALID_VALUE and leaves the message to the next receive. Every failure is a CommsError, but for an
- * argument that is none: a TypeError or RangeError, and nothing was sent or taken.
+ * A send resolves when the kernel has taken the message; sends keep their order. Receives are served in the order in
+ * which they were called. A typed receive fails with TAG_MISMATCH, BAD_LENGTH or INVALID_VALUE if the next message has
+ * another tag or an invalid payload, and leaves the message for the next receive. Every failure is a CommsError, except
+ * that a wrong argument is a TypeError or RangeError; then nothing was sent or received.
  *
- * A …Sync call waits where it stands, and the event loop with it. A synchronous receive while asynchronous ones are
- * pending fails with BUSY, as it would overtake them; a synchronous send takes all pending sends along, and waits for as
+ * A …Sync call blocks the event loop while it waits. A synchronous receive fails with BUSY while asynchronous ones are
+ * pending, because it would overtake them. A synchronous send also sends everything that is pending, and waits for as
  * long as the other end reads nothing.
  */
 export class Comms extends IntegerComms {
@@ -38,7 +38,7 @@ export class Comms extends IntegerComms {
   #valueLimit = defaultValueLimit;
   #structured = values.structured(this.#valueLimit);
 
-  /** Takes the transport over: it is closed with the channel. */
+  /** Takes ownership of the transport: it is closed with the channel. */
   constructor(transport: Transport) {
     const channel = channelOver(transport);
     super(channel);
@@ -58,12 +58,12 @@ export class Comms extends IntegerComms {
     return this.#channel.receiveSync(what, options);
   }
 
-  /** Whether both directions still work, as far as is known here. */
+  /** True while both directions still work, as far as this end knows. */
   get isConnected(): boolean {
     return this.#channel.isConnected;
   }
 
-  /** Longest payload that is taken, in bytes: 256 MiB unless set; at most 2^31 − 1. */
+  /** The longest payload that is accepted, in bytes: 256 MiB unless set; at most 2^31 − 1. */
   get payloadLimit(): number {
     return this.#channel.payloadLimit;
   }
@@ -73,7 +73,7 @@ export class Comms extends IntegerComms {
   }
 
   /**
-   * How many values a structured value (recvValue) may hold, those inside of it and keys included: 1,048,576 unless set.
+   * How many values a structured value (recvValue) may hold, nested values and keys included: 1,048,576 unless set.
    * Each may take some 200 bytes of the heap once it is decoded. A typed array counts as one.
    */
   get valueLimit(): number {
@@ -88,14 +88,14 @@ export class Comms extends IntegerComms {
     this.#structured = values.structured(count);
   }
 
-  /** Bytes sent but not yet taken by the kernel: await the sends to keep them few. */
+  /** Bytes that were sent but not yet taken by the kernel. Await the sends to keep them few. */
   get pendingBytes(): number {
     return this.#channel.pendingBytes;
   }
 
   /**
-   * What is sent while more than so many bytes wait for the kernel fails with BUSY: 64 MiB unless set. Each send that
-   * waits counts as 400 bytes more, which is about what its promise takes.
+   * A send fails with BUSY while more bytes than this wait for the kernel: 64 MiB unless set. Each waiting send counts
+   * as 400 bytes more, which is about what its promise takes.
    */
   get highWaterMark(): number {
     return this.#channel.highWaterMark;
@@ -105,7 +105,7 @@ export class Comms extends IntegerComms {
     this.#channel.highWaterMark = bytes;
   }
 
-  /** Who made the other end (SO_PEERCRED). NO_CREDENTIALS if the transport cannot tell. */
+  /** The process that made the other end (SO_PEERCRED). NO_CREDENTIALS if the transport does not know it. */
   peerCredentials(): Credentials {
     const operation = 'peerCredentials';
     const transport = this.#openTransport(operation);
@@ -183,9 +183,9 @@ export class Comms extends IntegerComms {
   }
 
   /**
-   * Bytes into memory of the caller's, from its beginning; resolves with their number. TOO_LARGE, and the message stays
-   * unread, if they do not fit. Memory that is detached or made smaller in the middle of a message ends the channel, with
-   * TRUNCATED: a part of the message went with it. So does that of a send.
+   * Receives bytes into the caller's memory, from its beginning; resolves with their number. If they do not fit, it
+   * fails with TOO_LARGE and the message stays unread. If the memory is detached or made smaller in the middle of a
+   * message, the channel ends with TRUNCATED, because a part of the message is lost; the same holds for a send.
    */
   recvBytesInto(target: Uint8Array, options?: ReceiveOptions): Promise<number> {
     return promised(() => this.#recv(values.bytesInto(target), options));
@@ -194,7 +194,7 @@ export class Comms extends IntegerComms {
     return this.#recvSync(values.bytesInto(target), options);
   }
 
-  /** A protobuf message that is encoded already. */
+  /** Sends a protobuf message that is already encoded. */
   sendProtobufBytes(bytes: Uint8Array): Promise<void> {
     return this.#send(values.protobufBytes, bytes);
   }
@@ -208,7 +208,7 @@ export class Comms extends IntegerComms {
     return this.#recvSync(values.protobufBytes, options);
   }
 
-  /** Any type of protobufjs, static or reflected, or of another library with encode() and decode(). */
+  /** Takes any type of protobufjs, static or reflected, or of another library with encode() and decode(). */
   sendProtobuf<T>(type: ProtobufEncoder<T>, message: T): Promise<void> {
     const operation = 'sendProtobuf';
     return promised(() =>
@@ -233,7 +233,7 @@ export class Comms extends IntegerComms {
   sendStatusSync(status: Status): void {
     this.#sendSync(values.status, status);
   }
-  /** INVALID_VALUE if the protobuf message is none, TOO_LARGE above 4 MiB. */
+  /** INVALID_VALUE if the protobuf message is not a status, TOO_LARGE above 4 MiB. */
   recvStatus(options?: ReceiveOptions): Promise<Status> {
     return this.#recv(values.status, options);
   }
@@ -242,13 +242,14 @@ export class Comms extends IntegerComms {
   }
 
   /**
-   * A structured value: null, undefined, booleans, numbers, BigInts, strings, arrays, plain objects, Map, Set, Date, typed
-   * arrays, ArrayBuffer and DataView arrive as what they are; a Buffer as a Uint8Array, -0 as 0, holes of an array as
-   * undefined, a getter as its value, an object with Object.prototype, such as \`arguments\` or Math, as a plain one. Of an
-   * object its own enumerable properties are sent; not sent, and not told, are those whose key is a symbol, and whatever
-   * properties an array, a Map, a Set, a Date or a typed array has beside its contents. Rejects (sendValueSync throws) with
-   * TypeError for what would arrive as something else: functions, symbols, instances of classes (Error and RegExp too; and
-   * Map, Set, Date and typed arrays of another realm), what lies in itself or deeper than 512, the key "__keys__".
+   * Sends a structured value. null, undefined, booleans, numbers, BigInts, strings, arrays, plain objects, Map, Set,
+   * Date, typed arrays, ArrayBuffer and DataView arrive as what they are. A Buffer arrives as a Uint8Array, -0 as 0,
+   * holes of an array as undefined, a getter as its value, an object with Object.prototype, such as \`arguments\` or
+   * Math, as a plain object. Of an object its own enumerable properties are sent. Properties whose key is a symbol are
+   * left out silently, and so is every property that an array, a Map, a Set, a Date or a typed array has besides its
+   * contents. Rejects (sendValueSync throws) with TypeError for what would arrive as something else: functions,
+   * symbols, instances of classes (Error and RegExp too; and Map, Set, Date and typed arrays of another realm), a value
+   * that contains itself or is nested deeper than 512, the key "__keys__".
    */
   sendValue(value: unknown): Promise<void> {
     return this.#send(this.#structured, value);
@@ -257,8 +258,8 @@ export class Comms extends IntegerComms {
     this.#sendSync(this.#structured, value);
   }
   /**
-   * INVALID_VALUE if it is no MessagePack value in the forms of PROTOCOL.md, or if its keys were chosen to take long; TOO_LARGE
-   * if it holds more values than valueLimit. A key "__proto__" is a property like any other.
+   * INVALID_VALUE if it is not a MessagePack value in the forms of PROTOCOL.md, or if its keys were chosen to collide;
+   * TOO_LARGE if it holds more values than valueLimit. A key "__proto__" becomes a property like any other.
    */
   recvValue(options?: ReceiveOptions): Promise<unknown> {
     return this.#recv(this.#structured, options);
@@ -281,9 +282,9 @@ export class Comms extends IntegerComms {
   }
 
   /**
-   * Sends a duplicate of a file descriptor: a number, or anything that has one as its fd, such as a FileHandle or a
-   * Buffer. It stays the caller's, who must not close it before the send has resolved. One that is not open fails with
-   * SYSTEM, and only that send does.
+   * Sends a duplicate of a file descriptor: a number, or an object with an fd, such as a FileHandle or a Buffer. The
+   * caller still owns it and must not close it before the send has resolved. If it is not open, only this send fails,
+   * with SYSTEM.
    */
   sendFd(fd: number | { readonly fd: number }): Promise<void> {
     return promised(() => this.#channel.send('sendFd', Tag.Fd, nothing, fdNumber(fd)));
@@ -292,8 +293,8 @@ export class Comms extends IntegerComms {
     this.#channel.sendSync('sendFd', Tag.Fd, nothing, fdNumber(fd));
   }
   /**
-   * The fd is close-on-exec and the caller's to close. In a worker thread Node warns of that, as it did not open it; not in
-   * one that was made with trackUnmanagedFds: false.
+   * The fd is close-on-exec, and the caller must close it. In a worker thread Node warns of an fd that it did not open,
+   * unless the worker was made with trackUnmanagedFds: false.
    */
   recvFd(options?: ReceiveOptions): Promise<number> {
     return this.#recv(values.fd, options);
@@ -303,14 +304,14 @@ export class Comms extends IntegerComms {
   }
 
   /**
-   * Has the kernel say who wrote what is received from now on (SO_PASSCRED). Call it before the other end sends. In a
-   * sandbox it needs a policy that allows setsockopt(), which allowComms() does not.
+   * Makes the kernel report who wrote what is received from now on (SO_PASSCRED). Call it before the other end sends.
+   * In a sandbox it needs a policy that allows setsockopt(), which allowComms() does not.
    */
   enableCredentials(): void {
     const operation = 'enableCredentials';
     const transport = this.#openTransport(operation);
     if (transport.enableCredentials === undefined) {
-      const why = 'this transport knows no credentials';
+      const why = 'this transport does not support credentials';
       throw new CommsError('UNSUPPORTED', why, { operation, peer: transport.name });
     }
     transport.enableCredentials();
@@ -323,8 +324,8 @@ export class Comms extends IntegerComms {
     this.#channel.sendSync('sendCredentials', Tag.Creds, nothing);
   }
   /**
-   * Who sent the message, by the kernel's word. NO_CREDENTIALS if it came without, as when they were not enabled yet when
-   * it was sent, or if the sender cannot be seen from this process's pid namespace.
+   * The process that sent the message, as the kernel reports it. NO_CREDENTIALS if it came without them, because they
+   * were not enabled when it was sent, or if the sender cannot be seen from this process's pid namespace.
    */
   recvCredentials(options?: ReceiveOptions): Promise<Credentials> {
     return this.#recv(values.credentials, options);
@@ -333,7 +334,7 @@ export class Comms extends IntegerComms {
     return this.#recvSync(values.credentials, options);
   }
 
-  /** A message of one's own; tags below 0x80000000 but for 0x5357xxxx. */
+  /** Sends a message of your own type; its tag is below 0x80000000 and not 0x5357xxxx. */
   sendTlv(tag: number, payload: Uint8Array): Promise<void> {
     return promised(() => {
       checkUserTag('sendTlv', tag);
@@ -344,7 +345,7 @@ export class Comms extends IntegerComms {
     checkUserTag('sendTlv', tag);
     this.#channel.sendSync('sendTlv', tag, payload);
   }
-  /** Payload of the next message, which must have this tag; for file descriptors there is recvFd. */
+  /** The payload of the next message, which must have this tag. For file descriptors use recvFd. */
   recvTlv(tag: number, options?: ReceiveOptions): Promise<Uint8Array> {
     return promised(() => this.#recv(values.tlv(tag), options));
   }
@@ -380,8 +381,9 @@ export class Comms extends IntegerComms {
   }
 
   /**
-   * Sends a message and takes the next one that comes, whatever it is. timeoutMs and signal hold for both. What was not
-   * sent when they came is sent all the same, as the other end has a part of it; the bytes are the caller's again.
+   * Sends a message and receives the next one, whatever it is. timeoutMs and signal hold for both. If they end the call
+   * while the message is being sent, the rest is still sent, because the other end has a part of it; the caller owns
+   * the bytes again.
    */
   exchange(tag: number, payload: Uint8Array, options?: ReceiveOptions): Promise<Message> {
     return promised(() => {
@@ -395,8 +397,8 @@ export class Comms extends IntegerComms {
   }
 
   /**
-   * Every message until the channel is closed at a message's border; other ends throw. fds are the caller's. The channel
-   * itself can be iterated too: for await (const message of comms).
+   * Yields every message until the channel is closed between two messages; any other end throws. The caller owns the
+   * fds. The channel itself can be iterated too: for await (const message of comms).
    */
   async *messages(options?: ReceiveOptions): AsyncGenerator<Message, void, void> {
     for (;;) {
@@ -415,7 +417,7 @@ export class Comms extends IntegerComms {
     return this.messages();
   }
 
-  /** Tag of the next message, which is left there. */
+  /** The tag of the next message, which stays unread. */
   peekTag(options?: ReceiveOptions): Promise<number> {
     return this.#recv(values.tagOnly, options);
   }

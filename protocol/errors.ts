@@ -5,7 +5,7 @@ export type CommsErrorCode = keyof typeof CommsErrorNumber;
 
 const tagNames = new Map<number, string>(Object.entries(Tag).map(([name, tag]) => [tag, name]));
 
-/** "Uint32" for a tag of the protocol, "0x00001234" for another. */
+/** "Uint32" for a tag of the protocol, "0x00001234" for any other. */
 export function tagName(tag: number): string {
   return tagNames.get(tag) ?? `0x${tag.toString(16).padStart(8, '0')}`;
 }
@@ -18,15 +18,15 @@ export interface CommsErrorFields {
   readonly cause?: unknown;
 }
 
-/** Something a channel could not do: what, with whom, and why. */
+/** A call on a channel failed: which call, with which peer, and why. */
 export class CommsError extends Error {
   override readonly name = 'CommsError';
   readonly code: CommsErrorCode;
   /** The call that failed, "recvUint32" for example. */
   readonly operation: string;
-  /** What the channel calls its other end. */
+  /** The name of the channel's other end. */
   readonly peer: string;
-  /** Names of the tags, for TAG_MISMATCH. */
+  /** The names of the tags, if the code is TAG_MISMATCH. */
   readonly expectedTag: string | undefined;
   readonly metTag: string | undefined;
 

@@ -1,4 +1,5 @@
-// The host's half of sandboxMeHere: the versioned and the legacy form, with sandwire's own sandboxees and with C++ ones.
+// The host's half of the sandboxMeHere handshake, in the versioned and the legacy form, with sandwire's own sandboxees
+// and with C++ ones.
 
 import type { Comms } from './comms.js';
 import { CommsError } from './errors.js';
@@ -6,35 +7,35 @@ import { encodeMessage } from './messages.js';
 import { Handshake, Tag, WireName } from './wire.generated.js';
 
 export interface HandshakeConfig {
-  /** struct sock_filter array. */
+  /** An array of struct sock_filter. */
   readonly policyBytes: Uint8Array;
   readonly cwd: string;
   /** requestedFd -1: any number. */
   readonly mappings: readonly { readonly fd: number; readonly requestedFd: number; readonly name: string }[];
   readonly allowSpeculation: boolean;
-  /** Handshake.GO_UNOTIFY unless set; with GO_PTRACE no listener comes. */
+  /** Default: Handshake.GO_UNOTIFY. With GO_PTRACE the sandboxee sends no listener. */
   readonly goFlag?: number | undefined;
   /**
-   * The sandboxee is known to be sandwire's own, as the child of a fork server is that has said so: then all it is told
-   * is sent at once, and it waits for none of it.
+   * True if the sandboxee is known to be sandwire's own, because its fork server has said so. Then all messages of the
+   * host are sent at once, without waiting for the sandboxee's.
    */
   readonly isOwnPeer?: boolean | undefined;
 }
 
 export interface HandshakeHooks {
-  /** Takes the seccomp listener of a sandboxee that sends it over comms, and resolves when it is watched. */
+  /** Takes the seccomp listener of a sandboxee that sends it over comms. Resolves once the supervisor watches it. */
   attachListener(fd: number): Promise<void>;
 }
 
 export interface HandshakePeer {
-  /** "sandwire": the sandboxee hands its listener to the supervisor by itself. */
+  /** "sandwire": the sandboxee hands its listener to the supervisor itself. */
   readonly kind: 'sandwire' | 'sandbox2';
-  /** 0: none, the legacy form. */
+  /** 0: it sent none and uses the legacy form. */
   readonly version: number;
 }
 
 const versionForm = /^([0-9a-f]{64})?(?:V([1-9][0-9]{0,8}))?$/;
-/** A version message has no reason to be longer. */
+/** No version message needs to be longer. */
 const versionLimit = 4096;
 
 function parseVersion(text: string): HandshakePeer {
@@ -83,7 +84,7 @@ function go(config: HandshakeConfig): number {
   return ((config.goFlag ?? Handshake.GO_UNOTIFY) | speculation) >>> 0;
 }
 
-async function tellOwnPeer(comms: Comms, config: HandshakeConfig): Promise<void> {
+async function sendToOwnPeer(comms: Comms, config: HandshakeConfig): Promise<void> {
   await Promise.all([
     comms.sendVersion(`V${Handshake.VERSION}`),
     sendConfig(comms, config),
@@ -92,19 +93,26 @@ async function tellOwnPeer(comms: Comms, config: HandshakeConfig): Promise<void>
   ]);
 }
 
-async function hearOwnPeer(comms: Comms): Promise<HandshakePeer> {
+async function receiveFromOwnPeer(comms: Comms): Promise<HandshakePeer> {
   const peer = parseVersion(await comms.recvVersion());
   if (peer.kind !== 'sandwire' || peer.version < Handshake.VERSION) {
-    throw new CommsError('INVALID_VALUE', 'the child of a sandwire fork server has another’s version', {
-      operation: 'sandboxMeHere handshake',
-      peer: 'the sandboxee',
-    });
+    throw new CommsError(
+      'INVALID_VALUE',
+      'the child of a sandwire fork server sent a version that is not sandwire’s own',
+      {
+        operation: 'sandboxMeHere handshake',
+        peer: 'the sandboxee',
+      },
+    );
   }
   checkReady(await comms.recvUint32());
   return peer;
 }
 
-/** Resolves when the sandboxee has been told to go on; a C++ one is watched by then. Rejects with CommsError. */
+/**
+ * Resolves when the sandboxee has been told to go on. The supervisor watches a C++ sandboxee by then. Rejects with
+ * CommsError.
+ */
 export async function performHostHandshake(
   comms: Comms,
   config: HandshakeConfig,
@@ -113,7 +121,8 @@ export async function performHostHandshake(
   const usualLimit = comms.payloadLimit;
   comms.payloadLimit = versionLimit;
   try {
-    if (config.isOwnPeer) return (await Promise.all([hearOwnPeer(comms), tellOwnPeer(comms, config)]))[0];
+    if (config.isOwnPeer)
+      return (await Promise.all([receiveFromOwnPeer(comms), sendToOwnPeer(comms, config)]))[0];
     const peer = parseVersion(await comms.recvVersion());
     const versioned = peer.version >= Handshake.VERSION;
     if (peer.version > 0) await comms.sendVersion(`V${Handshake.VERSION}`);

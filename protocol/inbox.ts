@@ -1,4 +1,4 @@
-// Takes messages out of a byte stream as it arrives. Trusts no length: memory grows with the bytes that came.
+// Takes messages out of a byte stream as it arrives. It trusts no length: memory grows only with the bytes that came.
 import { readUint32 } from './codec.js';
 import { unzeroed } from './memory.js';
 import type { ReceivedMessage } from './receiving.js';
@@ -6,10 +6,10 @@ import type { Credentials } from './transport.js';
 import { Tag, WireLimit } from './wire.generated.js';
 
 const capacity = 64 << 10;
-/** A payload that does not fit into the buffer gets memory of its own: at most so much before any of it came. */
+/** A payload that does not fit into the buffer gets memory of its own: at first at most this much. */
 const firstShare = 1 << 20;
 
-/** What take() fills in. */
+/** What peek() fills in. */
 export class InboxMessage implements ReceivedMessage {
   tag = 0;
   bytes: Uint8Array = new Uint8Array();
@@ -23,52 +23,52 @@ export class InboxMessage implements ReceivedMessage {
 
 export type InboxFailure = 'TOO_LARGE' | 'BAD_LENGTH' | 'NO_FD' | 'SURPLUS_FD';
 
-/** The state of the next message: complete, not there yet, or an error that ends the channel. */
+/** The state of the next message: complete, still incomplete, or an error that ends the channel. */
 export type InboxState = 'message' | 'more' | InboxFailure;
 
-/** A payload larger than the buffer, on its way into memory of its own. */
+/** A payload larger than the buffer, which is received into memory of its own. */
 interface LargePayload {
   readonly tag: number;
   readonly length: number;
   bytes: Uint8Array;
   have: number;
-  /** bytes is memory of a receiver's, who may yet give up: then the payload moves out. */
+  /** bytes is a receiver's memory. If the receiver gives up, the payload is moved out of it. */
   inTarget: boolean;
 }
 
-function bringsFd(tag: number): boolean {
+function carriesFd(tag: number): boolean {
   return tag === Tag.Fd || tag === Tag.CommsUpgrade;
 }
 
 export class Inbox {
-  /** Of capacity, once something is received. */
+  /** Empty until something is received; then it has the full capacity. */
   #buffer: Uint8Array = new Uint8Array();
   #start = 0;
   #end = 0;
   #large: LargePayload | undefined;
   #fd = -1;
-  /** Where, in the buffer, the bytes end that the fd came with. */
+  /** Where in the buffer the bytes end that came with the fd. */
   #fdEnd = 0;
   payloadLimit: number = WireLimit.DEFAULT_PAYLOAD_LIMIT;
 
-  /** Where the next bytes go, from the offset that prepare() gave to the end. */
+  /** Where the next bytes go, from the offset that prepare() returned up to the end. */
   get buffer(): Uint8Array {
     return this.#large?.bytes ?? this.#buffer;
   }
 
-  /** Whether a message has begun that is not complete. */
+  /** True if a part of a message has arrived. */
   get isMidMessage(): boolean {
     return this.#large !== undefined || this.#end > this.#start;
   }
 
-  /** Whether the next message has a payload that needs memory of its own. */
+  /** True if the next message has a payload that needs memory of its own. */
   get isLarge(): boolean {
     return this.#large !== undefined || (this.hasHeader && WireLimit.HEADER_SIZE + this.#length() > capacity);
   }
 
   /**
-   * Makes room and says where the next bytes go. Not to be called while a whole message is there. target: memory that a
-   * receiver offers for the payload of this message.
+   * Makes room and returns the offset for the next bytes. Must not be called while a whole message waits in the inbox.
+   * target: memory that a receiver offers for the payload of this message.
    */
   prepare(target?: Uint8Array): number {
     if (this.#buffer.length === 0) this.#buffer = unzeroed(capacity);
@@ -84,9 +84,9 @@ export class Inbox {
   }
 
   /**
-   * How many bytes may be received now, behind the offset that prepare() gave. While an fd waits for the rest of its
-   * header, no more than that: what follows may bring the next fd, and there is only one place for one. None: the memory
-   * of a target is no longer there.
+   * How many bytes may be received now, from the offset that prepare() returned. While an fd waits for the rest of its
+   * header, only that rest may be received: the bytes behind it may bring another fd, and there is room for only one.
+   * 0: the memory of the target was detached.
    */
   get room(): number {
     if (this.#large !== undefined) return this.#large.bytes.length - this.#large.have;
@@ -122,8 +122,11 @@ export class Inbox {
     return large.have;
   }
 
-  /** The memory that prepare() was offered is its owner's again. False: it has gone, with what it held of the message. */
-  leaveTarget(): boolean {
+  /**
+   * Returns the memory that prepare() was offered to its owner. Returns false if that memory was detached, so that the
+   * part of the message in it is lost.
+   */
+  releaseTarget(): boolean {
     const large = this.#large;
     if (large === undefined || !large.inTarget) return true;
     if (large.bytes.length < large.have) return false;
@@ -134,11 +137,14 @@ export class Inbox {
     return true;
   }
 
-  /** Bytes, and perhaps an fd, have arrived. false: the fd is one too many, and still the caller's. */
+  /**
+   * Notes that bytes, and perhaps an fd, have arrived. Returns false if the fd is one too many; the caller still owns
+   * it.
+   */
   arrived(count: number, fd: number): boolean {
     if (this.#large !== undefined) {
       this.#large.have += count;
-      return fd < 0; // none belongs into a payload
+      return fd < 0; // no fd may come within a payload
     }
     this.#end += count;
     if (fd < 0) return true;
@@ -148,23 +154,23 @@ export class Inbox {
     return true;
   }
 
-  /** Looks at the next message without taking it. */
+  /** Returns the state of the next message and leaves the message in place. */
   state(): InboxState {
     if (this.#large !== undefined) return this.#large.have === this.#large.length ? 'message' : 'more';
     if (!this.hasHeader) return 'more';
     const low = this.#length();
     const high = readUint32(this.#buffer, this.#start + 8);
     if (high !== 0 || low > this.payloadLimit) return 'TOO_LARGE';
-    const isFd = bringsFd(this.tag());
+    const isFd = carriesFd(this.tag());
     if (isFd && low !== 0) return 'BAD_LENGTH';
     const end = this.#start + WireLimit.HEADER_SIZE + low;
-    // The fd belongs to the message whose header holds the last of the bytes it came with.
+    // The fd belongs to the message whose header holds the last byte that came with it.
     if (isFd && (this.#fd < 0 || this.#fdEnd > end)) return 'NO_FD';
     if (!isFd && this.#fd >= 0 && end >= this.#fdEnd) return 'SURPLUS_FD';
     return end <= this.#end ? 'message' : 'more';
   }
 
-  /** Tag of the next message; the header must be there. */
+  /** The tag of the next message. Its header must have arrived. */
   tag(): number {
     return this.#large?.tag ?? readUint32(this.#buffer, this.#start);
   }
@@ -177,11 +183,11 @@ export class Inbox {
     return readUint32(this.#buffer, this.#start + 4);
   }
 
-  /** Shows the next message, which stays; state() must be "message". */
-  look(into: InboxMessage): void {
+  /** Fills in the next message and leaves it in place. state() must be "message". */
+  peek(into: InboxMessage): void {
     const large = this.#large;
     into.tag = this.tag();
-    into.fd = bringsFd(into.tag) ? this.#fd : -1;
+    into.fd = carriesFd(into.tag) ? this.#fd : -1;
     into.isOwn = large !== undefined && !large.inTarget;
     into.isInTarget = large?.inTarget === true;
     into.bytes = large?.bytes ?? this.#buffer;
@@ -189,17 +195,17 @@ export class Inbox {
     into.length = large?.length ?? this.#length();
   }
 
-  /** Takes the next message away, with its fd; state() must be "message". */
+  /** Removes the next message and its fd. state() must be "message". */
   take(): void {
     if (this.#large !== undefined) {
       this.#large = undefined;
       return;
     }
-    if (bringsFd(this.tag())) this.#fd = -1;
+    if (carriesFd(this.tag())) this.#fd = -1;
     this.#start += WireLimit.HEADER_SIZE + this.#length();
   }
 
-  /** Takes a pending fd out, for closing; -1: none. */
+  /** Removes the pending fd and returns it for closing; -1: none. */
   dropFd(): number {
     const fd = this.#fd;
     this.#fd = -1;

@@ -1,6 +1,9 @@
-// Memory for what is about to be written.
+// Memory that is about to be written to.
 
-/** Not zeroed, so that no page of it is touched before its time; only what was written to it is ever to be seen. */
+/**
+ * Memory that is not zeroed, so that no page of it is touched early. The caller must expose only what was written to
+ * it.
+ */
 export function unzeroed(size: number): Uint8Array {
   return new Uint8Array(Buffer.allocUnsafeSlow(size).buffer);
 }

@@ -1,24 +1,27 @@
-// A structured value out of MessagePack bytes that a hostile peer may have written: the forms that PROTOCOL.md names and
-// no others. Things are counted before there is memory for them, and nothing in the bytes points to what stands
-// elsewhere, so that what comes out is no larger than what went in.
-import { type Clock, InsertionWatch } from './insertion-watch.js';
+// Decodes a structured value from MessagePack bytes that a hostile peer may have written. Only the forms of PROTOCOL.md
+// are accepted. Values are counted before memory is allocated for them, and nothing in the bytes refers to another
+// place in them, so the decoded value is no larger than the bytes justify.
+import { type Clock, CollisionGuard } from './collision-guard.js';
 import { bigIntOf, dateOf, Extension, typedArrayOf } from './messagepack-extensions.js';
 import { TextReader } from './messagepack-text.js';
 import { BadPayload } from './receiving.js';
 
-/** How deep things may lie in each other; the outermost lies at 1. */
+/** How deep values may be nested; the outermost is at depth 1. */
 export const depthLimit = 512;
 
-/** Arrays up to this length have their room from the beginning. */
+/** Arrays up to this length are allocated at their full length at once. */
 const longestAhead = 1 << 16;
 
-/** Bytes that stand for a record, and for an integer where none with that number was defined. */
+/** Bytes that begin a record, or are an integer if no record with that number was defined. */
 const [firstRecord, afterRecords] = [0x40, 0x80];
 
-/** How a plain object's properties are made. */
+/** How a plain object's properties are created. */
 interface Shape {
   readonly keys: readonly string[];
-  /** Whether assignments are enough: one makes no property of "__proto__", and room for indices that are not there. */
+  /**
+   * True if plain assignment is safe. It is not for "__proto__", which an assignment does not make a property, nor for
+   * a large index, for which V8 would allocate room for all smaller ones.
+   */
   readonly isAssignable: boolean;
 }
 
@@ -37,17 +40,17 @@ function shapeOf(keys: readonly string[]): Shape {
     indices++;
     greatest = Math.max(greatest, Number(key));
   }
-  // V8 keeps them as elements of an array, and has room for all of them up to the greatest: 12 KiB for {1023: 0}.
+  // V8 keeps indices as elements of an array, with room for all up to the greatest: 12 KiB for {1023: 0}.
   const isSparse = greatest > 16 + 4 * indices;
   return { keys, isAssignable: isAssignable && !isSparse };
 }
 
-/** One value, out of bytes that hold nothing else. Use it once. */
+/** Decodes one value from bytes that hold nothing else. Use it once. */
 export class ValueDecoder {
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
   readonly #text: TextReader;
-  readonly #watch: InsertionWatch;
+  readonly #guard: CollisionGuard;
   readonly #valueLimit: number;
   readonly #shapes: Shape[] = [];
   #at = 0;
@@ -58,7 +61,7 @@ export class ValueDecoder {
     this.#bytes = bytes;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#text = new TextReader(bytes, this.#view);
-    this.#watch = new InsertionWatch(clock, bytes.length);
+    this.#guard = new CollisionGuard(clock, bytes.length);
     this.#valueLimit = valueLimit;
   }
 
@@ -75,7 +78,7 @@ export class ValueDecoder {
     return new BadPayload('INVALID_VALUE', `not a MessagePack value: byte ${this.#at}: ${why}`);
   }
 
-  /** So many values are to come, each of which takes a byte at least. */
+  /** Counts values that are to come. Each takes at least a byte. */
   #claim(count: number): void {
     if (count > this.#bytes.length - this.#at) throw this.#cutOff();
     this.#count += count;
@@ -87,7 +90,7 @@ export class ValueDecoder {
     return this.#bad('the value is cut off here');
   }
 
-  /** Steps over so many bytes; where they begin. */
+  /** Steps over size bytes and returns where they begin. */
   #take(size: number): number {
     const start = this.#at;
     if (size > this.#bytes.length - start) throw this.#cutOff();
@@ -115,7 +118,7 @@ export class ValueDecoder {
     return this.#marked(head);
   }
 
-  /** What follows a byte from 0xc0 to 0xdf. */
+  /** The value that begins with a byte from 0xc0 to 0xdf. */
   #marked(head: number): unknown {
     const view = this.#view;
     switch (head) {
@@ -182,14 +185,14 @@ export class ValueDecoder {
       case 0xdf:
         return this.#map(view.getUint32(this.#take(4)));
       default:
-        throw this.#bad(`0x${head.toString(16)} begins nothing`);
+        throw this.#bad(`0x${head.toString(16)} begins no value`);
     }
   }
 
   #string(size: number): string {
     const start = this.#take(size);
     const text = this.#text.read(start, start + size);
-    if (text === undefined) throw this.#bad('the string before is not valid UTF-8');
+    if (text === undefined) throw this.#bad('the string before this byte is not valid UTF-8');
     return text;
   }
 
@@ -223,19 +226,20 @@ export class ValueDecoder {
     return set;
   }
 
-  /** An array, where nothing else makes sense. */
+  /** An array, where only an array is allowed. */
   #listOf(what: string): unknown[] {
     const head = this.#bytes[this.#at] ?? 0;
-    if ((head & 0xf0) !== 0x90 && head !== 0xdc && head !== 0xdd) throw this.#bad(`the ${what} are no array`);
+    if ((head & 0xf0) !== 0x90 && head !== 0xdc && head !== 0xdd)
+      throw this.#bad(`the ${what} are not an array`);
     return this.#value() as unknown[];
   }
 
   #insertAll(count: number, start: number, insert: (index: number) => void): void {
-    if (!this.#watch.insertAll(count, this.#at - start, insert)) throw this.#chosen();
+    if (!this.#guard.insertAll(count, this.#at - start, insert)) throw this.#collision();
   }
 
-  #chosen(): BadPayload {
-    return this.#bad('the keys before take far too long to be told apart: they were chosen so');
+  #collision(): BadPayload {
+    return this.#bad('the keys before this byte take far too long to compare: they were chosen to collide');
   }
 
   #extension(size: number): unknown {
@@ -266,17 +270,17 @@ export class ValueDecoder {
             ? bigIntOf(data)
             : undefined;
     if (value !== undefined) return value;
-    throw this.#bad(`the ${size} bytes before are none of the extension 0x${(type ?? 0).toString(16)} here`);
+    throw this.#bad(`the ${size} bytes before this one are no valid extension 0x${(type ?? 0).toString(16)}`);
   }
 
   #define(number: number): object {
     const start = this.#at;
     const keys = this.#listOf('keys of a record');
     if (!keys.every((key) => typeof key === 'string'))
-      throw this.#bad('a key of the record before is no string');
-    // A name is looked up among all that V8 knows, which has the weakness of a Map.
+      throw this.#bad('a key of the record before this byte is not a string');
+    // V8 looks a name up in a table of all names, which can be attacked like a Map.
     const lookUp = (name: string) => Object.keys({ [name]: 0 });
-    if (!this.#watch.insertNames(keys, this.#at - start, lookUp)) throw this.#chosen();
+    if (!this.#guard.insertNames(keys, this.#at - start, lookUp)) throw this.#collision();
     const shape = shapeOf(keys);
     this.#shapes[number] = shape;
     return this.#record(shape);
@@ -291,7 +295,7 @@ export class ValueDecoder {
     } else {
       for (const key of keys) {
         const value = this.#value();
-        // Once it has had a property that cannot be written to, an object has no room but for what is there.
+        // Once an object has had a read-only property, V8 keeps its indices without room for the missing ones.
         Object.defineProperty(object, key, { ...property, writable: false });
         Object.defineProperty(object, key, { ...property, value });
       }

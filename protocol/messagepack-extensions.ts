@@ -1,24 +1,25 @@
-// The extensions that are bytes of their own size: typed arrays, large BigInts, points in time. undefined: no such thing.
+// The extensions that consist of bytes of their own: typed arrays, large BigInts, dates. Each function returns
+// undefined for bytes that are not a valid extension.
 
-/** What type an extension is of. Those of msgpackr; those that are not here are never taken. */
+/** The types of extensions, as msgpackr numbers them. A type that is not listed here is never accepted. */
 export const Extension = {
   /** 1 byte, 0. */
   Undefined: 0x00,
   /** Two's complement, the highest byte first. */
   BigInt: 0x42,
-  /** 1 byte, the number of the record that is defined; its keys follow as an array, and then a first one. */
+  /** 1 byte, the number of the record that is defined; its keys follow as an array, then its first value. */
   Record: 0x72,
   /** 1 byte, 0; the members follow as an array. */
   Set: 0x73,
-  /** 1 byte, of which type; its memory as it is. */
+  /** 1 byte for the element type; then the memory as it is. */
   TypedArray: 0x74,
-  /** As MessagePack itself has it. */
+  /** As MessagePack itself defines it. */
   Timestamp: 0xff,
 } as const;
 
 type Make = (memory: ArrayBuffer) => ArrayBuffer | ArrayBufferView;
 
-/** By the first byte of the extension. */
+/** Indexed by the first byte of the extension. */
 const typedArrays: readonly (readonly [elementSize: number, make: Make] | undefined)[] = [
   [1, (memory) => new Int8Array(memory)],
   [1, (memory) => new Uint8Array(memory)],
@@ -54,11 +55,11 @@ export function bigIntOf(data: Uint8Array): bigint | undefined {
     const hex = Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString('hex');
     return BigInt.asIntN(data.length * 8, BigInt(`0x${hex}`));
   } catch {
-    return undefined; // larger than any BigInt can be
+    return undefined; // larger than any BigInt
   }
 }
 
-/** Milliseconds of what came in seconds and nanoseconds, which must be less than a second. */
+/** A date from seconds and nanoseconds, which must be less than a second. */
 function timeOf(seconds: number, nanoseconds: number): Date | undefined {
   if (nanoseconds > 999_999_999) return undefined;
   const date = new Date(seconds * 1000 + nanoseconds / 1e6);
@@ -68,7 +69,7 @@ function timeOf(seconds: number, nanoseconds: number): Date | undefined {
 export function dateOf(data: Uint8Array): Date | undefined {
   const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
   switch (data.length) {
-    case 1: // no time of MessagePack's: an invalid Date
+    case 1: // not a timestamp of MessagePack's: an
       return data[0] === 0xff ? new Date(Number.NaN) : undefined;
     case 4:
       return timeOf(view.getUint32(0), 0);

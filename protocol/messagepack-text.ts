@@ -1,15 +1,15 @@
-// Strings out of the bytes of a structured value.
+// Decodes the strings of a structured value.
 import { isAscii, isUtf8 } from 'node:buffer';
 
 const char = String.fromCharCode;
 
-/** Strings of up to so many bytes are looked through here; to ask for more is worth the way out of JavaScript. */
+/** Shorter strings are checked in JavaScript; for longer ones a native call is worth its cost. */
 const shortest = 64;
 
 export class TextReader {
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
-  /** The same bytes, made when it is needed first. */
+  /** The same bytes as a Buffer, made when it is first needed. */
   #buffer: Buffer | undefined;
 
   constructor(bytes: Uint8Array, view: DataView) {
@@ -17,7 +17,7 @@ export class TextReader {
     this.#view = view;
   }
 
-  /** bytes[start, end), which must be there. undefined: they are not UTF-8. */
+  /** The text of bytes[start, end), which must be within bounds. undefined: the bytes are not UTF-8. */
   read(start: number, end: number): string | undefined {
     const length = end - start;
     if (length < shortest) {
@@ -37,7 +37,7 @@ export class TextReader {
     return this.#buffer.toString(encoding, start, end);
   }
 
-  /** Up to seven characters of ASCII: most keys and many words, several times as fast as any other way. */
+  /** Up to seven ASCII characters, as most keys and many words have. This is several times as fast as any other way. */
   #few(at: number, length: number): string {
     const v = this.#view;
     if (length === 0) return '';

@@ -1,20 +1,19 @@
-// Structured values as MessagePack. msgpackr encodes; decoding is our own, since the bytes may be a hostile peer's. Every
-// value is decodable by itself: shapes of records are written with the value that uses them and are never remembered from
-// one to the next.
-// "msgpackr/pack" is the pure JavaScript one, without the optional native addon.
+// Structured values as MessagePack. msgpackr encodes; the decoder is our own, because the bytes may come from a hostile
+// peer. Every value can be decoded by itself: the shapes of its records are written with it and never remembered for
+// the next value. "msgpackr/pack" is the pure JavaScript version, without the optional native addon.
 import { Packr } from 'msgpackr/pack';
-import type { Clock } from './insertion-watch.js';
+import type { Clock } from './collision-guard.js';
 import { ValueDecoder } from './messagepack-decode.js';
 import { checkForm } from './messagepack-forms.js';
 import { BadPayload } from './receiving.js';
 
-// Without `structures` msgpackr writes each value's record definitions with it.
+// Without `structures` msgpackr writes the record definitions of each value into it.
 const packr = new Packr({ useRecords: true, moreTypes: true, useToJSON: false });
 
-/** How many values a structured value may hold unless it is said otherwise. */
+/** The default limit on how many values a structured value may hold. */
 export const defaultValueLimit = 1 << 20;
 
-/** Node 20 cannot tell the work of one thread. */
+/** Node 20 cannot measure the CPU time of a single thread. */
 const cpuUsage: () => NodeJS.CpuUsage =
   (process as { threadCpuUsage?: () => NodeJS.CpuUsage }).threadCpuUsage ?? process.cpuUsage;
 
@@ -24,10 +23,11 @@ const clock: Clock = () => {
 };
 
 /**
- * What arrives as it was: null, undefined, booleans, numbers, BigInts, strings, arrays, plain objects, Map, Set, Date, typed
- * arrays, ArrayBuffer and DataView; and as nearly the same: a Buffer as a Uint8Array, -0 as 0, holes of an array as
- * undefined, an object without prototype with one, halves of surrogate pairs as U+FFFD. TypeError for all else – functions,
- * symbols, instances of classes, Error and RegExp among them – and for what lies in itself or deeper than 512.
+ * Encodes a value. These arrive unchanged: null, undefined, booleans, numbers, BigInts, strings, arrays, plain objects,
+ * Map, Set, Date, typed arrays, ArrayBuffer and DataView. These arrive slightly changed: a Buffer as a Uint8Array, -0
+ * as 0, holes of an array as undefined, an object without prototype with one, halves of surrogate pairs as U+FFFD.
+ * Everything else is a TypeError – functions, symbols, instances of classes, Error and RegExp among them – and so is a
+ * value that contains itself or is nested deeper than 512.
  */
 export function encodeValue(value: unknown): Uint8Array {
   checkForm(value);
@@ -35,16 +35,16 @@ export function encodeValue(value: unknown): Uint8Array {
 }
 
 /**
- * The value, of which nothing is in the bytes' memory. Throws an Error for bytes that are not exactly one value in the forms
- * of PROTOCOL.md, and for more than valueLimit values, those inside of others and keys included.
+ * Decodes a value, which shares no memory with the bytes. Throws an Error for bytes that are not exactly one value in
+ * the forms of PROTOCOL.md, and for more than valueLimit values, nested values and keys included.
  */
 export function decodeValue(bytes: Uint8Array, valueLimit = defaultValueLimit): unknown {
   try {
     return new ValueDecoder(bytes, valueLimit, clock).decode();
   } catch (error) {
     if (error instanceof BadPayload) throw error;
-    // What JavaScript itself cannot do: a string longer than V8 allows, no stack left.
+    // A limit of JavaScript itself: a string longer than V8 allows, or no stack left.
     const why = error instanceof Error ? error.message : String(error);
-    throw new BadPayload('INVALID_VALUE', `not a MessagePack value that can be taken here: ${why}`);
+    throw new BadPayload('INVALID_VALUE', `not a MessagePack value that can be decoded here: ${why}`);
   }
 }

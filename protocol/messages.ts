@@ -1,9 +1,9 @@
-// The protobuf messages, by name, as plain objects. protobufjs does the work and stays inside.
+// The protobuf messages, by name, as plain objects. protobufjs encodes and decodes them and is used nowhere else.
 import protobuf from 'protobufjs/light.js';
 import type * as shapes from './messages.generated.js';
 import { messageDescriptors } from './messages.generated.js';
 
-/** The messages this project speaks, by name. */
+/** The messages that sandwire sends and receives, by name. */
 export interface Messages {
   Request: shapes.Request;
   StartRequest: shapes.StartRequest;
@@ -49,7 +49,7 @@ function fromWire(value: unknown): unknown {
   if (value instanceof Uint8Array) return value;
   if (Array.isArray(value)) return value.map(fromWire);
   if (typeof value === 'object' && value !== null) {
-    // By its class: a map has whatever keys its sender likes.
+    // Recognised by its class, because the keys of a map are whatever its sender chose.
     if (value instanceof protobuf.util.Long) {
       const bits = (BigInt(value.high >>> 0) << 32n) | BigInt(value.low >>> 0);
       return value.unsigned ? bits : BigInt.asIntN(64, bits);
@@ -64,7 +64,7 @@ export function encodeMessage<K extends keyof Messages>(name: K, message: Messag
   return type.encode(type.create(toWire(message) as Record<string, unknown>)).finish();
 }
 
-/** A Request whose one field is the message that the parts are together: protobuf puts encoded messages side by side. */
+/** A Request whose one field is the message that the parts make up: concatenated protobuf encodings are one message. */
 export function encodeParts(field: 'start', parts: readonly Uint8Array[]): Uint8Array {
   const { fields } = typeOf('Request');
   const writer = protobuf.Writer.create();
@@ -106,7 +106,7 @@ export function decodeMessageStrictly<K extends keyof Messages>(name: K, bytes: 
   return decodeMessage(name, bytes);
 }
 
-/** Throws an Error for bytes that are no such message; fields that are not known are passed over. */
+/** Throws an Error for bytes that are not such a message. Unknown fields are ignored. */
 export function decodeMessage<K extends keyof Messages>(name: K, bytes: Uint8Array): Messages[K] {
   const type = typeOf(name);
   // Only what was on the wire: an absent field is undefined, not its default.

@@ -1,6 +1,6 @@
 // The options of public calls.
 
-/** Throws TypeError for an option that is misspelled, or no object at all: in silence it would be as if it were not set. */
+/** Throws TypeError for a misspelled option or options that are no object. Otherwise they would be ignored silently. */
 export function checkOptions(where: string, options: unknown, known: readonly string[]): void {
   if (options === undefined) return;
   const list = known.join(', ');

@@ -1,16 +1,19 @@
-// Bytes on their way out. Small messages are put together, so that many of them need one send.
+// Bytes that wait to be sent. Small messages are joined, so that many of them need one send.
 import { writeHeader } from './codec.js';
 import { unzeroed } from './memory.js';
 import { WireLimit } from './wire.generated.js';
 
 const segmentSize = 64 << 10;
-/** Payloads up to here are copied at once, larger ones if there is room; of the largest only so much, to go with the header. */
+/**
+ * Payloads up to this size are copied at once, larger ones only if there is room. Of the largest only this much is
+ * copied, to go with the header.
+ */
 export const copiedSize = 4 << 10;
 
-/** What a message that waits takes beside its bytes, for its promise above all. */
+/** Memory that a waiting message takes besides its bytes, mainly for its promise. */
 const bytesPerWaiting = 400;
 
-/** Who waits for a message to be sent. */
+/** A call that waits until its message is sent. */
 export interface Waiting {
   /** The call, for errors. */
   readonly operation: string;
@@ -22,9 +25,9 @@ interface Segment {
   bytes: Uint8Array;
   start: number;
   end: number;
-  /** Goes with the first byte; -1: none. */
+  /** The fd to send with the first byte; -1: none. */
   fd: number;
-  /** Its bytes were allocated here, and have segmentSize. */
+  /** True if bytes was allocated here; then its size is segmentSize. */
   readonly isOurs: boolean;
   readonly waiting: Waiting[];
 }
@@ -33,18 +36,18 @@ export class Outbox {
   readonly #segments: Segment[] = [];
   #pending = 0;
   #waiting = 0;
-  /** The memory of the first segment, always the same: a transport may know it. */
+  /** The memory of the first segment. It is always the same, because a transport may keep a reference to it. */
   #home: Uint8Array | undefined;
   #homeIsFree = true;
-  /** That of another that was sent, to be used again. */
-  #spare: Uint8Array | undefined;
+  /** Memory of another segment that was sent, kept for reuse. */
+  #reusable: Uint8Array | undefined;
 
   /** Bytes not yet sent. */
   get pending(): number {
     return this.#pending;
   }
 
-  /** What those bytes, and who waits for them, take of this process's memory, roughly. */
+  /** How much memory of this process the unsent bytes and the waiting calls take, roughly. */
   get held(): number {
     return this.#pending + this.#waiting * bytesPerWaiting;
   }
@@ -54,7 +57,7 @@ export class Outbox {
     return this.#segments[0];
   }
 
-  /** Adds a message. The payload of a large one is not all copied and must not change until it is sent. */
+  /** Adds a message. A large payload is not copied entirely and must not change until it is sent. */
   add(tag: number, payload: Uint8Array, fd: number, waiting: Waiting): void {
     this.#pending += WireLimit.HEADER_SIZE + payload.length;
     this.#waiting += 1;
@@ -62,7 +65,7 @@ export class Outbox {
     let tail = this.#segments[this.#segments.length - 1];
     const joins = fd < 0 && tail?.isOurs === true && tail.bytes.length - tail.end >= needed;
     if (tail === undefined || !joins) {
-      // An fd message stands alone: it must be one send of exactly its header.
+      // An Fd message has a segment of its own: it must be one send of exactly its header.
       tail = {
         bytes: fd < 0 ? this.#room() : new Uint8Array(WireLimit.HEADER_SIZE),
         start: 0,
@@ -82,7 +85,7 @@ export class Outbox {
       tail.waiting.push(waiting);
       return;
     }
-    // A header sent alone would wake the other end for nothing: the beginning of the payload goes with it.
+    // A header sent alone would wake the other end for nothing, so the beginning of the payload goes with it.
     const copied = Math.min(room, copiedSize);
     tail.bytes.set(payload.subarray(0, copied), tail.end);
     tail.end += copied;
@@ -97,7 +100,7 @@ export class Outbox {
     });
   }
 
-  /** The first count bytes of the first segment have been sent. */
+  /** Notes that the first count bytes of the first segment were sent. */
   sent(count: number): void {
     const segment = this.#segments[0];
     if (segment === undefined) return;
@@ -107,13 +110,13 @@ export class Outbox {
     if (segment.start === segment.end) {
       this.#segments.shift();
       if (segment.bytes === this.#home) this.#homeIsFree = true;
-      else if (segment.isOurs) this.#spare = segment.bytes;
+      else if (segment.isOurs) this.#reusable = segment.bytes;
       this.#waiting -= segment.waiting.length;
       for (const waiting of segment.waiting) waiting.resolve();
     }
   }
 
-  /** The first segment, an fd's, of which nothing was sent, will not be. */
+  /** Drops the first segment, that of an fd, of which nothing was sent. */
   giveUpFirst(errorOf: (operation: string) => Error): void {
     const segment = this.#segments.shift();
     if (segment === undefined) return;
@@ -122,18 +125,18 @@ export class Outbox {
     for (const waiting of segment.waiting) waiting.reject(errorOf(waiting.operation));
   }
 
-  /** What is not sent yet of a payload is copied: its memory is its owner's again. */
+  /** Copies the unsent rest of a payload, so that the caller owns the payload's memory again. */
   copyRest(payload: Uint8Array): void {
     for (const segment of this.#segments) {
       if (segment.isOurs || segment.bytes.buffer !== payload.buffer) continue;
-      if (segment.bytes.length < segment.end) continue; // detached: lost, which the next flush tells
+      if (segment.bytes.length < segment.end) continue; // detached: the next flush reports the loss
       segment.bytes = Uint8Array.prototype.slice.call(segment.bytes, segment.start);
       segment.end -= segment.start;
       segment.start = 0;
     }
   }
 
-  /** Memory for one small message, while nothing is pending. */
+  /** Memory for one small message, used while nothing is pending. */
   get scratch(): Uint8Array {
     this.#home ??= unzeroed(segmentSize);
     return this.#home;
@@ -144,12 +147,12 @@ export class Outbox {
       this.#homeIsFree = false;
       return this.scratch;
     }
-    const bytes = this.#spare ?? unzeroed(segmentSize);
-    this.#spare = undefined;
+    const bytes = this.#reusable ?? unzeroed(segmentSize);
+    this.#reusable = undefined;
     return bytes;
   }
 
-  /** Settles with the last message that is pending now; at once if there is none. */
+  /** Settles with the last message that is pending now, or at once if none is. */
   whenSent(waiting: Waiting): void {
     const tail = this.#segments[this.#segments.length - 1];
     if (tail === undefined) waiting.resolve();

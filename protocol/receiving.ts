@@ -1,4 +1,4 @@
-// What a receive wants, and what it may say against what it gets.
+// What a receive waits for, and how it refuses what came.
 import { checkSignal } from './arguments.js';
 import type { CommsErrorCode } from './errors.js';
 import { checkOptions } from './options.js';
@@ -16,35 +16,35 @@ export interface SyncReceiveOptions {
   readonly timeoutMs?: number | undefined;
 }
 
-/** A message that is there. */
+/** A message that has arrived. */
 export interface ReceivedMessage {
   readonly tag: number;
-  /** The payload is bytes[start, start + length), which is only good until more is received … */
+  /** The payload is bytes[start, start + length). It is valid only until more is received … */
   readonly bytes: Uint8Array;
   readonly start: number;
   readonly length: number;
-  /** … unless this is so: then it is all of bytes, and the taker's from now on. */
+  /** … unless isOwn is true: then bytes is exactly the payload, and the receiver owns it. */
   readonly isOwn: boolean;
-  /** The payload stands at the beginning of the target that was given for it. */
+  /** True if the payload is at the beginning of the target that the receive offered. */
   readonly isInTarget: boolean;
   /** Of an Fd message; otherwise -1. */
   readonly fd: number;
-  /** Of a Creds message whose writer is known. */
+  /** Who wrote the message: only for a Creds message whose writer is known. */
   readonly credentials: Credentials | undefined;
 }
 
 export interface Receiving<T> {
   /** The call, for errors. */
   readonly operation: string;
-  /** undefined: any. */
+  /** undefined: any tag. */
   readonly tag: number | undefined;
-  /** Throws BadPayload, and the message stays unread. undefined: only the tag is wanted, and the message stays. */
+  /** Throws BadPayload to leave the message unread. undefined: only the tag is wanted, and the message stays. */
   readonly decode: ((message: ReceivedMessage) => T) | undefined;
-  /** Where a payload that fits may be received to directly; a message with this tag only. */
+  /** Memory into which a payload that fits may be received directly, if the message has this tag. */
   readonly target?: Uint8Array | undefined;
 }
 
-/** A payload that does not make the value asked for. */
+/** The payload is not a value of the type that was asked for. */
 export class BadPayload extends Error {
   constructor(
     readonly code: CommsErrorCode,
@@ -54,20 +54,20 @@ export class BadPayload extends Error {
   }
 }
 
-/** The payload, to keep. */
+/** The payload, as memory that the caller may keep. */
 export function ownBytes({ bytes, start, length, isOwn }: ReceivedMessage): Uint8Array {
   return isOwn ? bytes : bytes.slice(start, start + length);
 }
 
-/** The payload, to look at now. */
+/** The payload, valid only until more is received. */
 export function viewOf({ bytes, start, length }: ReceivedMessage): Uint8Array {
   return bytes.subarray(start, start + length);
 }
 
-/** Longest wait a timer can be set to; some 24 days. */
+/** The longest wait that a timer can be set to; some 24 days. */
 const longestWaitMs = 2 ** 31 - 1;
 
-/** Milliseconds to wait; -1: without limit. Throws RangeError for what is no time, TypeError for what else is wrong. */
+/** Milliseconds to wait; -1: no limit. Throws RangeError for an invalid time and TypeError for any other mistake. */
 export function waitMs(operation: string, options: ReceiveOptions | undefined): number {
   if (options === undefined) return -1;
   checkOptions(operation, options, ['timeoutMs', 'signal']);
@@ -75,7 +75,7 @@ export function waitMs(operation: string, options: ReceiveOptions | undefined): 
   return toWaitMs(operation, options.timeoutMs);
 }
 
-/** The same for a call that waits where it stands, which no signal can reach. */
+/** The same for a synchronous call, which no signal can reach. */
 export function waitSyncMs(operation: string, options: SyncReceiveOptions | undefined): number {
   if (options === undefined) return -1;
   checkOptions(operation, options, ['timeoutMs']);

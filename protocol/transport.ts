@@ -1,8 +1,8 @@
-// What Comms needs of the thing below it. Comms itself does no I/O.
+// What Comms needs from the layer below it. Comms itself does no I/O.
 
-/** Who a process is. */
+/** The credentials of a process. */
 export interface Credentials {
-  /** As this process's pid namespace sees it; 0: not visible from here. */
+  /** The pid in this process's pid namespace; 0: not visible from here. */
   readonly pid: number;
   readonly uid: number;
   readonly gid: number;
@@ -10,14 +10,14 @@ export interface Credentials {
 
 /** A connected byte stream that can carry file descriptors: a socket, or a stand-in for one. */
 export interface Transport {
-  /** What messages call it, "fd 23" for example. */
+  /** Its name in messages, "fd 23" for example. */
   readonly name: string;
   readonly isOpen: boolean;
   /**
-   * Receives up to length bytes into into[offset…]. Returns their number, 0 at the end of the stream, -1 when nothing
-   * is there (wait false) or nothing came in time (wait true; timeoutMs < 0: no limit). At most one fd comes along and
-   * is pushed to fds; it belongs to the last bytes received. Throws an Error with code "SURPLUS_FD" when more fds came
-   * than may (all are closed then), or a system error with code and syscall.
+   * Receives up to length bytes into into[offset…]. Returns their number; 0 at the end of the stream; -1 when nothing
+   * has arrived (wait false) or nothing came in time (wait true; timeoutMs < 0: no limit). At most one fd comes with
+   * them and is pushed to fds; it belongs to the last bytes received. Throws an Error with code "SURPLUS_FD" when more
+   * fds came than allowed (all are closed then), or a system error with code and syscall.
    */
   receive(
     into: Uint8Array,
@@ -28,9 +28,9 @@ export interface Transport {
     timeoutMs: number,
   ): number;
   /**
-   * Sends bytes[offset, offset + length). Returns the number taken, -1 when there is no room (wait false) or there was
-   * none in time (wait true; timeoutMs < 0: no limit). fd -1: none; otherwise it goes with the first byte and stays the
-   * caller's. Throws system errors; never SIGPIPE.
+   * Sends bytes[offset, offset + length). Returns the number of bytes that were taken; -1 when there is no room (wait
+   * false) or there was none in time (wait true; timeoutMs < 0: no limit). fd -1: none; otherwise the fd is sent with
+   * the first byte, and the caller still owns it. Throws system errors; never raises SIGPIPE.
    */
   send(
     bytes: Uint8Array,
@@ -41,19 +41,19 @@ export interface Transport {
     timeoutMs: number,
   ): number;
   /**
-   * Calls the listener from the event loop as long as the stream is readable (or at its end) or writable, as asked.
+   * Calls the listener from the event loop while the stream is readable (or at its end) or writable, as asked.
    * watch(false, false) stops that and lets the event loop end.
    */
   watch(readable: boolean, writable: boolean, listener: (readable: boolean, writable: boolean) => void): void;
-  /** Closes an fd that was received and is not wanted. */
+  /** Closes a received fd that is not wanted. */
   closeFd(fd: number): void;
-  /** Why no call can wait where it stands at this moment; undefined: it can. */
+  /** Why no synchronous call can wait at this moment; undefined: it can. */
   refusalToBlock?(): string | undefined;
-  /** Who made the other end (SO_PEERCRED). */
+  /** The process that made the other end (SO_PEERCRED). */
   peerCredentials?(): Credentials;
-  /** Has the kernel attach the writer to what is received from now on (SO_PASSCRED). */
+  /** Makes the kernel attach the writer's credentials to what is received from now on (SO_PASSCRED). */
   enableCredentials?(): void;
-  /** Who wrote the bytes that were received last, all of them; undefined: that was not attached. */
+  /** The process that wrote all of the last received bytes; undefined: the kernel attached no credentials. */
   writerCredentials?(): Credentials | undefined;
   close(): void;
 }

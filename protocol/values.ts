@@ -1,4 +1,4 @@
-// The types a message can have: for each its tag, how a value becomes a payload and how a payload a value.
+// The types of message: for each its tag, how a value becomes a payload, and how a payload becomes a value.
 import { isUint8Array } from 'node:util/types';
 import { checkKind, kindOf, namedError, numberOrKind, refusalOfBytes } from './arguments.js';
 import { readBigInteger, readInteger, writeBigInteger, writeInteger } from './codec.js';
@@ -18,34 +18,34 @@ import { Tag } from './wire.generated.js';
 export interface Message {
   readonly tag: number;
   readonly payload: Uint8Array;
-  /** Of an Fd message, now the receiver's to close; otherwise -1. */
+  /** The fd of an Fd message, which the receiver must close; otherwise -1. */
   readonly fd: number;
-  /** Of a Creds message whose writer the kernel named. */
+  /** The writer of a Creds message, if the kernel named it. */
   readonly credentials?: Credentials | undefined;
 }
 
-/** A status as sandbox2 sends it: a canonical code (StatusCode), words, and details by type URL. */
+/** A status as sandbox2 sends it: a canonical code (StatusCode), a message, and details by type URL. */
 export interface Status {
   readonly code: number;
   readonly message: string;
   readonly payloads?: Readonly<Record<string, Uint8Array>> | undefined;
 }
 
-/** What makes bytes of a message: a static or reflected protobufjs type, among others. */
+/** Something that encodes a message: a static or reflected protobufjs type, for example. */
 export interface ProtobufEncoder<T> {
   encode(message: T): { finish(): Uint8Array };
 }
 
-/** What makes a message of bytes. */
+/** Something that decodes a message. */
 export interface ProtobufDecoder<T> {
   decode(bytes: Uint8Array): T;
 }
 
-/** One type of value: what a receive wants, and how a send makes it. */
+/** One type of value: how it is received, and how it is sent. */
 export interface ValueType<T> extends Receiving<T> {
   readonly sendOperation: string;
   readonly tag: number;
-  /** The payload, good until the next encode(). */
+  /** The payload, valid until the next encode(). */
   encode(value: T): Uint8Array;
 }
 
@@ -59,7 +59,7 @@ function checkSize({ length }: ReceivedMessage, size: number): void {
   throw new BadPayload('BAD_LENGTH', `a payload of ${size} bytes was expected, ${length} came`);
 }
 
-/** What a decoder of others throws says that the payload is no such value. */
+/** Calls a decoder that is not ours. If it throws, the payload is not such a value. */
 function decodeWith<T>(what: string, decode: () => T): T {
   try {
     return decode();
@@ -100,7 +100,7 @@ function byName<Name extends string, T>(
   return Object.fromEntries(names.map((name) => [name, make(name)])) as { [name in Name]: T };
 }
 
-// A number's payload is written to the same few bytes each time: a channel copies what is small at once.
+// The payload of a number is always written to the same few bytes, because a channel copies small payloads at once.
 function integer(name: IntegerType): ValueType<number> {
   const { tag, size } = integerTypes[name];
   const bytes = new Uint8Array(size);
@@ -146,7 +146,7 @@ export const bool = valueType<boolean>(
   (received) => {
     checkSize(received, 1);
     const byte = received.bytes[received.start] ?? 0;
-    if (byte > 1) throw new BadPayload('INVALID_VALUE', 'a Bool is 0 or 1');
+    if (byte > 1) throw new BadPayload('INVALID_VALUE', 'a Bool must be 0 or 1');
     return byte === 1;
   },
 );
@@ -170,16 +170,16 @@ export const barrier = valueType<void>(
   (received) => checkSize(received, 0),
 );
 
-/** protobufjs takes text for base64, and anything else for no bytes at all. */
+/** Checks the details first: protobufjs would take text for base64, and anything else for no bytes at all. */
 function detailsOf(payloads: unknown): Record<string, Uint8Array> {
   if (typeof payloads !== 'object' || payloads === null || Array.isArray(payloads)) {
-    throw new TypeError(`the payloads of a status are an object, not ${kindOf(payloads)}`);
+    throw new TypeError(`the payloads of a status must be an object, not ${kindOf(payloads)}`);
   }
   const details = Object.entries(payloads).map(([url, bytes]): [string, Uint8Array] => {
     if (bytes instanceof Uint8Array) return [url, bytes];
-    if (isUint8Array(bytes)) return [url, new Uint8Array(bytes)]; // of another realm
+    if (isUint8Array(bytes)) return [url, new Uint8Array(bytes)]; // a Uint8Array of another realm
     throw new TypeError(
-      `the payload ${JSON.stringify(url)} of a status is a Uint8Array, not ${kindOf(bytes)}`,
+      `the payload ${JSON.stringify(url)} of a status must be a Uint8Array, not ${kindOf(bytes)}`,
     );
   });
   return Object.fromEntries(details);
@@ -190,14 +190,14 @@ export const status = valueType<Status>(
   Tag.Proto2,
   (value) => {
     if (typeof value !== 'object' || value === null) {
-      throw new TypeError(`a status is { code, message }, not ${kindOf(value)}`);
+      throw new TypeError(`a status must be { code, message }, not ${kindOf(value)}`);
     }
     const { code, message, payloads } = value;
     if (!Number.isInteger(code) || code !== (code | 0)) {
-      throw new RangeError(`a status has a code of 32 bits, not ${numberOrKind(code)}`);
+      throw new RangeError(`the code of a status must be a 32-bit integer, not ${numberOrKind(code)}`);
     }
     checkKind(message, 'string');
-    // proto3 leaves out what has its default.
+    // proto3 leaves out fields that have their default.
     return encodeMessage('StatusProto', {
       ...(code === 0 ? {} : { code }),
       ...(message === '' ? {} : { message }),
@@ -205,7 +205,7 @@ export const status = valueType<Status>(
     });
   },
   (received) => {
-    // Its map of details grows tenfold when it is decoded.
+    // The map of details grows tenfold when it is decoded.
     if (received.length > statusLimit) {
       throw new BadPayload('TOO_LARGE', `a status has at most ${statusLimit} bytes, ${received.length} came`);
     }
@@ -216,11 +216,11 @@ export const status = valueType<Status>(
   },
 );
 
-/** Those of at most so many values, all that are inside of it included. */
+/** Structured values of at most this many values, nested ones included. */
 export const structured = (limit: number): ValueType<unknown> =>
   valueType('Value', Tag.MessagePack, encodeValue, (received) => decodeValue(viewOf(received), limit));
 
-/** Throws TypeError for what has no decode(). */
+/** Throws TypeError if type has no decode(). */
 export function protobuf<T>(type: ProtobufDecoder<T>): Receiving<T> {
   const operation = 'recvProtobuf';
   if (typeof type?.decode !== 'function') {
@@ -233,7 +233,7 @@ export function protobuf<T>(type: ProtobufDecoder<T>): Receiving<T> {
   };
 }
 
-/** The payload of a message of the type. Throws TypeError for what has no encode(), and what that throws. */
+/** The payload of a message of this type. Throws TypeError if type has no encode(), and whatever encode() throws. */
 export function encodeProtobuf<T>(operation: string, type: ProtobufEncoder<T>, message: T): Uint8Array {
   if (typeof type?.encode !== 'function') {
     throw new TypeError(`${operation}: a type with encode() is needed, not ${kindOf(type)}`);
@@ -241,7 +241,7 @@ export function encodeProtobuf<T>(operation: string, type: ProtobufEncoder<T>, m
   return type.encode(message).finish();
 }
 
-/** Throws TypeError for a target that is no Uint8Array. */
+/** Throws TypeError if target is not a Uint8Array. */
 export function bytesInto(target: Uint8Array): Receiving<number> {
   const operation = 'recvBytesInto';
   const wrong = refusalOfBytes(operation, target);
@@ -261,7 +261,7 @@ export function bytesInto(target: Uint8Array): Receiving<number> {
   };
 }
 
-/** Throws RangeError for a tag that is none, or that brings a file descriptor. */
+/** Throws RangeError if tag is not a 32-bit number, or belongs to a message with a file descriptor. */
 export function tlv(tag: number): Receiving<Uint8Array> {
   if (!Number.isInteger(tag) || tag < 0 || tag > 0xffffffff || tag === Tag.Fd || tag === Tag.CommsUpgrade) {
     throw new RangeError(
@@ -286,7 +286,7 @@ export const credentials: Receiving<Credentials> = {
     if (writer !== undefined) return writer;
     throw new BadPayload(
       'NO_CREDENTIALS',
-      'it came without: enableCredentials() was not called before it was sent',
+      'it came without credentials: enableCredentials() was not called before it was sent',
     );
   },
 };

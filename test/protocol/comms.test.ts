@@ -57,7 +57,10 @@ function codeOfSync(call: () => unknown): string {
   return 'no error';
 }
 
-/** Sends the vector's value; what receives it gives back the same. undefined: no call of its own. */
+/**
+ * Sends the vector's value; the receive that belongs to it returns the same value. undefined: the vector has no call of
+ * its own.
+ */
 function callsOf({
   send,
   value,
@@ -130,11 +133,11 @@ test('a recorded SandboxingConfig, both directions', () => {
     config.fdMappings?.map((m) => m.requestedFd),
     [-1, 3],
   );
-  // The same but for the empty name, which the original writes and proto3 lets be left out.
+  // The same except for the empty name, which the original writes and proto3 may leave out.
   assert.is(hex(encodeMessage('SandboxingConfig', config)), hex(payload).replace('2a0408031200', '2a020803'));
 });
 
-test('a MessagePack value that others wrote', () => {
+test('a MessagePack value written by another library', () => {
   const vector = vectors.find((v) => v.send === 'MessagePack');
   const transport = new FakeTransport('in');
   transport.push(fromHex(vector?.bytes ?? ''));
@@ -217,7 +220,7 @@ test('many sends of one tick are one syscall, and many messages one receive', as
   assert.not(b.watches);
 });
 
-test('an answer that is there already spares the event loop, which still has its turns', async () => {
+test('an answer that has already arrived needs no turn of the event loop, which still gets its turns', async () => {
   const transport = new FakeTransport('echo');
   const send = transport.send.bind(transport);
   transport.send = (...args) => {
@@ -279,7 +282,7 @@ test('timeout and abort lose no message', async () => {
   assert.is(await comms.recvUint32(), 9);
 });
 
-test('the end: CLOSED at a border, TRUNCATED within a message, and for good', async () => {
+test('the end: CLOSED between messages, TRUNCATED within one, and for good', async () => {
   const atBorder = new FakeTransport('x');
   atBorder.push(fromHex('0700008004000000000000002a000000'));
   atBorder.end();
@@ -318,7 +321,7 @@ test('fds: one with its message; any other fails the channel and is closed', asy
   }
 });
 
-test('lengths: beyond the limit nothing is allocated; a message of a wrong size stays unread', async () => {
+test('lengths: nothing is allocated beyond the limit; a message of a wrong size stays unread', async () => {
   for (const length of ['0000000000000080', 'ffffffffffffffff', '0100001000000000']) {
     const transport = new FakeTransport('bomb');
     transport.push(fromHex(`01010080${length}`));
@@ -332,7 +335,7 @@ test('lengths: beyond the limit nothing is allocated; a message of a wrong size 
   await comms.recvBarrier();
 });
 
-test('text that is not UTF-8 is refused as text and taken as bytes', async () => {
+test('text that is not UTF-8 is refused as text and received as bytes', async () => {
   const transport = new FakeTransport('text');
   transport.push(encodeMessageBytes(Tag.String, Uint8Array.of(0xff, 0)));
   const comms = new Comms(transport);
@@ -340,7 +343,7 @@ test('text that is not UTF-8 is refused as text and taken as bytes', async () =>
   assert.equal(await comms.recvStringBytes(), Uint8Array.of(0xff, 0));
 });
 
-test('any cutting of a stream gives the same messages', async () => {
+test('a stream gives the same messages wherever its reads are cut', async () => {
   const message = fc.tuple(fc.integer({ min: 0, max: 1000 }), fc.uint8Array({ maxLength: 300 }));
   await fc.assert(
     fc.asyncProperty(
@@ -413,14 +416,14 @@ test('recorded handshakes: our host sends what the original sends', async () => 
         allowSpeculation: false,
         goFlag: Handshake.GO_PTRACE,
       },
-      { attachListener: () => Promise.reject(new Error('no listener was to come')) },
+      { attachListener: () => Promise.reject(new Error('no listener was expected')) },
     );
     const expected = setUp.filter(({ from }) => from === 'host').map(({ bytes }) => bytes);
     assert.is(hex(joined(transport.sent)), expected.join(''), name);
   }
 });
 
-test('the versions a sandboxee may name', async () => {
+test('the versions a sandboxee may send', async () => {
   const cases: [string, string][] = [
     [`${WireName.VERSION_IDENTITY}V20260702`, 'sandwire 20260702'],
     ['V20260702', 'sandbox2 20260702'],

@@ -1,4 +1,4 @@
-// A byte stream in memory, with fds that are mere numbers. Two of them make a pair.
+// A byte stream in memory, with fds that are only numbers. Two of them make a pair.
 import type { Transport } from '../../protocol/index.js';
 
 interface Chunk {
@@ -10,7 +10,7 @@ export class FakeTransport implements Transport {
   readonly name: string;
   isOpen = true;
   peer: FakeTransport | undefined;
-  /** What came in, in the pieces a read would be given. */
+  /** What arrived, in the pieces that reads return. */
   readonly arrived: Chunk[] = [];
   ended = false;
   readonly closedFds: number[] = [];
@@ -18,7 +18,7 @@ export class FakeTransport implements Transport {
   receives = 0;
   /** Bytes that may still be sent without waiting. */
   room = Number.POSITIVE_INFINITY;
-  /** Bytes the next receive takes at most. */
+  /** How many bytes the next receive takes at most. */
   longestReceive: () => number = () => Number.POSITIVE_INFINITY;
   /** Everything sent. */
   readonly sent: Chunk[] = [];
@@ -61,7 +61,7 @@ export class FakeTransport implements Transport {
       chunk.fd = -1;
       chunk.bytes = chunk.bytes.subarray(part.length);
       if (chunk.bytes.length === 0) this.arrived.shift();
-      // Like the kernel, a read ends with the bytes an fd came with, or with the part of them that it has room for.
+      // Like the kernel, a read ends after the bytes an fd came with, or after the part of them that there is room for.
       if (fd >= 0) break;
     }
     if (count > 0) return count;

@@ -1,5 +1,5 @@
-// Fds among the bytes of a stream, wherever its reads are cut: a stream that keeps the rules is never refused, one that
-// does not always is, and every fd has an owner in the end.
+// Fds among the bytes of a stream, wherever its reads are cut: a stream that keeps the rules is never refused, a stream
+// that breaks them always is, and in the end every fd has an owner.
 import fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -8,7 +8,7 @@ import { FakeTransport } from './fake-transport.js';
 
 const test = suite('fds in a stream');
 
-/** What one send of the other end's put there; fd -1: none. */
+/** One send of the other end; fd -1: none. */
 interface Sent {
   readonly bytes: Uint8Array;
   readonly fd: number;
@@ -16,7 +16,7 @@ interface Sent {
 
 interface Outcome {
   readonly code: string;
-  /** Sizes of the payloads that were taken; the fds in their places. */
+  /** Sizes of the received payloads, with the fds in their places. */
   readonly taken: readonly (number | string)[];
   readonly fds: readonly number[];
   readonly closed: readonly number[];
@@ -29,7 +29,7 @@ const bytesMessage = (size: number): Sent => ({
 });
 const fdMessage = (fd: number): Sent => ({ bytes: encodeMessageBytes(Tag.Fd, none), fd });
 
-/** Messages as sizes of Bytes, and 'fd'. */
+/** The stream for these messages: a number is the size of a Bytes message, 'fd' an Fd message. */
 function streamOf(shape: readonly (number | 'fd')[], firstFd = 100): Sent[] {
   return shape.map((part, i) => (part === 'fd' ? fdMessage(firstFd + i) : bytesMessage(part)));
 }
@@ -37,7 +37,7 @@ function streamOf(shape: readonly (number | 'fd')[], firstFd = 100): Sent[] {
 const tookAll = (stream: readonly Sent[]): (number | string)[] =>
   stream.map(({ bytes, fd }) => (fd < 0 ? bytes.length - 12 : `fd ${fd}`));
 
-/** Takes all that comes, with reads of at most the given sizes, and then of any. */
+/** Receives everything, first with reads of at most the given sizes, then of any size. */
 function receiveAll(stream: readonly Sent[], cuts: Iterable<number>): Outcome {
   const transport = new FakeTransport('cut');
   for (const { bytes, fd } of stream) transport.push(bytes, fd);
@@ -80,12 +80,12 @@ test('small streams, cut at any two places', () => {
   }
 });
 
-test('the border of the receive buffer, in every place of what follows', () => {
+test('the end of the receive buffer, at every place within the messages', () => {
   for (const shape of shapes) {
     for (let place = -12; place < 150; place++) {
       const stream = [bytesMessage((64 << 10) - 12 - place), ...streamOf(shape)];
       const { code, taken } = receiveAll(stream, []);
-      assert.is(code, 'CLOSED', `${shape.join()} behind ${place} bytes to the border`);
+      assert.is(code, 'CLOSED', `${shape.join()} with ${place} bytes left in the buffer`);
       assert.equal(taken, tookAll(stream));
     }
   }
@@ -128,7 +128,7 @@ const offences: Record<string, (message: Sent, at: number) => Sent[]> = {
   NO_FD: ({ bytes }) => [{ bytes, fd: -1 }],
 };
 
-test('random streams that do not: always refused, and no fd is lost', () => {
+test('random streams that break them: always refused, and no fd is lost', () => {
   fc.assert(
     fc.property(
       fc.array(somePart, { maxLength: 12 }),

@@ -1,10 +1,10 @@
-// Structured values as a hostile peer may write them.
+// Structured values that a hostile peer may write.
 
 export function bytesOf(...parts: (Uint8Array | readonly number[])[]): Uint8Array {
   return new Uint8Array(Buffer.concat(parts.map((part) => Buffer.from(part))));
 }
 
-/** An array of so many times these bytes. */
+/** An array that repeats these bytes count times. */
 export function arrayOf(count: number, element: readonly number[]): Uint8Array {
   const bytes = Buffer.alloc(5 + count * element.length);
   bytes[0] = 0xdd;
@@ -22,7 +22,7 @@ const withId = (type: number, id: number) => [
   id & 255,
 ];
 
-/** A tree of references to itself, whose leaf has so many properties, and a byte too many behind it. */
+/** A tree of references to itself, whose leaf has this many properties, with one byte too many behind it. */
 export function laughs(depth: number, properties: number): Uint8Array {
   const keys = Array.from({ length: properties }, (_, i) => [...Buffer.from(`k${i}`)]);
   const named = keys.flatMap((key) => [0xa0 + key.length, ...key]);
@@ -42,7 +42,7 @@ export function laughs(depth: number, properties: number): Uint8Array {
   );
 }
 
-/** Numbers of one hash: V8's hash of 64 bits, done backwards. */
+/** Numbers with the same hash: V8's 64-bit hash, computed backwards. */
 export function chosenNumbers(count: number): number[] {
   const all = (1n << 64n) - 1n;
   const withoutShift = (value: bigint, by: bigint) => {
@@ -69,6 +69,6 @@ export function chosenNumbers(count: number): number[] {
   return numbers;
 }
 
-/** BigInts whose lowest 64 bits are the same: V8 looks at no others. */
+/** BigInts whose lowest 64 bits are the same: V8 hashes no others. */
 export const chosenBigInts = (count: number): bigint[] =>
   Array.from({ length: count }, (_, i) => (BigInt(i + 1) << 64n) | 5n);

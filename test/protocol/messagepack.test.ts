@@ -1,4 +1,4 @@
-// Structured values: what keeps its type, which bytes are a value, and that no bytes cost more than they may.
+// Structured values: which values keep their type, which bytes are a value, and that no bytes cost more than they may.
 import { inspect, isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import { Packr } from 'msgpackr/pack';
@@ -15,7 +15,7 @@ const test = suite('MessagePack values');
 const fromHex = (hex: string) => new Uint8Array(Buffer.from(hex.replaceAll(' ', ''), 'hex'));
 const toHex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex');
 
-/** What decoding them says. */
+/** The error that decoding these bytes throws. */
 function failureOf(bytes: Uint8Array, valueLimit?: number): BadPayload {
   try {
     decodeValue(bytes, valueLimit);
@@ -105,14 +105,14 @@ for (const [hex, value] of golden) {
   });
 }
 
-test('a Date that is none', () => {
+test('an invalid Date', () => {
   assert.is(toHex(encodeValue(new Date(Number.NaN))), 'd4ffff');
   assert.is(String(decodeValue(fromHex('d4ffff'))), 'Invalid Date');
 });
 
-test('what others may write, too', () => {
+test('forms that only other libraries write', () => {
   const table: [string, unknown][] = [
-    ['40', 64], // no record of that number
+    ['40', 64], // no record with that number
     ['7f', 127],
     ['ca3fc00000', 1.5],
     ['d300000000000000ff', 255n],
@@ -124,26 +124,26 @@ test('what others may write, too', () => {
     ['d47401', new Uint8Array()],
     ['d67401010203', new Uint8Array([1, 2, 3])],
     ['d44280', -128n],
-    ['92 d4724090 d4724091a16101', [{}, { a: 1 }]], // a number defined anew
+    ['92 d4724090 d4724091a16101', [{}, { a: 1 }]], // a number that is defined again
   ];
   for (const [hex, value] of table) assertSame(decodeValue(fromHex(hex)), value, hex);
 });
 
-test('bytes that are no value', () => {
+test('bytes that are not a value', () => {
   const table: [string, RegExp][] = [
     ['', /byte 0: the value is cut off/],
-    ['c1', /0xc1 begins nothing/],
+    ['c1', /0xc1 begins no value/],
     ['c0c0', /1 bytes follow the value/],
     ['91', /cut off/],
     ['a2ff', /cut off/],
     ['a1ff', /not valid UTF-8/],
-    ['a3eda080', /not valid UTF-8/], // half of a surrogate pair
+    ['a3eda080', /not valid UTF-8/], // half a surrogate pair
     [`d980${'c3'.repeat(128)}`, /not valid UTF-8/],
     ['d40001', /0 was expected/],
     ['d4730190', /0 was expected/],
-    ['d47300c0', /members of a Set are no array/],
-    ['d47240c0', /keys of a record are no array/],
-    ['d472409101 01', /no string/],
+    ['d47300c0', /members of a Set are not an array/],
+    ['d47240c0', /keys of a record are not an array/],
+    ['d472409101 01', /not a string/],
     ['d4723f90', /from 0x40 to 0x7f/],
     ['d572407f90', /extension 0x72/],
     ['d472 4091a161', /cut off/],
@@ -154,7 +154,7 @@ test('bytes that are no value', () => {
     ['d47800 92a0a0', /extension 0x78/], // RegExp
     ['d4740b', /extension 0x74/],
     ['d47401c0', /1 bytes follow/],
-    ['c7047403 010203', /extension 0x74/], // no whole number of elements
+    ['c7047403 010203', /extension 0x74/], // not a whole number of elements
     ['c70042', /extension 0x42/],
     ['d4ff00', /extension 0xff/],
     ['d7ff ffffffff 00000000', /extension 0xff/], // more nanoseconds than a second has
@@ -188,7 +188,7 @@ test('each kind of head, cut off everywhere', () => {
   }
 });
 
-test('as deep as is allowed, and no deeper', () => {
+test('as deep as allowed, and no deeper', () => {
   for (const open of ['91', '8100', 'd47300 91', 'd47240 91a0']) {
     const [fits, deeper] = [512, 513].map((depth) => fromHex(`${open.repeat(depth)}01`)) as [
       Uint8Array,
@@ -200,12 +200,12 @@ test('as deep as is allowed, and no deeper', () => {
   }
   const nest = (depth: number): unknown => (depth === 0 ? [] : [nest(depth - 1)]);
   assert.equal(decodeValue(encodeValue(nest(511))), nest(511));
-  assert.throws(() => encodeValue(nest(512)), /deeper than 512, or in itself/);
+  assert.throws(() => encodeValue(nest(512)), /deeper than 512, or inside itself/);
 });
 
-// ---- What has no form ----
+// ---- What cannot be sent ----
 
-test('what has no form is refused with words, and says where', () => {
+test('what cannot be sent is refused with an error that says where it is', () => {
   const itself: unknown[] = [];
   itself.push(itself);
   class Point {
@@ -231,7 +231,7 @@ test('what has no form is refused with words, and says where', () => {
     [{ toJSON: () => 1 }, /a function .*\(at \.toJSON\)/],
     [{ __keys__: 1 }, /the key "__keys__"/],
     [Object.create(Object.create(null)), /an object of a class/],
-    [itself, /in itself/],
+    [itself, /inside itself/],
   ];
   for (const [value, words] of table) {
     assert.throws(
@@ -239,7 +239,7 @@ test('what has no form is refused with words, and says where', () => {
       (error: unknown) => error instanceof TypeError && words.test(error.message),
     );
   }
-  // Nothing of what was refused is left in the encoder.
+  // Nothing of the refused value is left in the encoder.
   assert.equal(decodeValue(encodeValue([{ a: 1 }])), [{ a: 1 }]);
 });
 
@@ -295,11 +295,11 @@ const { structured } = fc.letrec<{ structured: unknown }>((tie) => {
 });
 const recordsOptions = { useRecords: true, moreTypes: true, copyBuffers: true } as const;
 
-/** With msgpackr's slips put in order: small BigInts, and one key. */
+/** msgpackr's encoding, with its mistakes corrected: small BigInts, and one key. */
 const msgpackr = (bytes: Uint8Array): unknown =>
   new Packr({ ...recordsOptions, int64AsType: 'bigint' } as never).unpack(bytes);
 
-test('what is encoded comes back, as msgpackr has it too', () => {
+test('what is encoded is decoded to the same value, as by msgpackr', () => {
   fc.assert(
     fc.property(structured, (value) => {
       const bytes = encodeValue(value);
@@ -312,7 +312,7 @@ test('what is encoded comes back, as msgpackr has it too', () => {
   );
 });
 
-/** Values in what was decoded, keys of Maps included. */
+/** The number of values in a decoded value, keys of Maps included. */
 function countValues(root: unknown): number {
   const open: unknown[] = [root];
   let count = 0;
@@ -327,7 +327,7 @@ function countValues(root: unknown): number {
   return count;
 }
 
-test('no bytes throw anything else, none stand for more values than are counted', () => {
+test('random bytes throw nothing else, and never decode to more values than are counted', () => {
   const changed = fc
     .tuple(structured.map(encodeValue), fc.array(fc.tuple(fc.nat(), fc.nat(255)), { maxLength: 4 }))
     .map(([bytes, changes]) => {
@@ -378,7 +378,7 @@ test('the count is exact: keys of Maps, of records once, a typed array as one', 
   }
 });
 
-test('many things of some length are no more than they are', () => {
+test('many elements take no more memory than they need', () => {
   for (const [count, make] of [
     [100_000, (i: number) => new Uint8Array(30).fill(i)],
     [1000, () => new Float64Array(1000).fill(-1e300)],
@@ -401,20 +401,20 @@ for (const byte of [0x80, 0x90, 0xa0, 0xc0, 0x01]) {
     const before = process.memoryUsage().heapUsed;
     try {
       await receiver.recvValue();
-      assert.unreachable('it was decoded');
+      assert.unreachable('it was decoded, but should not be');
     } catch (error) {
       assert.instance(error, CommsError);
       assert.match(String(error), /more than 1048576 values \(valueLimit\) \(TOO_LARGE\)/);
     }
     assert.ok(process.memoryUsage().heapUsed - before < 32 << 20);
-    // Unread, and there for who takes it as bytes.
+    // The message is still unread, and can be received as bytes.
     assert.is((await receiver.recvMessage()).payload.length, bytes.length);
   });
 }
 
-test('lengths that are promised again and again take no memory', () => {
+test('lengths that are announced again and again take no memory', () => {
   const before = process.memoryUsage().heapUsed;
-  // Each of the 512 that may lie in each other promises a million; then each of many 65,535.
+  // 512 nested arrays each announce a million elements; then many arrays announce 65,535 each.
   failureOf(
     bytesOf(Array.from({ length: 512 }, () => [0xdd, 0, 0x0f, 0xff, 0xff]).flat(), new Uint8Array(1 << 20)),
   );
@@ -441,7 +441,7 @@ test('the limit can be set', async () => {
   }
 });
 
-test('a status has an end too', async () => {
+test('a status has a limit too', async () => {
   const [left, right] = makePair();
   const sender = new Comms(left);
   const receiver = new Comms(right);
@@ -454,7 +454,7 @@ test('a status has an end too', async () => {
 
 // ---- What hostile bytes cost ----
 
-/** Milliseconds of the processor. */
+/** Milliseconds of CPU time. */
 function costOf(work: () => void): number {
   const before = process.cpuUsage();
   work();
@@ -462,7 +462,7 @@ function costOf(work: () => void): number {
   return (user + system) / 1000;
 }
 
-test('strings that are taken from elsewhere, and trees of references', () => {
+test('strings that refer to other bytes, and trees of references', () => {
   for (const bytes of [laughs(40, 0), laughs(40, 200)]) {
     const cost = costOf(() => {
       assert.match(failureOf(bytes).message, /extension 0x69/);
@@ -471,7 +471,7 @@ test('strings that are taken from elsewhere, and trees of references', () => {
   }
 });
 
-test('a byte too many behind much: the words are few', () => {
+test('one byte too many after a large value: the message is short', () => {
   const bytes = bytesOf(encodeValue(Array.from({ length: 200_000 }, (_, i) => ({ i }))), [0xc0]);
   const { message } = failureOf(bytes);
   assert.match(message, /1 bytes follow the value/);
@@ -493,17 +493,17 @@ for (const [what, keys] of [
       const cost = costOf(() => {
         const { code, message } = failureOf(bytes);
         assert.is(code, 'INVALID_VALUE');
-        assert.match(message, /keys before take far too long to be told apart/);
+        assert.match(message, /keys before this byte take far too long to compare/);
       });
-      assert.ok(cost < 5000, `${cost} ms`); // unwatched it is minutes
+      assert.ok(cost < 5000, `${cost} ms`); // without the guard it takes minutes
     });
   }
 }
 
-test('records of long names that were chosen to collide, few in each', () => {
+test('records of long names that were chosen to collide, a few in each record', () => {
   const names = Array.from({ length: 4800 }, (_, i) => 'x'.repeat(16_380) + String(i).padStart(5, '0'));
   for (const each of [60, 1]) {
-    // Short names between them hide nothing.
+    // Short names in between hide nothing.
     const record = (i: number) => [...names.slice(i * each, (i + 1) * each), 'a', 'b'];
     const records = Array.from({ length: names.length / each }, (_, i) => [
       [0xd4, 0x72, 0x40],
@@ -515,13 +515,13 @@ test('records of long names that were chosen to collide, few in each', () => {
     const cost = costOf(() => {
       const { code, message } = failureOf(bytes);
       assert.is(code, 'INVALID_VALUE');
-      assert.match(message, /keys before take far too long to be told apart/);
+      assert.match(message, /keys before this byte take far too long to compare/);
     });
-    assert.ok(cost < 5000, `${cost} ms`); // unwatched it is half a minute
+    assert.ok(cost < 5000, `${cost} ms`); // without the guard it takes half a minute
   }
 });
 
-test('honest keys are never suspected', () => {
+test('honest keys are never refused', () => {
   const count = 400_000;
   for (const make of [(i: number) => i, (i: number) => i * Math.PI, (i: number) => BigInt(i) << 3n, String]) {
     const set = new Set(Array.from({ length: count }, (_, i) => make(i)));
@@ -533,7 +533,7 @@ test('honest keys are never suspected', () => {
   assert.equal(decodeValue(encodeValue(longNames)), longNames);
 });
 
-test('a loaded machine suspects nobody, nor does one with busy threads', () => {
+test('honest keys are not refused on a loaded machine, nor beside busy threads', () => {
   const bytes = encodeValue(new Set(Array.from({ length: 5000 }, (_, i) => i)));
   for (const slow of ['cpuUs', 'wallUs'] as const) {
     let time = 0;
@@ -549,10 +549,10 @@ test('a loaded machine suspects nobody, nor does one with busy threads', () => {
     time += 100_000;
     return { cpuUs: time, wallUs: time };
   };
-  assert.throws(() => new ValueDecoder(bytes, 10_000, clock).decode(), /chosen so/);
+  assert.throws(() => new ValueDecoder(bytes, 10_000, clock).decode(), /chosen to collide/);
 });
 
-test('objects with few and large indices take no room for the others', () => {
+test('objects with a few large indices take no room for the missing ones', () => {
   for (const keys of [['1023'], ['300'], ['1000', '2400'], ['20', '5']]) {
     const names = keys.flatMap((name) => [...encodeValue(name)]);
     const body = [0x40, ...keys.map(() => 7)];
