@@ -74,10 +74,7 @@ export function encodeParts(field: 'start', parts: readonly Uint8Array[]): Uint8
   return writer.finish();
 }
 
-/**
- * Throws an Error that names the first field, or value of an enum, which the message of this version does not have.
- * protobufjs passes over both.
- */
+/** Throws an Error that names the first unknown field, or unknown value of an enum. protobufjs ignores both. */
 function checkKnown(type: protobuf.Type, reader: protobuf.Reader, end: number): void {
   while (reader.pos < end) {
     const key = reader.uint32();
@@ -98,8 +95,8 @@ function checkKnown(type: protobuf.Type, reader: protobuf.Reader, end: number): 
 }
 
 /**
- * The same as decodeMessage() for a peer of the same version: a field or a value of an enum that is not known is an Error
- * that names its number. Enums in packed lists are not looked at; there are none.
+ * Like decodeMessage(), for a peer of the same version: an unknown field or value of an enum is an Error that names its
+ * number. Enums in packed lists are not checked; there are none.
  */
 export function decodeMessageStrictly<K extends keyof Messages>(name: K, bytes: Uint8Array): Messages[K] {
   checkKnown(typeOf(name), protobuf.Reader.create(bytes), bytes.length);
