@@ -77,6 +77,10 @@ class Supervisor {
       addon().closeFd(supervisorEnd);
     }
     this.#process.on('error', (error) => this.#failToStart(error));
+    // With runs in hand, the channel says it: events that were sent before the end are still to be read.
+    this.#process.on('exit', () => {
+      if (this.#runs.size === 0) this.#fail('it has ended');
+    });
     this.#process.unref();
     this.#comms = new Comms(new SocketTransport(hostEnd));
     this.#comms.highWaterMark = Number.POSITIVE_INFINITY; // what is to be run is no less in memory if it cannot wait here

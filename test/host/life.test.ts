@@ -1,7 +1,7 @@
 // Sandboxees that do all they can to stay, hosts that end in every way, and what is killed at any moment: each run has one
 // result, and nobody outlives anybody.
 import { once } from 'node:events';
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { suite } from 'uvu';
@@ -151,6 +151,16 @@ test('the supervisor is killed: its runs are lost, and the next one starts anoth
   assert.is.not(supervisorPid(), supervisor);
   await eventually('the old ones are gone', () => isGone(running));
   await running[Symbol.asyncDispose]();
+});
+
+test('the supervisor is killed while nothing runs: its channel is closed without waiting for garbage collection', async () => {
+  await runToEnd(sandboxee('exit_with', ['0']));
+  const pid = supervisorPid();
+  const before = readdirSync('/proc/self/fd').length;
+  process.kill(pid, 'SIGKILL');
+  await eventually('the channel is closed', () => readdirSync('/proc/self/fd').length < before);
+  assert.is(String((await runToEnd(sandboxee('exit_with', ['0']))).result), 'OK - Exit code: 0');
+  assert.is.not(supervisorPid(), pid);
 });
 
 test('a host whose parent ignores SIGCHLD', async () => {
