@@ -93,6 +93,13 @@ export const capabilities = {
     'a kernel with CONFIG_SECURITY_LANDLOCK, "landlock" in its lsm= list, and a container profile that allows ' +
       'landlock_*() are needed; ABI 2 (Linux 5.19) for the second fence, ABI 6 (Linux 6.12) for enableLandlock()',
   ),
+  coreDumps: optional(
+    'core dumps that stay in the sandbox',
+    'a program or service of this machine is given the memory of each sandboxee that crashes',
+    'where kernel.core_pattern begins with "|" (EPERM), raise the hard limit of core files of this process above 0 (ulimit ' +
+      '-Hc, LimitCORE= in a systemd unit); where it begins with "@" (EOPNOTSUPP), no limit counts: set another ' +
+      'pattern, or have the service refuse what comes from a user namespace',
+  ),
   cgroupMemory: optional('cgroup v2: memory', 'runs with setCgroupMemory() fail', cgroups),
   cgroupPids: optional('cgroup v2: processes', 'runs with setCgroupPids() fail', cgroups),
   cgroupCpu: optional('cgroup v2: CPU', 'runs with setCgroupCpu() fail', cgroups),

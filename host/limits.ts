@@ -115,7 +115,10 @@ export class Limits {
     return this.#setRlimit('setRlimitNofile', 'openFiles', limit);
   }
 
-  /** Size of a core file in bytes (RLIMIT_CORE). */
+  /**
+   * Size of a core file in bytes (RLIMIT_CORE); the sandboxee cannot change it. With more than 1, a machine whose
+   * kernel.core_pattern names a program ("|…") gives that program all the memory of a sandboxee that crashes.
+   */
   setRlimitCore(bytes: number | bigint): this {
     return this.#setRlimit('setRlimitCore', 'coreBytes', toLimit('setRlimitCore', bytes, 'bytes'));
   }

@@ -157,6 +157,10 @@ function hint(step: SetupStep, errno: string, detail: string, context: SetupCont
       return errno === 'EMFILE'
         ? 'setRlimitNofile() leaves no number free beside the descriptors that are mapped; one more is needed for the start'
         : '';
+    case SetupStep.STEP_LIMITS:
+      return errno === 'EPERM' && detail.startsWith('core files')
+        ? 'without a call of setrlimit() for RLIMIT_CORE before it: a sandboxee leaves no core files anyway'
+        : '';
     case SetupStep.STEP_EXEC:
       return execHint(errno, context);
     case SetupStep.STEP_ID_MAP:

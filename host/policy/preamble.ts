@@ -75,6 +75,18 @@ const opensForIoctl = (arg: number): Condition => ({
 
 const makesListener = has(1, n.SECCOMP_FILTER_FLAG_NEW_LISTENER);
 
+/** A pointer is 64 bits wide, and none of them says by itself that it is NULL. */
+const isGiven = (arg: number): Condition => ({ kind: 'compare', arg, bits: 64, op: '!=', value: 0n });
+
+/**
+ * A core_pattern program of the host's is started for any limit of core files but 1, for 0 as well (coredump_pipe() in the
+ * kernel's fs/coredump.c). So the limit stays as it was set. Programs give their core files up to guard their secrets, and
+ * some exit if they cannot: they hear that it is done.
+ */
+const changesCoreLimit = (resource: number, given: Condition[], errno: number): Piece => ({
+  rule: rule({ kind: 'all', of: [is(resource, n.RLIMIT_CORE), ...given] }, { kind: 'errno', errno }),
+});
+
 /** Change a file's attributes, by its name or by a descriptor. */
 const changesOfAttributes = [
   ...['chmod', 'fchmod', 'fchmodat', 'fchmodat2', 'chown', 'lchown', 'fchown', 'fchownat'],
@@ -181,6 +193,15 @@ export const preamble: ReadonlyMap<string, readonly Piece[]> = new Map<string, r
       { waivedBy: 'allowTerminalInjection', rule: rule(is(1, n.TIOCSCTTY), refusal('EPERM')) },
       beyondLandlock(changesOfFlags, 'EPERM'),
       beyondLandlock({ kind: 'all', of: [isOfBtrfs, { kind: 'not', of: clonesOrCompares }] }, 'EPERM'),
+    ],
+  ],
+  ['setrlimit', [changesCoreLimit(0, [], 0)]],
+  [
+    'prlimit64',
+    [
+      // What asks for the old limit as well would find none: then it must not hear that all went well.
+      changesCoreLimit(1, [isGiven(2), isGiven(3)], errnoNumber('EPERM')),
+      changesCoreLimit(1, [isGiven(2)], 0),
     ],
   ],
   // Whoever opens the file next, on the host too, waits for the holder of the lease, up to 45 s (fcntl(2)).

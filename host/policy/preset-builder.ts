@@ -103,7 +103,7 @@ export class PresetBuilder extends RuleBuilder {
   allowGetPGIDs = () => this.preset('allowGetPGIDs', families.getPgids);
   /** getrlimit, and prlimit64 where it changes nothing */
   allowGetRlimit = () => this.preset('allowGetRlimit', families.getRlimit);
-  /** setrlimit, and prlimit64 of the calling process: limits can only become narrower */
+  /** setrlimit, and prlimit64 of the calling process: limits can only become narrower, and that of core files stays */
   allowSetRlimit = () => this.preset('allowSetRlimit', families.setRlimit);
   /** prctl(PR_SET_NAME) */
   allowPrctlSetName = () => this.preset('allowPrctlSetName', families.prctlSetName);

@@ -5,6 +5,7 @@
 #include <linux/seccomp.h>
 #include <stdint.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -102,8 +103,9 @@ long sandwire_filter_seccomp(unsigned long flags, bool allow_speculation, const 
   return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &fprog);
 }
 
+enum { IO_URING_SETUP = 425 }; /* the same on all architectures */
+
 int sandwire_filter_forbid_io_uring(void) {
-  enum { IO_URING_SETUP = 425 }; /* the same on all architectures */
   static const struct sock_filter program[] = {
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IO_URING_SETUP, 0, 1),
@@ -111,6 +113,41 @@ int sandwire_filter_forbid_io_uring(void) {
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
   };
   /* Speculation is for the policy to decide. */
+  return (int)sandwire_filter_seccomp(0, true, program, sizeof program / sizeof program[0]);
+}
+
+/* The halves of an argument, on the little-endian machines there are. */
+#define LOAD_LOW(argument) \
+  BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args) + 8 * (argument))
+#define LOAD_HIGH(argument) \
+  BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args) + 8 * (argument) + 4)
+#define JUMP_IF(value, if_so, if_not) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, if_so, if_not)
+#define RETURN(value) BPF_STMT(BPF_RET | BPF_K, value)
+
+int sandwire_filter_keep_core_limit(bool forbid_io_uring) {
+  enum { NO_SYSCALL = -1 };
+  const struct sock_filter program[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+      JUMP_IF(forbid_io_uring ? IO_URING_SETUP : NO_SYSCALL, 0, 1),
+      RETURN(SECCOMP_RET_ERRNO | ENOSYS),
+      JUMP_IF(SYS_setrlimit, 0, 2),
+      LOAD_LOW(0), /* the resource */
+      JUMP_IF(RLIMIT_CORE, 12, 11),
+      JUMP_IF(SYS_prlimit64, 0, 10),
+      LOAD_LOW(1), /* the resource */
+      JUMP_IF(RLIMIT_CORE, 0, 8),
+      LOAD_LOW(2), /* the new limit, if any */
+      JUMP_IF(0, 0, 2),
+      LOAD_HIGH(2),
+      JUMP_IF(0, 4, 0),
+      LOAD_LOW(3), /* where the old one is to be written, if anywhere */
+      JUMP_IF(0, 0, 4),
+      LOAD_HIGH(3),
+      JUMP_IF(0, 1, 2),
+      RETURN(SECCOMP_RET_ALLOW),
+      RETURN(SECCOMP_RET_ERRNO | 0),
+      RETURN(SECCOMP_RET_ERRNO | EPERM),
+  };
   return (int)sandwire_filter_seccomp(0, true, program, sizeof program / sizeof program[0]);
 }
 

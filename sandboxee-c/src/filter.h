@@ -64,6 +64,11 @@ int sandwire_filter_install_plain(const struct sock_filter *program, size_t coun
  * no_new_privs. 0, or -1 with errno. */
 int sandwire_filter_forbid_io_uring(void);
 
+/* Keeps the limit of core files as it is from now on, with the answers of every policy's preamble
+ * (host/policy/preamble.ts). For the time before a policy: what lowers it then would lower it for the
+ * sandboxee. With forbid_io_uring the above as well, for the price of one filter. 0, or -1 with errno. */
+int sandwire_filter_keep_core_limit(bool forbid_io_uring);
+
 /* Ends the process where nothing can be undone any more, whatever a policy in force may say to that. */
 __attribute__((noreturn)) void sandwire_filter_die(void);
 

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -128,6 +129,48 @@ static void errors_come_before_the_filter(void) {
     static const struct sock_filter endless[] = {LOAD(nr)};
     int result = sandwire_filter_install_plain(endless, 1, false, &step);
     _exit(result == -EINVAL && step == SANDWIRE_FILTER_STEP_SECCOMP ? 0 : 1);
+  }
+  int status = -1;
+  REQUIRE(waitpid(child, &status, 0) == child);
+  CHECK_EQUAL(0, status);
+}
+
+/* In the child. 0 if all is as it should be, else the number of the step that was not. */
+static int keep_core_limit(bool forbid_io_uring) {
+  enum { IO_URING_SETUP = 425 };
+  struct rlimit before, now, limit = {0, 0};
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || getrlimit(RLIMIT_CORE, &before) != 0 ||
+      sandwire_filter_keep_core_limit(forbid_io_uring) != 0) {
+    return 1;
+  }
+  const long high = 0x100000000;
+  if (syscall(SYS_setrlimit, RLIMIT_CORE, &limit) != 0 ||
+      syscall(SYS_prlimit64, 0, RLIMIT_CORE, &limit, NULL) != 0 ||
+      syscall(SYS_prlimit64, 0, RLIMIT_CORE, high, NULL) != 0) {
+    return 2;
+  }
+  if (syscall(SYS_prlimit64, 0, RLIMIT_CORE, &limit, &now) == 0 || errno != EPERM ||
+      syscall(SYS_prlimit64, 0, RLIMIT_CORE, high, high) == 0 || errno != EPERM) {
+    return 3;
+  }
+  if (syscall(SYS_prlimit64, 0, RLIMIT_CORE, NULL, &now) != 0 || now.rlim_cur != before.rlim_cur ||
+      now.rlim_max != before.rlim_max) {
+    return 4;
+  }
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur-- == 0 ||
+      syscall(SYS_setrlimit, RLIMIT_NOFILE, &limit) != 0 ||
+      syscall(SYS_prlimit64, 0, RLIMIT_NOFILE, &limit, &now) != 0 || now.rlim_cur != limit.rlim_cur) {
+    return 5;
+  }
+  const long ring = syscall(IO_URING_SETUP, 0, NULL); /* EINVAL or EFAULT where there are any */
+  return forbid_io_uring && (ring != -1 || errno != ENOSYS) ? 6 : 0;
+}
+
+static void the_limit_of_core_files_is_kept(bool forbid_io_uring) {
+  pid_t child = fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    _exit(keep_core_limit(forbid_io_uring));
   }
   int status = -1;
   REQUIRE(waitpid(child, &status, 0) == child);
@@ -335,5 +378,7 @@ int main(void) {
   the_rendezvous_hands_over_the_listener(false);
   the_rendezvous_hands_over_the_listener(true);
   errors_come_before_the_filter();
+  the_limit_of_core_files_is_kept(false);
+  the_limit_of_core_files_is_kept(true);
   return report_checks();
 }

@@ -133,6 +133,12 @@ for (const [way, make] of Object.entries(makers)) {
     assert.is((await run(['exit_with', '0'], { limit: unlimited })).exitCode, 0, 'cut down, not refused');
   });
 
+  test(`${way}: the limit of core files stays what it is, whatever the sandboxee calls`, async () => {
+    assert.is((await run(['core_limit'])).exitCode, 0);
+    const limited = ({ limits }: Executor) => limits.setRlimitCore(64 << 10);
+    assert.is((await run(['core_limit'], { limit: limited })).exitCode, 0);
+  });
+
   test(`${way}: CPU time`, async () => {
     const result = await run(['spin'], { limit: ({ limits }) => limits.setRlimitCpu(1) });
     assert.is(result.signal, 'SIGKILL');

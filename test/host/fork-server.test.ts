@@ -289,6 +289,29 @@ for (const [how, expected] of [
   });
 }
 
+/** Root of a container has no CAP_SYS_RESOURCE. */
+function mayRaiseLimits(): boolean {
+  const effective = /^CapEff:\t(\w+)$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? '0';
+  return ((BigInt(`0x${effective}`) >> 24n) & 1n) === 1n;
+}
+
+test('a limit of core files that was lowered before the policy: set anew, or no sandboxee', async () => {
+  for (const how of ['low', 'lowers']) {
+    await using server = await startForkServer({}, how);
+    await using sandbox = new Sandbox2(new Executor(server), lenientPolicy());
+    const isStarted = await sandbox.runAsync();
+    if (how === 'low' && mayRaiseLimits()) {
+      assert.ok(isStarted);
+      await tellBehaviour(sandbox, 'core_limit');
+      assert.is((await sandbox.awaitResult()).exitCode, 0);
+      continue;
+    }
+    assert.not(isStarted, how);
+    const expected = /SETUP_ERROR.*FAILED_LIMITS: setting the limit of core files.*EPERM \(.*RLIMIT_CORE/;
+    assert.match(String(await sandbox.awaitResult()), expected);
+  }
+});
+
 test('a hook that never returns', async () => {
   await using server = await startForkServer({}, 'hang');
   const executor = new Executor(server);

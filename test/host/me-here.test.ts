@@ -3,7 +3,14 @@ import { readdirSync, readlinkSync } from 'node:fs';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Executor, Sandbox2 } from '../../host/index.js';
-import { eventually, isAlive, lenientPolicy, runToEnd, sandboxee } from '../support/sandbox.js';
+import {
+  eventually,
+  isAlive,
+  lenientPolicy,
+  runToEnd,
+  sandboxee,
+  tellBehaviour,
+} from '../support/sandbox.js';
 
 const test = suite('sandboxMeHere');
 
@@ -41,6 +48,14 @@ test('a sandboxee does not keep its own seccomp listener', async () => {
     open.some((target) => target.includes('seccomp')),
     open.join(' '),
   );
+});
+
+test('a limit of core files that is lowered before the policy stays as it was', async () => {
+  const executor = meHere(sandboxee('behave', ['me-here', 'lowers']));
+  await using sandbox = new Sandbox2(executor, lenientPolicy());
+  assert.ok(await sandbox.runAsync());
+  await tellBehaviour(sandbox, 'core_limit');
+  assert.is((await sandbox.awaitResult()).exitCode, 0);
 });
 
 /** How it ends, or "hangs"; the sandboxee is gone then. */

@@ -210,6 +210,42 @@ test('what would act on the host after the sandbox, or beside it, is refused wha
   }
 });
 
+test('the limit of core files stays as it is, and who changes it hears that it is done', () => {
+  const [core, files, high] = [4, 7, 0xdeadbeefn << 32n];
+  for (const arch of arches) {
+    const builder = () => new PolicyBuilder({ arch });
+    const made = [
+      ...policies(arch),
+      builder().allowSetRlimit().build(),
+      builder().allowSetRlimit().syscall('prlimit64', 'allow', { override: true }).build(),
+    ];
+    const answer = (syscall: string, args: (number | bigint)[], errno: number | undefined) => {
+      actions(made, syscall, args);
+      for (const policy of made) {
+        const decided = policy.evaluate({ syscall, args });
+        assert.is(decided.action === 'errno' ? decided.errno : undefined, errno, `${syscall}(${args})`);
+      }
+    };
+    for (const resource of [core, BigInt(core) | high]) {
+      answer('setrlimit', [resource, 0x1000], 0);
+      answer('setrlimit', [resource, 0], 0);
+      for (const given of [0x1000n, 0x100000000n]) {
+        for (const pid of [0, 5, -1]) {
+          answer('prlimit64', [pid, resource, given, 0], 0);
+          for (const old of [0x2000n, 0x100000000n]) answer('prlimit64', [pid, resource, given, old], 1);
+        }
+      }
+      answer('prlimit64', [0, resource, 0, 0x2000], undefined);
+    }
+    answer('setrlimit', [files, 0x1000], undefined);
+    answer('prlimit64', [0, files, 0x1000, 0x2000], undefined);
+    const narrow = [builder().allowSetRlimit().build()];
+    assert.equal(actions(narrow, 'setrlimit', [files]), ['allow']);
+    assert.equal(actions(narrow, 'prlimit64', [0, files, 0x1000, 0]), ['allow']);
+    assert.equal(actions(narrow, 'prlimit64', [5, files, 0x1000, 0]), ['violation']);
+  }
+});
+
 test('socket families without network namespaces are not there, unless the network is the host’s', () => {
   for (const arch of arches) {
     const builder = () => new PolicyBuilder({ arch }).defaultAction('allowAllSyscalls');

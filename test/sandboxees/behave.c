@@ -9,6 +9,8 @@
  *   busy       has an fd of its own on 9
  *   shared     has memory that is shared and writable
  *   sharing    the same, and says that this is fine
+ *   lowers     its child, or the program that sandboxes itself, lowers its limit of core files before that
+ *   low        has no limit of core files but 0 itself
  *   again      its child wants to fork too, and sends what became of it */
 #include <errno.h>
 #include <pthread.h>
@@ -17,12 +19,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 enum { MAX_WORDS = 32 };
 
 #define BEHAVIOURS(X) \
   X(exit_with)        \
+  X(core_limit)       \
   X(die_by) X(spin) X(wait_forever) X(make_syscall) X(inspect) X(exhaust) X(leave_behind) X(reach_out) X(echo)
 #define DECLARE(name) int name##_main(int argc, char **argv);
 BEHAVIOURS(DECLARE)
@@ -69,12 +73,16 @@ static void *wait_in_thread(void *unused) {
   return unused;
 }
 
+static int give_core_files_up(void) {
+  return setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
+}
+
 static int fork_until_child(struct sandwire_comms *comms) {
   struct sandwire_forking_client *client = sandwire_forking_client_create(comms);
   pthread_t thread;
   if (client == NULL ||
       (strncmp(how, "thread", 6) == 0 && pthread_create(&thread, NULL, wait_in_thread, NULL) != 0) ||
-      (is("busy") && dup2(0, 9) < 0) ||
+      (is("low") && give_core_files_up() != 0) || (is("busy") && dup2(0, 9) < 0) ||
       (strncmp(how, "shar", 4) == 0 &&
        mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0) == MAP_FAILED)) {
     exit(115);
@@ -109,6 +117,9 @@ int main(int argc, char **argv) {
   how = argc > 2 ? argv[2] : "";
   if (strcmp(argv[1], "fork") == 0) {
     fork_until_child(comms);
+  }
+  if (is("lowers") && give_core_files_up() != 0) {
+    return 113;
   }
   if (sandwire_sandbox_me_here(comms) != SANDWIRE_OK) {
     fprintf(stderr, "behave: %s\n", sandwire_comms_error_text(comms));

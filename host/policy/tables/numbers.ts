@@ -96,6 +96,8 @@ export const O_ACCMODE = 3;
 export const O_CREAT = 0o100;
 export const O_TRUNC = 0o1000;
 
+export const RLIMIT_CORE = 4;
+
 export const PR_GET_DUMPABLE = 3;
 export const PR_SET_DUMPABLE = 4;
 export const PR_SET_NAME = 15;

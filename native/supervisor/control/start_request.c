@@ -11,9 +11,15 @@
 #include "sandwire/wire.generated.h"
 
 const struct limit_kind start_request_limits[LIMIT_KINDS] = {
-    {RLIMIT_AS, "address space"},  {RLIMIT_CPU, "cpu"},   {RLIMIT_FSIZE, "file size"},
-    {RLIMIT_NOFILE, "open files"}, {RLIMIT_CORE, "core"}, {RLIMIT_NPROC, "processes"},
-    {RLIMIT_STACK, "stack"},       {RLIMIT_DATA, "data"}, {RLIMIT_MEMLOCK, "memlock"},
+    {RLIMIT_AS, "address space"},
+    {RLIMIT_CPU, "cpu"},
+    {RLIMIT_FSIZE, "file size"},
+    {RLIMIT_NOFILE, "open files"},
+    [LIMIT_CORE] = {RLIMIT_CORE, "core files"},
+    {RLIMIT_NPROC, "processes"},
+    {RLIMIT_STACK, "stack"},
+    {RLIMIT_DATA, "data"},
+    {RLIMIT_MEMLOCK, "memlock"},
 };
 
 static char *copy_text(struct arena_chunk **arena, const struct sandwire_protobuf_field *field) {

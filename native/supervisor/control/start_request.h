@@ -18,7 +18,7 @@ struct limit_request {
   uint64_t value;
 };
 
-enum { LIMIT_KINDS = 9 };
+enum { LIMIT_CORE = 4, LIMIT_KINDS = 9 };
 
 /* When the stacks of the sandboxee are unwound. */
 struct stack_trace_switches {

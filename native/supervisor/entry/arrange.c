@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -62,31 +63,45 @@ void arrange_fds(const struct start_request *request, int rendezvous_fd, struct 
   }
 }
 
+/* What a limit of core files is set to. 0 keeps the kernel from writing a file, and not from starting a
+ * core_pattern program as root, outside of every sandbox, and feeding it the sandboxee's memory. 1 does
+ * (coredump_pipe() in the kernel's fs/coredump.c), and is less than any file (min_coredump). */
+static rlim_t core_limit(uint64_t asked) {
+  return asked == 0 ? 1 : asked;
+}
+
 int arrange_limits(const struct start_request *request, pid_t pid, const char **name) {
   for (size_t i = 0; i < LIMIT_KINDS; i++) {
     if (!request->limits[i].set) {
       continue;
     }
+    const __rlimit_resource_t resource = start_request_limits[i].resource;
+    const bool is_core = resource == RLIMIT_CORE;
     *name = start_request_limits[i].name;
     /* Never above what the host itself may use: only the privileged can raise a hard limit, and nobody
-     * should. */
+     * should. A fork server that has lowered its own limit of core files to 0 is not asked: its child would
+     * have that. */
     struct rlimit present;
-    rlim_t value = request->limits[i].value;
-    if (start_request_limits[i].resource == RLIMIT_CORE && value == 0) {
-      /* 0 keeps the kernel from writing a file, and not from starting a core_pattern program as root, outside
-       * of every sandbox, and feeding it the sandboxee's memory. 1 does (coredump_pipe() in the kernel's
-       * coredump.c), and is less than any file (min_coredump). */
-      value = 1;
-    }
-    if (prlimit(pid, start_request_limits[i].resource, NULL, &present) == 0 && present.rlim_max < value) {
+    rlim_t value = is_core ? core_limit(request->limits[i].value) : request->limits[i].value;
+    if (prlimit(is_core ? 0 : pid, resource, NULL, &present) == 0 && present.rlim_max < value) {
       value = present.rlim_max;
     }
     struct rlimit limit = {value, value};
-    if (prlimit(pid, start_request_limits[i].resource, &limit, NULL) != 0) {
+    if (prlimit(pid, resource, &limit, NULL) != 0) {
       return -1;
     }
   }
   return 0;
+}
+
+bool arrange_core_limit_stands(const struct start_request *request, pid_t pid) {
+  const struct limit_request *asked = &request->limits[LIMIT_CORE];
+  struct rlimit ours, present;
+  if (!asked->set || core_limit(asked->value) > 1) {
+    return true; /* there may be core files */
+  }
+  return getrlimit(RLIMIT_CORE, &ours) == 0 && prlimit(pid, RLIMIT_CORE, NULL, &present) == 0 &&
+         (present.rlim_cur == 1 || ours.rlim_max == 0);
 }
 
 int arrange_fence(const struct start_request *request, const struct sandbox_description *description,

@@ -3,6 +3,7 @@
 #ifndef SUPERVISOR_ARRANGE_H
 #define SUPERVISOR_ARRANGE_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "control/sandbox_description.h"
@@ -25,6 +26,10 @@ void arrange_fds(const struct start_request *request, int rendezvous_fd, struct 
 
 /* Sets the limits of a process, 0: the calling one. 0, or -1 with errno and *name, the limit in words. */
 int arrange_limits(const struct start_request *request, pid_t pid, const char **name);
+
+/* For a sandboxee that has just come under its policy, which keeps the limit of core files as it is: whether
+ * it is what it was set to, or the program has changed it before. Runs in the supervisor. */
+bool arrange_core_limit_stands(const struct start_request *request, pid_t pid);
 
 /* In the sandbox, as long as nothing keeps the child from opening what the rules are about: limits, or
  * another user's directories. fds: those of the request from its second on, in their places by now or not.

@@ -5,8 +5,8 @@
 #define SUPERVISOR_INHERITANCE_H
 
 /* Gives up real-time scheduling and I/O, niceness below 0, the permission to get them back, and a
- * personality(2), which may switch address space randomisation off. NULL, or what could not be given up, with
- * errno. */
+ * personality(2), which may switch address space randomisation off. Sees to it that a limit of core files of
+ * 1 can be set, where that takes privilege. NULL, or what could not be done, with errno. */
 const char *inheritance_renounce(void);
 
 /* In a child: default dispositions and an empty mask, by undoing what the supervisor has changed for itself

@@ -76,8 +76,9 @@ _Noreturn void launch_go_on(const struct start_request *request, struct setup_re
   if (chdir(request->cwd[0] == '\0' ? "/" : request->cwd) != 0) {
     setup_fail(report, SANDWIRE_STEP_CWD, request->cwd);
   }
-  if (request->forbid_io_uring && sandwire_filter_forbid_io_uring() != 0) {
-    setup_fail(report, SANDWIRE_STEP_FILTER, "io_uring_setup");
+  if (request->mode == SANDWIRE_SANDBOX_ME_HERE &&
+      sandwire_filter_keep_core_limit(request->forbid_io_uring) != 0) {
+    setup_fail(report, SANDWIRE_STEP_FILTER, "for the time before the policy");
   }
   if (request->mode == SANDWIRE_SANDBOXED_BEFORE_EXEC) {
     enum sandwire_filter_step failed = SANDWIRE_FILTER_STEP_NONE;

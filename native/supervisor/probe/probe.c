@@ -51,6 +51,7 @@ static const struct {
     {"openFiles", probe_open_files},
     {"speculation", probe_speculation},
     {"landlock", probe_landlock},
+    {"coreDumps", probe_core_dumps},
     {"cgroupMemory", probe_cgroup_memory},
     {"cgroupPids", probe_cgroup_pids},
     {"cgroupCpu", probe_cgroup_cpu},

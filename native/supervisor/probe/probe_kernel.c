@@ -185,6 +185,19 @@ int probe_speculation(long *value) {
   return state == 0 || (state & PR_SPEC_PRCTL) != 0 ? 0 : EPERM;
 }
 
+int probe_core_dumps(long *value) {
+  (void)value;
+  char pattern = '\0';
+  const int fd = open("/proc/sys/kernel/core_pattern", O_RDONLY | O_CLOEXEC);
+  if (fd < 0 || read(fd, &pattern, 1) < 0) {
+    return errno;
+  }
+  if (pattern == '@') { /* a socket, since Linux 6.16: no limit counts (coredump_socket() in fs/coredump.c) */
+    return EOPNOTSUPP;
+  }
+  return pattern != '|' || setrlimit(RLIMIT_CORE, &(struct rlimit){1, 1}) == 0 ? 0 : errno;
+}
+
 int probe_landlock(long *value) {
   int abi = landlock_abi();
   *value = abi < 0 ? 0 : abi;

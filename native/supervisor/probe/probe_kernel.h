@@ -22,5 +22,7 @@ int probe_open_files(long *value);
 int probe_speculation(long *value);
 /* value: the version of the ABI. */
 int probe_landlock(long *value);
+/* Whether the memory of sandboxees that crash stays in the sandbox. */
+int probe_core_dumps(long *value);
 
 #endif

@@ -8,6 +8,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "entry/arrange.h"
 #include "listener.h"
 #include "questions.h"
 #include "run.h"
@@ -91,6 +92,16 @@ bool monitor_is_reading(const struct run *run) {
   return run->violation_memory.reader != NULL;
 }
 
+/* The program was on its own between its exec, or the fork server's fork, and its policy. */
+static bool came_as_it_should(struct run *run) {
+  if (arrange_core_limit_stands(run->request, run->sandboxee.pid)) {
+    return true;
+  }
+  run_fail_setup(run, SANDWIRE_STEP_LIMITS, EPERM,
+                 "core files: the program has lowered it before it was under its policy");
+  return false;
+}
+
 void monitor_take_listener(struct run *run) {
   /* Before exec it is our own code that has announced it. */
   const bool is_certain = run->request->mode == SANDWIRE_SANDBOXED_BEFORE_EXEC;
@@ -108,6 +119,9 @@ void monitor_take_listener(struct run *run) {
     return;
   }
   listener_stay_on_one_core(listener);
+  if (!is_certain) {
+    (void)came_as_it_should(run);
+  }
 }
 
 void run_attach_listener(uint64_t number, int listener) {
@@ -129,7 +143,7 @@ void run_attach_listener(uint64_t number, int listener) {
   } else if (event_loop_add(&run->listener, listener, EPOLLIN, on_notification) != 0) {
     close(listener);
     run_fail_setup(run, SANDWIRE_STEP_MEMORY, errno, "epoll");
-  } else {
+  } else if (came_as_it_should(run)) {
     run->launched = true; /* it has taken its filter */
     run->has_sandbox2_client = true;
     stack_trace_follow(run);
