@@ -6,7 +6,6 @@
 // are needed (libuv's own pthread_atfork); V8's one worker and Node's timer and signal threads stay away, and
 // nothing may wait for them: see sandboxee-node/fork-readiness.ts and leaving.cc.
 #include <fcntl.h>
-#include <sys/prctl.h>
 #include <sys/random.h>
 #include <unistd.h>
 
@@ -21,7 +20,6 @@
 #include <uv.h>
 
 extern "C" {
-#include "filter.h"
 #include "forkable_memory.h"
 #include "inherited_fds.h"
 #include "other_threads.h"
@@ -98,8 +96,7 @@ class ForkingClient : public Napi::ObjectWrap<ForkingClient> {
     ForkingClient *self = static_cast<ForkingClient *>(context);
     int error = inherited_fds_let_go(self->inherited_.get());
     if (error != 0) return error;
-    // What the loop is about to open anew must work under a policy, which allows no ring.
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || sandwire_filter_forbid_io_uring() != 0) return errno;
+    // Without io_uring, which the supervisor refuses to a fork server and all that it forks.
     error = uv_loop_fork(self->loop_);
     if (error != 0) return -error;
     uv_update_time(self->loop_);
@@ -193,7 +190,7 @@ Napi::Value PollHandles(const Napi::CallbackInfo &info) {
   return result;
 }
 
-// sharedMemory(): the name of what is mapped shared and writable here; undefined if nothing is.
+// sharedMemory(): the name of what is mapped here, shared, and can be written to; undefined if nothing is.
 Napi::Value SharedMemory(const Napi::CallbackInfo &info) {
   char name[100];
   const int found = sandwire_find_shared_memory(name, sizeof name);

@@ -170,20 +170,37 @@ static long count_threads(void) {
   return count;
 }
 
-/* SANDWIRE_OK, or why what this process has mapped is not for children. */
+static enum sandwire_error refuse_memory(struct sandwire_forking_client *client, struct sandwire_comms *setup,
+                                         int error, const char *reason) {
+  sandwire_fork_request_fail(setup, SANDWIRE_STEP_FORK_SERVER, error, reason);
+  return sandwire_forking_fail(client, SANDWIRE_ERROR_UNSUPPORTED, reason);
+}
+
+/* SANDWIRE_OK, or why what this process has mapped is not for children. A ring never is: who moves its tail
+ * makes the kernel act for this process, which no policy holds. */
 static enum sandwire_error check_memory(struct sandwire_forking_client *client,
                                         struct sandwire_comms *setup) {
   char name[100], detail[200];
-  const int found = client->options.share_memory ? 0 : sandwire_find_shared_memory(name, sizeof name);
-  if (found == 0) {
-    return SANDWIRE_OK;
+  int found = sandwire_find_ring(name, sizeof name);
+  if (found > 0) {
+    (void)snprintf(detail, sizeof detail,
+                   "the fork server has a ring of io_uring, by which its children could act as it (%s)",
+                   name);
+    return refuse_memory(client, setup, EBUSY, detail);
   }
-  const int error = found < 0 ? errno : EBUSY;
-  snprintf(detail, sizeof detail, "the fork server has memory that all its children could write to (%s)",
-           name);
-  const char *reason = found < 0 ? "looking for shared memory needs /proc/self/maps" : detail;
-  sandwire_fork_request_fail(setup, SANDWIRE_STEP_FORK_SERVER, error, reason);
-  return sandwire_forking_fail(client, SANDWIRE_ERROR_UNSUPPORTED, reason);
+  if (found == 0 && !client->options.share_memory) {
+    found = sandwire_find_shared_memory(name, sizeof name);
+  }
+  if (found < 0) {
+    return refuse_memory(client, setup, errno,
+                         "looking for shared memory needs /proc/self/maps and /proc/self/fd");
+  }
+  if (found > 0) {
+    (void)snprintf(detail, sizeof detail,
+                   "the fork server has memory that all its children could write to (%s)", name);
+    return refuse_memory(client, setup, EBUSY, detail);
+  }
+  return SANDWIRE_OK;
 }
 
 /* SANDWIRE_OK, or why no child can be made now; the host hears it on the set-up socket. */

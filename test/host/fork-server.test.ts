@@ -277,6 +277,7 @@ for (const [how, expected] of [
   ['after', /SETUP_ERROR.*after_fork_in_child: EDOM/],
   ['thread', /SETUP_ERROR.*the fork server has 2 threads, 1 can be forked/],
   ['shared', /SETUP_ERROR.*memory that all its children could write to \(\/dev\/zero \(deleted\)\)/],
+  ['writable', /SETUP_ERROR.*memory that all its children could write to \(\/memfd:mapped \(deleted\)\)/],
 ] as const) {
   test(`a fork that is refused: ${how}`, async () => {
     await using server = await startForkServer({}, how);
@@ -329,6 +330,18 @@ test('hooks, and threads that the program accepts', async () => {
   assert.is((await sandbox.awaitResult()).exitCode, 0);
   await using threads = await startForkServer({}, 'threads');
   assert.is((await (await forked(threads, 'exit_with', ['3'])).sandbox.awaitResult()).exitCode, 3);
+});
+
+test('memory that is shared for reading, and can never be written to, is no reason to refuse', async () => {
+  await using server = await startForkServer({}, 'readonly');
+  assert.is((await (await forked(server, 'exit_with', ['3'])).sandbox.awaitResult()).exitCode, 3);
+});
+
+test('a fork server has no io_uring, also where it says that it shares memory on purpose', async () => {
+  for (const how of ['ring', 'ringing']) {
+    await using server = await startForkServer({}, how);
+    assert.is((await server.awaitResult()).exitCode, 100 + 38, how); // ENOSYS
+  }
 });
 
 test('memory that is shared on purpose; a child that wants to fork', async () => {

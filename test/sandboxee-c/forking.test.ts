@@ -11,6 +11,7 @@ import { encodeMessage, performHostHandshake } from '../../protocol/index.js';
 import { ForkMode, ForkMonitor } from '../../protocol/messages.generated.js';
 import { Handshake, Tag } from '../../protocol/wire.generated.js';
 import { eventually, isAlive, sandboxeePath } from '../support/sandbox.js';
+import { skip } from '../support/skip.js';
 
 const test = suite('fork server under sandbox2');
 const CLONE_UNTRACED = 0x00800000;
@@ -24,9 +25,9 @@ interface Server {
   readonly comms: Comms;
 }
 
-function start(name = 'behave', how = 'fork'): Server {
+function start(name = 'behave', ...how: string[]): Server {
   const [own, theirs] = addon().socketPair();
-  const child = spawn(sandboxeePath(name), [how], {
+  const child = spawn(sandboxeePath(name), how.length === 0 ? ['fork'] : how, {
     env: { SANDBOX2_COMMS_FD: '3' },
     stdio: ['ignore', 'ignore', 'inherit', theirs],
   });
@@ -118,6 +119,30 @@ test('our request to a fork server of sandbox2’s own kind: it passes over what
   closeSync(listener);
   for (const each of [setup, comms, server.comms]) each.close();
   assert.equal(await once(server.process, 'exit'), [0, null]);
+});
+
+test('a fork server that has a ring of io_uring is refused its children', async () => {
+  for (const how of ['ring', 'ringing']) {
+    const server = start('behave', 'fork', how);
+    const asked = request(server, CLONE_UNTRACED).catch(() => undefined); // it may have no ring, and end
+    const ended = once(server.process, 'exit');
+    const setup = await Promise.race([asked, ended.then(() => undefined)]);
+    if (setup === undefined) {
+      const [code] = await ended;
+      assert.ok(Number(code) > 100 && code !== 115, `it ended with ${code}`);
+      skip(`a ring (${how})`, `this kernel makes none: errno ${Number(code) - 100}`);
+      server.comms.close();
+      continue;
+    }
+    const { payload } = await setup.recvMessage({ timeoutMs: 10_000 });
+    assert.match(
+      Buffer.from(payload).toString('latin1'),
+      /has a ring of io_uring, .*\(anon_inode:\[io_uring\]\)/,
+    );
+    setup.close();
+    server.comms.close();
+    await ended;
+  }
 });
 
 test('nonsense in the place of a request ends it', async () => {

@@ -13,6 +13,7 @@ const own = Number(process.versions.node.split('.')[0]);
 const files = [
   'sandboxee-node/sandboxee',
   'sandboxee-node/forking',
+  'sandboxee-node/forked-holdings',
   'policy/programs',
   'native/buffer',
   'native/comms',

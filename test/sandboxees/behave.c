@@ -9,10 +9,15 @@
  *   busy       has an fd of its own on 9
  *   shared     has memory that is shared and writable
  *   sharing    the same, and says that this is fine
- *   lowers     its child, or the program that sandboxes itself, lowers its limit of core files before that
- *   low        has no limit of core files but 0 itself
- *   again      its child wants to fork too, and sends what became of it */
+ *   writable   has memory that is shared and read-only, of a file that is open for writing
+ *   readonly   has memory that is shared and read-only, of a file that is open for reading
+ *   ring       has a ring of io_uring, or exits with 100 and the errno; ringing: and says that memory is
+ * shared on purpose lowers     its child, or the program that sandboxes itself, lowers its limit of core
+ * files before that low        has no limit of core files but 0 itself again      its child wants to fork
+ * too, and sends what became of it */
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/io_uring.h>
 #include <pthread.h>
 #include <sandwire/sandwire.h>
 #include <stdio.h>
@@ -20,6 +25,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 enum { MAX_WORDS = 32 };
@@ -66,6 +72,38 @@ static int after_fork_in_child(void *context) {
   return is("after") ? EDOM : 0;
 }
 
+/* A shared mapping of a file in memory, for reading. */
+static void map_shared(int is_writable) {
+  int fd = memfd_create("mapped", MFD_CLOEXEC);
+  if (fd < 0 || ftruncate(fd, 4096) != 0) {
+    exit(115);
+  }
+  if (!is_writable) {
+    char path[64];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    int read_only = open(path, O_RDONLY | O_CLOEXEC);
+    close(fd);
+    fd = read_only;
+  }
+  if (mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0) == MAP_FAILED) {
+    exit(115);
+  }
+  close(fd);
+}
+
+/* The ring stays mapped; its fd is closed. */
+static void make_ring(void) {
+  static struct io_uring_params parameters;
+  int fd = (int)syscall(SYS_io_uring_setup, 4, &parameters);
+  if (fd < 0) {
+    exit(100 + (errno == ENOSYS ? 38 : errno));
+  }
+  if (mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, IORING_OFF_SQ_RING) == MAP_FAILED) {
+    exit(115);
+  }
+  close(fd);
+}
+
 static void *wait_in_thread(void *unused) {
   for (;;) {
     pause();
@@ -87,12 +125,18 @@ static int fork_until_child(struct sandwire_comms *comms) {
        mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0) == MAP_FAILED)) {
     exit(115);
   }
+  if (is("writable") || is("readonly")) {
+    map_shared(is("writable"));
+  }
+  if (strncmp(how, "ring", 4) == 0) {
+    make_ring();
+  }
   sandwire_forking_client_set_options(client, &(struct sandwire_forking_options){
                                                   .max_threads = is("threads") ? 2 : 0,
                                                   .before_fork = before_fork,
                                                   .after_fork_in_child = after_fork_in_child,
                                                   .context = &hooked,
-                                                  .share_memory = is("sharing"),
+                                                  .share_memory = is("sharing") || is("ringing"),
                                               });
   enum sandwire_error error = sandwire_forking_client_enter_fork_loop(client);
   if (error != SANDWIRE_OK) {

@@ -17,6 +17,7 @@
 #include "entry/arrange.h"
 #include "entry/inheritance.h"
 #include "entry/setup_report.h"
+#include "filter.h"
 #include "loop/child_signal.h"
 #include "loop/deadlines.h"
 #include "loop/process.h"
@@ -62,6 +63,12 @@ _Noreturn static void fork_server_main(const struct start_request *request, stru
   if ((sandwire_drop_bounding_set() != 0 && errno != EPERM) || sandwire_clear_capabilities(-1) != 0 ||
       prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
     setup_fail(report, SANDWIRE_STEP_PRIVILEGES, "capabilities, no_new_privs");
+  }
+  /* A ring's memory would be mapped in each child too, and what a child puts there the kernel does for the
+   * fork server, which no policy holds. libuv makes one for each event loop (UV_USE_IO_URING does not reach
+   * that), and goes on without. */
+  if (sandwire_filter_forbid_io_uring() != 0) {
+    setup_fail(report, SANDWIRE_STEP_FILTER, "io_uring_setup");
   }
   if (chdir(request->cwd[0] == '\0' ? "/" : request->cwd) != 0) {
     setup_fail(report, SANDWIRE_STEP_CWD, request->cwd);
