@@ -1,19 +1,19 @@
-// What a rule does with a syscall, as data and as the value a seccomp program returns for it.
+// What a rule does with a syscall, as data and as the value that a seccomp program returns for it.
 import { constants } from 'node:os';
 import { NotificationReason, ReturnAction } from './bpf/instructions.js';
 import { shown } from './quoting.js';
 
 export type Action =
   | { readonly kind: 'allow' }
-  /** It does nothing and fails. */
+  /** The syscall does nothing and fails. */
   | { readonly kind: 'errno'; readonly errno: number }
-  /** It does nothing, and the sandbox ends. */
+  /** The syscall does nothing, and the sandbox ends. */
   | { readonly kind: 'violation' }
-  /** It does nothing, and the thread gets SIGSYS with this in si_errno. */
+  /** The syscall does nothing, and the thread gets SIGSYS with this number in si_errno. */
   | { readonly kind: 'trap'; readonly data: number }
-  /** The host is asked. */
+  /** The host decides. */
   | { readonly kind: 'notify' }
-  /** The supervisor's own: the exec, or the end of sandboxMeHere(), that puts the policy in force. */
+  /** Used by the supervisor only: the exec, or the end of sandboxMeHere(), that puts the policy in force. */
   | { readonly kind: 'launch' };
 
 const errnoNumbers: ReadonlyMap<unknown, number> = new Map(Object.entries(constants.errno));
@@ -31,7 +31,7 @@ export function errnoName(number: number): string | undefined {
 export function errnoNumber(errno: unknown): number {
   const number = typeof errno === 'number' ? errno : errnoNumbers.get(errno);
   if (number === undefined || !Number.isInteger(number) || number < 0 || number > 4095) {
-    throw new RangeError(`${shown(errno)} is no errno`);
+    throw new RangeError(`${shown(errno)} is not an errno`);
   }
   return number;
 }
@@ -60,8 +60,8 @@ export function returnValue(action: Action): number {
 }
 
 /**
- * Every way to die becomes a notification, which the supervisor takes for a violation; so does a notification that is
- * none of ours.
+ * Every value that would kill becomes a notification, which the supervisor takes for a violation. So does a
+ * notification that is not one of sandwire's.
  */
 export function normalReturn(value: number): number {
   const action = (value & 0xffff0000) >>> 0;
@@ -81,7 +81,7 @@ export function normalReturn(value: number): number {
   }
 }
 
-/** What a program's value means. */
+/** What the returned value of a program means. */
 export function actionOf(value: number): Action {
   const data = value & 0xffff;
   switch ((value & 0xffff0000) >>> 0) {

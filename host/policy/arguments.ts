@@ -3,30 +3,30 @@ import type { Comparison, Condition } from './conditions.js';
 import { shown } from './quoting.js';
 import { type ArgumentKind, argumentKinds } from './tables/arguments.js';
 
-/** A value an argument is compared with. Negative ones are what they are in two's complement: -1 is all bits. */
+/** A value that an argument is compared with. Negative values are taken as two's complement: -1 is all bits. */
 export type ArgumentValue = number | bigint;
 
 const wide: ReadonlySet<ArgumentKind> = new Set(['size', 'pointer', 'path', 'address', 'long']);
 
-/** How much of an argument the kernel looks at; undefined where the tables do not know the syscall. */
+/** How many bits of an argument the kernel uses; undefined if the tables do not know the syscall. */
 export function argumentBits(syscall: string, index: number): 32 | 64 | undefined {
   const kind = argumentKinds.get(syscall)?.[index];
   return kind === undefined ? undefined : wide.has(kind) ? 64 : 32;
 }
 
-/** The kernel's umode_t: of the mode in chmod() and its like it takes 16 bits, and what is above passes unseen. */
+/** The kernel's umode_t: of the mode in chmod() and similar calls the kernel uses 16 bits and ignores the rest. */
 const permissionBits = 0xffffn;
 
 /**
- * One argument of a syscall. An int (a descriptor, flags …) is compared by its lower 32 bits, since the kernel ignores
- * the others, permissions (chmod, mkdir, open …) by 16; a long, a size or an address by all 64. Comparisons are unsigned. Throws RangeError for a value
- * that does not fit.
+ * One argument of a syscall. An int (a descriptor, flags …) is compared by its lower 32 bits, because the kernel
+ * ignores the others; permissions (chmod, mkdir, open …) by 16; a long, a size or an address by all 64. Comparisons are
+ * unsigned. Throws RangeError for a value that does not fit.
  */
 export class Argument {
   readonly #index: number;
   readonly #bits: 32 | 64 | undefined;
   readonly #mask: bigint | undefined;
-  /** The mask is the kernel's own. */
+  /** True if the mask comes from the tables. */
   readonly #isOfTables: boolean;
   readonly #syscall: string;
 
@@ -42,7 +42,7 @@ export class Argument {
   get u32(): Argument {
     const mask = this.#isOfTables ? undefined : this.#mask;
     if (mask !== undefined && mask >= 1n << 32n) {
-      throw new RangeError(`the mask 0x${mask.toString(16)} does not fit into 32 bits: say u32 before it`);
+      throw new RangeError(`the mask 0x${mask.toString(16)} does not fit into 32 bits: write .u32 before it`);
     }
     return new Argument(this.#syscall, this.#index, 32, mask);
   }
@@ -81,19 +81,19 @@ export class Argument {
     return this.#compare('>=', value);
   }
 
-  /** One of these. */
+  /** The argument is one of these values. */
   in(...values: ArgumentValue[]): Condition {
     if (values.length === 0) throw new RangeError('in() needs at least one value');
     const list = [...new Set(values.map((value) => this.#value(value)))];
     return { kind: 'in', ...this.#subject(), values: list };
   }
 
-  /** None of these. */
+  /** The argument is none of these values. */
   notIn(...values: ArgumentValue[]): Condition {
     return { kind: 'not', of: this.in(...values) };
   }
 
-  /** From the first to the second, both included. */
+  /** The argument is from first to last, both included. */
   between(first: ArgumentValue, last: ArgumentValue): Condition {
     return { kind: 'all', of: [this.ge(first), this.le(last)] };
   }
@@ -102,7 +102,7 @@ export class Argument {
   hasAny(bits: ArgumentValue): Condition {
     const value = this.#value(bits);
     if (this.#masked(value) !== value) {
-      throw new RangeError(`not all bits of 0x${value.toString(16)} are among those of the mask`);
+      throw new RangeError(`not all bits of 0x${value.toString(16)} are in the mask`);
     }
     return this.#anyBit(value);
   }
@@ -117,7 +117,7 @@ export class Argument {
     return this.mask(bits).eq(bits);
   }
 
-  /** No bit but these is set. */
+  /** No other bit than these is set. */
   hasOnly(bits: ArgumentValue): Condition {
     return { kind: 'not', of: this.#anyBit(BigInt.asUintN(this.#width(), ~this.#value(bits))) };
   }
@@ -134,7 +134,7 @@ export class Argument {
     if (this.#bits === undefined) {
       const self = `arg(${this.#index})`;
       throw new RangeError(
-        `whether ${self} of ${this.#syscall} is of 32 or 64 bits is not in the tables: say ${self}.u32 or ${self}.u64`,
+        `the tables do not say whether ${self} of ${this.#syscall} has 32 or 64 bits: write ${self}.u32 or ${self}.u64`,
       );
     }
     return this.#bits;
@@ -143,7 +143,7 @@ export class Argument {
   #value(value: ArgumentValue): bigint {
     const bits = this.#width();
     if (typeof value !== 'bigint' && !Number.isSafeInteger(value)) {
-      throw new RangeError(`${shown(value)} is no whole number; take a bigint for one above 2**53`);
+      throw new RangeError(`${shown(value)} is not a whole number; use a bigint above 2**53`);
     }
     const whole = BigInt(value);
     if (whole < -(1n << BigInt(bits - 1)) || whole >= 1n << BigInt(bits)) {
@@ -164,13 +164,13 @@ export class Argument {
   }
 }
 
-/** What a condition is written with: arg(0) is the first argument. */
+/** Conditions are written with it: arg(0) is the first argument. */
 export type ArgumentOf = (index: number) => Argument;
 
 export function argumentsOf(syscall: string): ArgumentOf {
   return (index) => {
     if (!Number.isInteger(index) || index < 0 || index > 5) {
-      throw new RangeError(`a syscall has the arguments 0 to 5, and no argument ${shown(index)}`);
+      throw new RangeError(`a syscall has the arguments 0 to 5, not ${shown(index)}`);
     }
     const isPermissions = argumentKinds.get(syscall)?.[index] === 'permissions';
     const mask = isPermissions ? permissionBits : undefined;
@@ -178,13 +178,13 @@ export function argumentsOf(syscall: string): ArgumentOf {
   };
 }
 
-/** All of them hold. Throws RangeError without any. */
+/** Holds if all conditions hold. Throws RangeError without any. */
 export function allOf(...conditions: Condition[]): Condition {
   if (conditions.length === 0) throw new RangeError('allOf() needs at least one condition');
   return { kind: 'all', of: conditions };
 }
 
-/** At least one of them holds. Throws RangeError without any. */
+/** Holds if at least one condition holds. Throws RangeError without any. */
 export function anyOf(...conditions: Condition[]): Condition {
   if (conditions.length === 0) throw new RangeError('anyOf() needs at least one condition');
   return { kind: 'any', of: conditions };

@@ -1,5 +1,5 @@
-// The policy language in the guide's words: syscalls (rule-builder.ts), presets (preset-builder.ts), and what is here:
-// the file system and everything else about the sandbox.
+// The policy language, with the names of the guide: syscalls are in rule-builder.ts, presets in preset-builder.ts, and
+// here are the file system and everything else about the sandbox.
 import { realpathSync } from 'node:fs';
 import { findLibraries, LibraryError } from './elf/libraries.js';
 import { PolicyError } from './errors.js';
@@ -9,18 +9,18 @@ import { sandboxeeFiles } from './node-runtime.js';
 import { Policy } from './policy.js';
 import { PresetBuilder } from './preset-builder.js';
 import { programs } from './presets/index.js';
-import { checkHostname, defaultStackTraces, type Networking, type StackTraces } from './surroundings.js';
+import { checkHostname, defaultStackTraces, type Networking, type StackTraces } from './sandbox-settings.js';
 import type { DangerousToken } from './tokens.js';
 
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
 
 /**
- * Says what a sandboxee may do: which syscalls, with which arguments, and what of the file system it sees. What is not
- * allowed is a violation, which ends the sandbox before the syscall has any effect.
+ * Says what a sandboxee may do: which syscalls, with which arguments, and what it sees of the file system. A call that
+ * is not allowed is a violation, which ends the sandbox before the syscall has any effect.
  *
- * For each syscall the rules are tried in the order of the calls that made them, and the first that decides counts
- * (docs/policy.md). Saying two opposite things of all calls of one syscall is an error, unless the later call says
- * { override: true }.
+ * For each syscall the rules are tried in the order of the calls that made them, and the first rule that decides counts
+ * (docs/policy.md). Two contradicting rules for all calls of a syscall are an error, unless the later call has {
+ * override: true }.
  */
 export class PolicyBuilder extends PresetBuilder {
   readonly #mounts = new MountTree();
@@ -33,8 +33,8 @@ export class PolicyBuilder extends PresetBuilder {
   // --- presets that also mount -------------------------------------------------------------------------------
 
   /**
-   * What restartable sequences of user-space schedulers and allocators need; shows /proc and /sys/devices/system/cpu.
-   * Reads files: see the mounts.
+   * What restartable sequences of user-space schedulers and allocators need. Shows /proc and /sys/devices/system/cpu,
+   * and reads files: see the mounts.
    */
   allowRestartableSequences = (fences: 'requireFastFences' | 'allowSlowFences' = 'requireFastFences') => {
     const method = 'allowRestartableSequences';
@@ -48,7 +48,7 @@ export class PolicyBuilder extends PresetBuilder {
   /** What tcmalloc does, allowRestartableSequences() included. */
   allowTcMalloc = () => this.#cpuList('allowTcMalloc').preset('allowTcMalloc', programs.tcMalloc);
 
-  /** What coverage instrumentation does; only where the variable COVERAGE is set. Shows COVERAGE_DIR, writable. */
+  /** What coverage instrumentation does, if the variable COVERAGE is set. Shows COVERAGE_DIR, writable. */
   allowLlvmCoverage = () => {
     if (!process.env['COVERAGE']) return this;
     const directory = process.env['COVERAGE_DIR'];
@@ -60,13 +60,14 @@ export class PolicyBuilder extends PresetBuilder {
 
   /**
    * The absolute path of something named relative to a directory (default: the working directory), as the methods below
-   * take it; an absolute path stays as it is. Throws PolicyError where either is not canonical: a ".." leads nowhere.
+   * need it. An absolute path stays as it is. Throws PolicyError if either path is not canonical, for example because
+   * of a "..".
    */
   static anchorPathAbsolute(relative: string, base: string = process.cwd()): string {
     return anchoredPath('anchorPathAbsolute', relative, base);
   }
 
-  /** Shows a file of the host at the same place, read-only unless isReadOnly is false. */
+  /** Shows a file of the host at the same path, read-only unless isReadOnly is false. */
   addFile(path: string, isReadOnly = true): this {
     return this.#mount('addFile', 'file', path, path, isReadOnly);
   }
@@ -94,7 +95,7 @@ export class PolicyBuilder extends PresetBuilder {
       : this;
   }
 
-  /** An empty writable file system in memory, of at most sizeBytes. */
+  /** Shows an empty writable file system in memory, of at most sizeBytes. */
   addTmpfs(inside: string, sizeBytes: number): this {
     if (!Number.isSafeInteger(sizeBytes) || sizeBytes <= 0) {
       throw new PolicyError('addTmpfs', `a size in bytes is needed, not ${sizeBytes}`);
@@ -105,8 +106,8 @@ export class PolicyBuilder extends PresetBuilder {
 
   /**
    * Shows the dynamic loader of a program (glibc's or musl's) and the libraries it needs, found as the loader finds
-   * them. Nothing for a static program. What a program opens later by itself (dlopen(3), plug-ins, name services) is not
-   * among them. ldLibraryPath: directories to look in first, separated by ":".
+   * them. For a static program it shows nothing. Files that a program opens later by itself (dlopen(3), plug-ins, name
+   * services) are not included. ldLibraryPath: directories to search first, separated by ":".
    */
   addLibrariesForBinary(path: string, ldLibraryPath = ''): this {
     const method = 'addLibrariesForBinary';
@@ -124,7 +125,7 @@ export class PolicyBuilder extends PresetBuilder {
           executable: true,
         });
       }
-      // Where the loader finds what lies in no default directory.
+      // The file from which the loader learns of directories that are not default ones.
       if (configuration !== undefined) this.addFileIfExists(configuration);
     } catch (error) {
       if (error instanceof LibraryError) throw new PolicyError(method, error.message);
@@ -135,7 +136,8 @@ export class PolicyBuilder extends PresetBuilder {
 
   /**
    * Shows what a Node sandboxee needs to start, read-only and nothing more: Node with its libraries, and the part of
-   * this package that "sandwire/sandboxee" consists of. The script itself is yours to show. Goes with allowNode().
+   * this package that "sandwire/sandboxee" consists of. You have to show the script itself. Used together with
+   * allowNode().
    *
    * @param nodePath the Node to be run; its realpath is shown
    */
@@ -182,15 +184,15 @@ export class PolicyBuilder extends PresetBuilder {
   }
 
   /**
-   * All sandboxees of this host program whose policy says so are in one network, a loopback device that is not the host's:
-   * they reach each other's sockets, abstract ones too, and cost less to start than with a network each. Excludes a /sys.
-   * The name is sandbox2's; here it holds with and without a fork server.
+   * Puts the sandboxee into one network together with all sandboxees of this host program whose policy says so. It is a
+   * loopback device that is not the host's. They reach each other's sockets, abstract ones too, and cost less to start
+   * than with a network each. Excludes a /sys. The name is sandbox2's; here it works with and without a fork server.
    */
   useForkServerSharedNetNs(): this {
     return this.#network('useForkServerSharedNetNs', 'forkServerShared');
   }
 
-  /** Landlock as the only fence around the file system, where no mount namespace can be had. Needs Linux 6.12. */
+  /** Uses Landlock alone to hide the host's files, where no mount namespace can be made. Needs Linux 6.12. */
   enableLandlock(): this {
     this.#landlock = true;
     return this;
@@ -206,7 +208,7 @@ export class PolicyBuilder extends PresetBuilder {
     return this.#collect('collectStacktracesOnSignal', 'onSignal', enabled);
   }
 
-  /** When the wall time is over. Default: true. */
+  /** When the walltime is over. Default: true. */
   collectStacktracesOnTimeout(enabled: boolean): this {
     return this.#collect('collectStacktracesOnTimeout', 'onTimeout', enabled);
   }
@@ -228,11 +230,11 @@ export class PolicyBuilder extends PresetBuilder {
 
   // --- building ----------------------------------------------------------------------------------------------
 
-  /** The policy as it stands; the builder can go on and build others. Throws PolicyError. */
+  /** The policy as it is now; the builder can go on and build others. Throws PolicyError. */
   build(): Policy {
     return new Policy({
       filter: this.filter(this.#landlock),
-      // Under Landlock alone the host's own symlinks are there.
+      // Under Landlock alone the host's own symlinks are visible.
       mounts: this.#mounts
         .list(this.tokens.has('allowWriteExecutable'))
         .filter(({ kind }) => (kind !== 'symlink' && kind !== 'emptyDirectory') || !this.#landlock),
@@ -279,7 +281,7 @@ export class PolicyBuilder extends PresetBuilder {
     if (typeof isReadOnly !== 'boolean') {
       throw new PolicyError(method, `isReadOnly is true or false, not ${String(isReadOnly)}`);
     }
-    if (inside === '/') throw new PolicyError(method, 'the root itself cannot be mounted over');
+    if (inside === '/') throw new PolicyError(method, 'nothing can be mounted over the root itself');
     const source = checkSource(method, outside, kind, isReadOnly);
     if (source !== 'plain') {
       this.#mounts.add(method, { kind: source, inside });

@@ -1,4 +1,4 @@
-// Conditions as a graph of tests: each leads to one node where it holds and to another where it does not.
+// Conditions as a graph of tests: each test leads to one node if it holds and to another if it does not.
 import type { Graph, Node } from './bpf/graph.js';
 import { DataOffset, Opcode } from './bpf/instructions.js';
 import type { Comparison, Condition } from './conditions.js';
@@ -7,7 +7,7 @@ const low = (value: bigint): number => Number(BigInt.asUintN(32, value));
 const high = (value: bigint): number => Number(BigInt.asUintN(32, value >> 32n));
 const allBits = 0xffffffff;
 
-/** A word of an argument, of which a mask lets some bits through. */
+/** A word of an argument, and the mask of its bits that count. */
 interface Word {
   readonly offset: number;
   readonly mask: number;
@@ -22,12 +22,12 @@ function wordsOf(arg: number, bits: 32 | 64, mask: bigint | undefined): { low: W
   const all = mask ?? 0xffffffffffffffffn;
   return {
     low: { offset: DataOffset.argumentLow(arg), mask: low(all) },
-    // What does not count is as if it were masked away.
+    // Bits that do not count are masked away.
     high: { offset: DataOffset.argumentHigh(arg), mask: bits === 32 ? 0 : high(all) },
   };
 }
 
-/** A is the word; the word against a value. */
+/** A holds the word; compares it with a value. */
 function test(graph: Graph, op: Comparison, value: number, yes: Node, no: Node): Node {
   switch (op) {
     case '==':
@@ -45,7 +45,7 @@ function test(graph: Graph, op: Comparison, value: number, yes: Node, no: Node):
   }
 }
 
-/** What decides where the upper halves are equal, and which way a greater upper half goes. */
+/** The comparison that decides if the upper halves are equal, and where a greater upper half leads. */
 const upperHalf: Record<Comparison, '>' | '<' | undefined> = {
   '==': undefined,
   '!=': undefined,
@@ -70,7 +70,9 @@ function compare(graph: Graph, condition: Condition & { kind: 'compare' }, yes: 
   return load(graph, words.high, graph.test(Opcode.JUMP_IF_GREATER, high(value), greater, equal));
 }
 
-/** A is the word; leads to yes for one of the sorted values: by halving, so that a long list costs few tests. */
+/**
+ * A holds the word; leads to yes for one of the sorted values. It halves the list, so that a long one costs few tests.
+ */
 function oneOf(graph: Graph, values: readonly number[], yes: Node, no: Node): Node {
   const middle = values[values.length >> 1];
   if (values.length <= 4 || middle === undefined) {

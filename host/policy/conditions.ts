@@ -1,14 +1,14 @@
-// Conditions on the arguments of a syscall: data, with their meaning. How they become BPF is compile-condition.ts.
+// Conditions on the arguments of a syscall, as data, and their meaning. compile-condition.ts turns them into BPF.
 
 export type Comparison = '==' | '!=' | '<' | '<=' | '>' | '>=';
 
 export type Condition =
   | { readonly kind: 'always' }
-  /** One argument, or those of its bits that the mask has, against a value; unsigned. */
+  /** Compares one argument, or the bits of it that the mask selects, with a value; unsigned. */
   | {
       readonly kind: 'compare';
       readonly arg: number;
-      /** How much of the argument counts: the kernel ignores the upper half of an int. */
+      /** How many bits of the argument count: the kernel ignores the upper half of an int. */
       readonly bits: 32 | 64;
       readonly mask?: bigint;
       readonly op: Comparison;
@@ -21,7 +21,7 @@ export type Condition =
       readonly mask?: bigint;
       readonly values: readonly bigint[];
     }
-  /** Any of these bits set. */
+  /** At least one of these bits is set. */
   | { readonly kind: 'anyBit'; readonly arg: number; readonly bits: 32 | 64; readonly value: bigint }
   | { readonly kind: 'all' | 'any'; readonly of: readonly Condition[] }
   | { readonly kind: 'not'; readonly of: Condition };
@@ -45,7 +45,7 @@ function compare(op: Comparison, left: bigint, right: bigint): boolean {
   }
 }
 
-/** Whether it holds for these six arguments. */
+/** True if the condition holds for these six arguments. */
 export function holds(condition: Condition, args: readonly bigint[]): boolean {
   switch (condition.kind) {
     case 'always':
@@ -66,10 +66,10 @@ export function holds(condition: Condition, args: readonly bigint[]): boolean {
   }
 }
 
-/** More comparisons in one rule are a slip, and would not fit into a filter anyway. */
+/** More comparisons in one rule are a mistake, and would not fit into a filter anyway. */
 export const maxComparisons = 2000;
 
-/** How many comparisons it is made of. */
+/** How many comparisons the condition consists of. */
 export function sizeOf(condition: Condition): number {
   switch (condition.kind) {
     case 'all':
@@ -88,10 +88,10 @@ function numberText(value: bigint): string {
   return value < 10n ? value.toString() : `0x${value.toString(16)}`;
 }
 
-/** The name of a value that an argument is compared with: "AF_UNIX". asBits: it is a mask. */
+/** The name of a value that an argument is compared with: "AF_UNIX". asBits: the value is a mask. */
 export type ValueNaming = (argument: number, value: bigint, asBits: boolean) => string | undefined;
 
-/** "arg 0 is 1 or 2", "arg 2 & 0x4 is not 0": for people. */
+/** The condition as text for people: "arg 0 is 1 or 2", "arg 2 & 0x4 is not 0". */
 export function describeCondition(condition: Condition, nameOf: ValueNaming = () => undefined): string {
   const nested = (part: Condition) => {
     const text = describeCondition(part, nameOf);
@@ -126,7 +126,7 @@ export function describeCondition(condition: Condition, nameOf: ValueNaming = ()
 
 const keys = new WeakMap<Condition, string>();
 
-/** The same text for conditions that are written the same. */
+/** A text that is equal for conditions that are written the same. */
 export function conditionKey(condition: Condition): string {
   const present = keys.get(condition);
   if (present !== undefined) return present;
@@ -147,12 +147,12 @@ function isValue(value: unknown, bits: 32 | 64): value is bigint {
   return typeof value === 'bigint' && value >= 0n && value < 1n << BigInt(bits);
 }
 
-/** Deeper nesting is a slip. */
+/** Deeper nesting is a mistake. */
 export const maxNesting = 50;
 
 /**
- * A copy of a condition that somebody else has made, so that what is checked is what is built; undefined where it is
- * none. Throws RangeError where it is nested too deeply.
+ * A copy of a condition that a caller has made, so that the checked condition is the one that is built. undefined if it
+ * is not a condition. Throws RangeError if it is nested too deeply.
  */
 export function copyCondition(something: unknown, depth = 1): Condition | undefined {
   if (typeof something !== 'object' || something === null) return undefined;
@@ -191,14 +191,12 @@ export function copyCondition(something: unknown, depth = 1): Condition | undefi
   }
 }
 
-/**
- * What a rule may not ask, whoever makes it: nothing at all, too much, what can never be. Throws RangeError.
- */
+/** Checks the condition of a rule. Throws RangeError if it has no effect, is too large, or can never hold. */
 export function checkCondition(condition: Condition): void {
   checkSense(condition, 1);
   const size = sizeOf(condition);
   if (size > maxComparisons) {
-    throw new RangeError(`${size} comparisons in one rule; at most ${maxComparisons} are taken`);
+    throw new RangeError(`${size} comparisons in one rule; at most ${maxComparisons} are allowed`);
   }
 }
 
@@ -206,7 +204,7 @@ function checkSense(condition: Condition, depth: number): void {
   if (depth > maxNesting) throw new RangeError(`conditions are nested at most ${maxNesting} deep`);
   switch (condition.kind) {
     case 'always':
-      throw new RangeError('a condition that always holds: leave it out');
+      throw new RangeError('the condition always holds: leave it out');
     case 'all':
     case 'any':
       if (condition.of.length === 0) throw new RangeError('a list of conditions needs at least one');
@@ -226,7 +224,7 @@ function checkSense(condition: Condition, depth: number): void {
   }
 }
 
-/** A value that the mask lets nothing be is a slip. */
+/** A value that no masked argument can have is a mistake. */
 function checkReach({ arg, mask }: { readonly arg: number; readonly mask?: bigint }, value: bigint): void {
   if (mask === undefined || (value & ~mask) === 0n) return;
   throw new RangeError(`arg(${arg}) & ${numberText(mask)} is never ${numberText(value)}`);

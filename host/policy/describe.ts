@@ -1,4 +1,4 @@
-// A syscall in words: name, decoded arguments.
+// A syscall as text: name, decoded arguments.
 import { constants } from 'node:os';
 import { escaped } from './quoting.js';
 import { socketAddressText } from './socket-address.js';
@@ -9,7 +9,7 @@ import { syscallsI386 } from './tables/syscalls-i386.generated.js';
 import { syscallsX32 } from './tables/syscalls-x32.generated.js';
 
 export interface DescribedSyscall {
-  /** "UNKNOWN[n/0x…]" for a number the tables do not have. */
+  /** "UNKNOWN[n/0x…]" for a number that the tables do not have. */
   readonly name: string;
   readonly args: readonly { readonly index: number; readonly value: bigint; readonly text: string }[];
   /** [X86-64] openat [257](AT_FDCWD, "/etc/passwd", O_RDONLY|O_CLOEXEC, 00) */
@@ -18,7 +18,7 @@ export interface DescribedSyscall {
 
 interface Interface {
   readonly nameOf: (number: number) => string | undefined;
-  /** Whose flags it takes. */
+  /** The architecture whose flags apply. */
   readonly flags: Arch;
   readonly wordBits: 32 | 64;
 }
@@ -36,7 +36,7 @@ const interfaces = new Map<string, Interface>([
   ['AARCH64', { nameOf: (number) => syscallName(number, 'aarch64'), flags: 'aarch64', wordBits: 64 }],
 ]);
 
-/** Calls of the 32-bit interface that share a name with another and not its arguments. */
+/** Calls of the 32-bit interface that have the name of another call but other arguments. */
 const i386Kinds = new Map<string, readonly ArgumentKind[]>([
   ['mmap', ['pointer']],
   ['select', ['pointer']],
@@ -46,7 +46,7 @@ const i386Kinds = new Map<string, readonly ArgumentKind[]>([
   ['waitpid', ['int', 'pointer', 'flags']],
 ]);
 
-/** Arguments that point at bytes which the call hands over, and where it says how many. */
+/** Arguments that point at bytes which the call passes in, and the argument that says how many. */
 const handedOver = new Map<string, readonly [bytes: number, size: number]>([
   ['write', [1, 2]],
   ['pwrite64', [1, 2]],
@@ -66,21 +66,21 @@ function hexadecimal(value: bigint): string {
   return `0x${value.toString(16)}`;
 }
 
-/** In quotes, with nothing in it that a terminal or a log would take for more than text. */
+/** The bytes in quotes, without anything that a terminal or a log would take for more than text. */
 export function quoted(bytes: Uint8Array, limit: number, isWhole: boolean): string {
   const text = new TextDecoder('latin1').decode(bytes);
   const printable = escaped(text);
   return `"${printable.slice(0, limit)}"${!isWhole || printable.length > limit ? '…' : ''}`;
 }
 
-/** What a NUL-terminated text at this address says; undefined if it cannot be read. */
+/** The NUL-terminated text at this address; undefined if it cannot be read. */
 function textAt(memory: Uint8Array | undefined): string | undefined {
   if (memory === undefined || memory.length === 0) return undefined;
   const end = memory.indexOf(0);
   return quoted(memory.subarray(0, end < 0 ? memory.length : end), shownText, end >= 0);
 }
 
-/** Bytes whose number the call says. */
+/** Bytes whose number another argument gives. */
 function dataAt(memory: Uint8Array | undefined, size: bigint): string | undefined {
   if (memory === undefined || memory.length === 0 || size === 0n) return undefined;
   const count = size < BigInt(memory.length) ? Number(size) : memory.length;

@@ -1,6 +1,6 @@
 import { printable } from './quoting.js';
 
-/** A policy that cannot be: which method (of PolicyBuilder, where no class is named), which argument, why. */
+/** A policy that is not possible: which method (of PolicyBuilder, if no class is named), which argument, why. */
 export class PolicyError extends Error {
   override readonly name = 'PolicyError';
   readonly method: string;

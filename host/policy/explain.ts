@@ -1,4 +1,4 @@
-// A policy in words, for who reviews it.
+// A policy as text, for its reviewer.
 import { describeAction } from './actions.js';
 import { instructionText } from './bpf/disassembler.js';
 import { maxInstructions } from './bpf/instructions.js';
@@ -11,7 +11,7 @@ import { type Arch, syscallName } from './syscalls.js';
 import { constantName } from './tables/constants.js';
 import { guardOf } from './tokens.js';
 
-/** What there is to explain. */
+/** The parts of a policy that are explained. */
 export interface Explained {
   readonly filter: Filter;
   readonly mounts: readonly MountEntry[];
@@ -19,14 +19,14 @@ export interface Explained {
   readonly networking: 'private' | 'unrestricted' | 'forkServerShared';
   readonly rootWritable: boolean;
   readonly instructionCount: number;
-  /** How a program may come to machine code of its own: "mmap", "mprotect" (possible.ts). */
+  /** How a program may make machine code of its own: "mmap", "mprotect" (possible.ts). */
   readonly makesCode: readonly string[];
   readonly makesSockets: boolean;
 }
 
 const lineWidth = 110;
 
-/** A heading and a list that goes on on indented lines. */
+/** A heading and a list that continues on indented lines. */
 function wrapped(heading: string, items: readonly string[]): string {
   const lines: string[] = [heading];
   items.forEach((item, index) => {
@@ -42,15 +42,15 @@ function isOwnRule(rule: Rule): boolean {
   return rule.by === 'preamble' || rule.by === 'defaultAction';
 }
 
-/** What a syscall comes to: the rules up to the first that decides everything. */
+/** What decides a syscall: its rules up to the first that decides everything. */
 interface Decided {
   readonly name: string;
-  /** Whether the policy itself says something of it, which the preamble may have forestalled. */
-  readonly isSpokenOf: boolean;
+  /** True if the policy itself mentions the syscall; the preamble may decide it before. */
+  readonly isMentioned: boolean;
   readonly rules: readonly Rule[];
 }
 
-/** Without the conditional rules that only say beforehand what the last one says anyway. */
+/** The rules without the conditional ones that only repeat what the last one does anyway. */
 function effective(rules: readonly Rule[]): readonly Rule[] {
   const last = rules.at(-1);
   const before = rules.at(-2);
@@ -69,7 +69,7 @@ function decidedSyscalls(filter: Filter): readonly Decided[] {
       const last = rules.findIndex((rule) => unconditional(rule) !== undefined);
       return {
         name: syscallName(number, filter.arch) ?? String(number),
-        isSpokenOf: spokenOf.has(number),
+        isMentioned: spokenOf.has(number),
         rules: effective(rules.slice(0, last + 1)),
       };
     })
@@ -103,12 +103,12 @@ function ruleLines(arch: Arch, name: string, rule: Rule, isLast: boolean): strin
   return lines;
 }
 
-/** True for a rule by which a sandboxee is started, or sandboxes itself: no other call that it matches is allowed. */
+/** True for a rule that only allows the launch call: no other call that it matches is allowed. */
 const isOfLaunch = (rule: Rule): boolean => possibleActions(rule).every(({ kind }) => kind === 'launch');
 
-/** Whether it has a line of its own: where the policy speaks of it, or the preamble says other than the default. */
-function isTold(filter: Filter, { name, isSpokenOf, rules }: Decided): boolean {
-  if (isSpokenOf || !rules.every(isOwnRule)) return true;
+/** True if the syscall has a line of its own: the policy mentions it, or the preamble differs from the default. */
+function hasOwnLine(filter: Filter, { name, isMentioned, rules }: Decided): boolean {
+  if (isMentioned || !rules.every(isOwnRule)) return true;
   const lastAction = unconditional(rules.at(-1) as Rule);
   if (filter.defaultAction.kind === 'violation' || lastAction?.kind === 'violation') return false;
   const isLaunchOnly = rules.slice(0, -1).every(isOfLaunch);
@@ -116,7 +116,7 @@ function isTold(filter: Filter, { name, isSpokenOf, rules }: Decided): boolean {
 }
 
 function syscallLines(filter: Filter): string[] {
-  const all = decidedSyscalls(filter).filter((decided) => isTold(filter, decided));
+  const all = decidedSyscalls(filter).filter((decided) => hasOwnLine(filter, decided));
   const simple = all.filter(({ rules }) => rules.length === 1);
   const lines: string[] = [];
   for (const [kind, heading] of Object.entries(outcomes)) {
@@ -138,7 +138,7 @@ function syscallLines(filter: Filter): string[] {
   return lines;
 }
 
-/** What is denied although nothing else is. */
+/** The calls that are refused although all others are allowed. */
 function exceptionLines(filter: Filter): string[] {
   if (filter.defaultAction.kind === 'violation') return [];
   const own = decidedSyscalls(filter).filter(({ rules }) => rules.every(isOwnRule));
@@ -173,11 +173,11 @@ const networks = {
 } as const;
 
 function networkLine({ networking, makesSockets }: Explained): string {
-  if (networking === 'private' && !makesSockets) return 'Network: none, as no socket can be made.';
+  if (networking === 'private' && !makesSockets) return 'Network: none, because no socket can be made.';
   return networks[networking];
 }
 
-/** Ends in a newline. */
+/** The text ends with a newline. */
 export function explain(policy: Explained): string {
   const { filter } = policy;
   const sections = [

@@ -1,5 +1,6 @@
-// The middle of the compiler: for each syscall the list of rules that decide it, first match first; and from there to
-// BPF. An order a user can predict: preamble, the policy's rules as they were called, presets' defaults, default action.
+// The middle of the compiler: for each syscall the list of rules that decide it, the first match first, and their
+// translation to BPF. The order is one that a user can predict: preamble, the policy's rules as they were called,
+// presets' defaults, default action.
 import { type Action, normalReturn, returnValue } from './actions.js';
 import { Graph, type Node } from './bpf/graph.js';
 import { DataOffset, type Instruction, maxInstructions, Opcode, readsX } from './bpf/instructions.js';
@@ -17,13 +18,13 @@ export interface Filter {
   readonly arch: Arch;
   readonly rules: RuleTable;
   readonly tokens: ReadonlySet<DangerousToken>;
-  /** Landlock is the only fence around the file system. */
+  /** Landlock alone hides the host's files. */
   readonly landlockOnly: boolean;
-  /** For what no rule decides. */
+  /** What happens to calls that no rule decides. */
   readonly defaultAction: Action & { readonly kind: 'allow' | 'violation' | 'notify' };
 }
 
-/** Another architecture's entry, or the x32 interface. */
+/** A call by another architecture's entry, or by the x32 interface. */
 export const foreignRule: Rule = {
   by: 'preamble',
   body: { kind: 'when', condition: always, action: { kind: 'violation' } },
@@ -41,7 +42,7 @@ function lastRule(filter: Filter, number: number): Rule {
   return say('defaultAction', filter.defaultAction);
 }
 
-/** What the preamble says of a syscall under this policy. */
+/** The rules of the preamble for a syscall under this policy. */
 function preambleFor({ tokens, landlockOnly }: Filter, name: string): readonly Rule[] {
   return (preamble.get(name) ?? [])
     .filter(({ waivedBy }) => waivedBy === undefined || !tokens.has(waivedBy))
@@ -49,11 +50,11 @@ function preambleFor({ tokens, landlockOnly }: Filter, name: string): readonly R
     .map(({ rule }) => rule);
 }
 
-/** All that decides a syscall, in order; the last decides whatever is left. */
+/** All rules that decide a syscall, in order. The last one decides every remaining call. */
 export function rulesFor(filter: Filter, number: number): readonly Rule[] {
   if (number === magicSyscall) return magicRules;
   const last = lastRule(filter, number);
-  // What a preset refuses in place of a violation is no restriction of a default that is none.
+  // A preset's errno replaces a violation; it does not restrict a default action that allows.
   const isViolation = unconditional(last)?.kind === 'violation';
   return [
     ...preambleFor(filter, syscallName(number, filter.arch) ?? ''),
@@ -63,7 +64,7 @@ export function rulesFor(filter: Filter, number: number): readonly Rule[] {
   ];
 }
 
-/** The rule that decides a call on the filter's own architecture, and the value it returns. */
+/** The rule that decides a call on the filter's own architecture, and the value that it returns. */
 export function decide(
   filter: Filter,
   number: number,
@@ -82,7 +83,7 @@ export function decide(
   throw new Error(`no rule decides syscall ${number}`); // the last one always does
 }
 
-/** The numbers that something is said about. */
+/** The syscall numbers that have rules. */
 export function numbersOf(filter: Filter): ReadonlySet<number> {
   const numbers = new Set<number>(filter.rules.numbers).add(magicSyscall);
   const begun = [...preamble.keys()].filter((name) => preambleFor(filter, name).length > 0);
@@ -100,7 +101,7 @@ function compileRules(graph: Graph, rules: readonly Rule[]): Node {
     if (body.kind === 'when') {
       return compileCondition(graph, body.condition, graph.return(returnValue(body.action)), afterwards);
     }
-    // A piece finds the syscall's number in A, and nothing in X of what another piece has left there.
+    // A piece of BPF starts with the syscall number in A; X holds nothing that another piece has left there.
     const piece = graph.program(body.program, afterwards, normalReturn);
     const withX = body.program.some(readsX) ? graph.step(Opcode.LOAD_X_IMMEDIATE, 0, piece) : piece;
     return graph.step(Opcode.LOAD, DataOffset.nr, withX);
@@ -112,7 +113,7 @@ interface Interval {
   readonly node: Node;
 }
 
-/** The numbers as intervals that lead to the same node; the first begins at 0. */
+/** The numbers as intervals that lead to the same node. The first interval begins at 0. */
 function intervalsOf(blocks: ReadonlyMap<number, Node>, otherwise: Node, foreign: Node, arch: Arch) {
   const intervals: Interval[] = [];
   const add = (start: number, node: Node) => {
@@ -131,10 +132,13 @@ function intervalsOf(blocks: ReadonlyMap<number, Node>, otherwise: Node, foreign
   return intervals;
 }
 
-/** Throws Error unless each number is in one interval, and in the right one: the search tree would be wrong in silence. */
+/**
+ * Throws Error unless each number is in exactly one interval, and in the right one. Otherwise the search tree would be
+ * silently wrong.
+ */
 function checkIntervals(intervals: readonly Interval[], blocks: ReadonlyMap<number, Node>): void {
   const fault = (why: string): never => {
-    throw new Error(`${why}: this is a fault of sandwire’s policy compiler`);
+    throw new Error(`${why}: this is a bug in sandwire’s policy compiler`);
   };
   intervals.forEach(({ from }, index) => {
     const before = intervals[index - 1]?.from;
@@ -149,9 +153,9 @@ function checkIntervals(intervals: readonly Interval[], blocks: ReadonlyMap<numb
 }
 
 /**
- * A balanced search tree over the intervals: no syscall waits behind a chain of others. Only the number and the
- * architecture are looked at on the way, so the kernel can tell in advance which numbers are always allowed (its bitmap
- * of constant actions, seccomp_cache_prepare()).
+ * A balanced search tree over the intervals, so that no syscall waits behind a chain of others. On the way only the
+ * number and the architecture are tested, so the kernel can compute in advance which numbers are always allowed (its
+ * bitmap of constant actions, seccomp_cache_prepare()).
  */
 function searchTree(graph: Graph, intervals: readonly Interval[], first: number, last: number): Node {
   if (first === last) return (intervals[first] as Interval).node;
@@ -177,12 +181,12 @@ function tooLong(filter: Filter, length: number, blocks: ReadonlyMap<number, Nod
   });
   return new PolicyError(
     'build',
-    `the policy takes ${length} instructions and the kernel takes ${maxInstructions}; it speaks of ${filter.rules.numbers.size} ` +
-      `syscalls, and the rules of these take the most: ${largest.join(', ')}`,
+    `the policy needs ${length} instructions and the kernel accepts ${maxInstructions}; it has rules for ` +
+      `${filter.rules.numbers.size} syscalls, and these need the most: ${largest.join(', ')}`,
   );
 }
 
-/** Throws PolicyError where it is longer than the kernel takes. */
+/** Throws PolicyError if the program is longer than the kernel accepts. */
 export function compile(filter: Filter): readonly Instruction[] {
   const graph = new Graph();
   const violation = graph.return(returnValue({ kind: 'violation' }));

@@ -1,4 +1,5 @@
-// Nothing dangerous is allowed without its token: asked of each rule where it is made, and again of the finished policy.
+// Nothing dangerous is allowed without its token. This is checked for each rule when it is made, and again for the
+// finished policy.
 import type { Action } from './actions.js';
 import { PolicyError } from './errors.js';
 import { families, prepare } from './presets/index.js';
@@ -6,7 +7,7 @@ import { possibleActions, type Rule, type RuleTable, ruleKey } from './rules.js'
 import { type Arch, syscallName } from './syscalls.js';
 import { type DangerousToken, guardOf } from './tokens.js';
 
-/** allowSafeBpf() allows some of a guarded syscall without its token; it is the only one. */
+/** allowSafeBpf() allows some calls of a guarded syscall without its token; it is the only such preset. */
 const harmless: ReadonlySet<string> = new Set(
   prepare(families.safeBpf).when.map(([syscall, condition]) =>
     harmlessKey(syscall, {
@@ -22,7 +23,7 @@ function harmlessKey(syscall: string, rule: Rule): string {
 
 const refusals: readonly Action['kind'][] = ['errno', 'violation', 'trap'];
 
-/** Throws PolicyError where the rule may let a call through for which a token is needed that was not given. */
+/** Throws PolicyError if the rule may allow a call that needs a token which was not given. */
 export function checkGuard(name: string, rule: Rule, tokens: ReadonlySet<DangerousToken>): void {
   const token = guardOf(name);
   if (token === undefined || tokens.has(token)) return;
@@ -35,7 +36,7 @@ export function checkGuard(name: string, rule: Rule, tokens: ReadonlySet<Dangero
   );
 }
 
-/** The same of all rules. */
+/** The same for all rules. */
 export function checkGuards(rules: RuleTable, tokens: ReadonlySet<DangerousToken>, arch: Arch): void {
   for (const number of rules.numbers) {
     const name = syscallName(number, arch);

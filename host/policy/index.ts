@@ -56,6 +56,6 @@ export {
 export type { MapExecToken } from './preset-builder.js';
 export type { Action, Expression, RuleBuilderOptions, Syscall } from './rule-builder.js';
 export type { AddOptions } from './rules.js';
-export type { Networking, StackTraces } from './surroundings.js';
+export type { Networking, StackTraces } from './sandbox-settings.js';
 export { type Arch, SYS } from './syscalls.js';
 export type { DangerousToken } from './tokens.js';

@@ -1,4 +1,4 @@
-// Looking at a policy's mounts: as lines, and where a path inside leads.
+// Reads a policy's mounts: as lines of text, and where a path inside leads.
 import path from 'node:path';
 import type { MountEntry } from './mount-tree.js';
 import { plainOrQuoted } from './quoting.js';
@@ -32,19 +32,21 @@ function lineOf(mount: MountEntry): string {
   }
 }
 
-/** "R /etc/hosts", "W /data/ from /srv/data/", "W /tmp/ in memory, at most 64 MiB"; sorted by place. */
+/**
+ * The mounts as lines, sorted by path: "R /etc/hosts", "W /data/ from /srv/data/", "W /tmp/ in memory, at most 64 MiB".
+ */
 export function listMounts(mounts: readonly MountEntry[]): readonly string[] {
   const byPlace = [...mounts].sort((one, other) => (one.inside < other.inside ? -1 : 1));
   return byPlace.map(lineOf);
 }
 
-/** The mount that a path inside is on; undefined: the sandbox's own root. */
+/** The mount that a path inside belongs to; undefined: the sandbox's own root. */
 export function holderOf(mounts: readonly MountEntry[], inside: string): MountEntry | undefined {
   const holders = mounts.filter((mount) => inside === mount.inside || inside.startsWith(`${mount.inside}/`));
   return holders.sort((one, other) => other.inside.length - one.inside.length)[0];
 }
 
-/** The host's path of what is at a path inside; undefined for what is not the host's, or not there. */
+/** The host's path of a path inside; undefined if it is not the host's, or does not exist. */
 export function resolvePath(mounts: readonly MountEntry[], inside: string, links = 40): string | undefined {
   const nearest = holderOf(mounts, inside);
   if (nearest === undefined) return undefined;

@@ -1,4 +1,4 @@
-// What a path in a policy must be, and what must be there.
+// What the paths of a policy must look like, and what must exist at them.
 import { readFileSync, realpathSync, type Stats, statfsSync, statSync } from 'node:fs';
 import { PolicyError } from './errors.js';
 import { shown } from './quoting.js';
@@ -6,11 +6,11 @@ import { shown } from './quoting.js';
 /** Throws PolicyError unless the path is absolute and canonical: no ".", "..", "//" or trailing "/". */
 export function checkPath(method: string, path: string): void {
   if (typeof path !== 'string') {
-    const hint = (path as unknown) instanceof URL ? ': fileURLToPath() of node:url makes one of a URL' : '';
-    throw new PolicyError(method, `a path is a string${hint}, not ${shown(path)}`);
+    const hint = (path as unknown) instanceof URL ? ': fileURLToPath() of node:url converts a URL' : '';
+    throw new PolicyError(method, `a path must be a string${hint}, not ${shown(path)}`);
   }
   if (path === '') throw new PolicyError(method, 'the path is empty');
-  if (path.includes('\0')) throw new PolicyError(method, `the path holds a NUL: ${JSON.stringify(path)}`);
+  if (path.includes('\0')) throw new PolicyError(method, `the path contains a NUL: ${JSON.stringify(path)}`);
   if (!path.startsWith('/')) throw new PolicyError(method, `an absolute path is needed, not ${path}`);
   const parts = path.slice(1).split('/');
   if (path !== '/' && parts.some((part) => part === '' || part === '.' || part === '..')) {
@@ -38,31 +38,31 @@ export function anchoredPath(method: string, relative: string, base: string): st
   return path;
 }
 
-/** Of the directory of a process, /proc/self and the like included. */
+/** True for a path in the directory of a process, /proc/self and the like included. */
 function isOfAProcess(path: string): boolean {
   return /^\/proc\/(self|thread-self|\d+)(\/|$)/.test(path);
 }
 
-/** Throws PolicyError for the text of a symlink that cannot be one. */
+/** Throws PolicyError if a symlink cannot have this text. */
 export function checkTarget(method: string, target: string): void {
-  if (target === '' || target.includes('\0')) throw new PolicyError(method, 'it is empty, or holds a NUL');
+  if (target === '' || target.includes('\0')) throw new PolicyError(method, 'it is empty, or contains a NUL');
   if (Buffer.byteLength(target) > 4095) throw new PolicyError(method, 'it is longer than a path can be');
 }
 
-/** Throws PolicyError for what cannot be shown, whatever is there. */
+/** Throws PolicyError for a path that can never be shown, whatever is there. */
 export function checkSourcePath(method: string, path: string, isWritable: boolean): void {
   checkPath(method, path);
   if (isWritable && /^\/(proc|sys)(\/|$)/.test(path)) {
     throw new PolicyError(method, `${path} is always read-only in a sandbox`);
   }
-  if (isOfAProcess(path)) throw new PolicyError(method, `${path} is a process’s own, and not to be shown`);
+  if (isOfAProcess(path)) throw new PolicyError(method, `${path} belongs to a process and cannot be shown`);
 }
 
-// f_type in statfs(2); of both, the root directory has the inode 1.
+// f_type in statfs(2). The root directory of both has the inode 1.
 const fileSystems = { proc: 0x9fa0, sysfs: 0x62656572 } as const;
 const rootInode = 1;
 
-/** What is mounted where; empty where there is no /proc to tell. */
+/** The mounted file systems; empty if there is no /proc that lists them. */
 function mountPoints(): readonly { readonly at: string; readonly type: string }[] {
   let table: string;
   try {
@@ -81,13 +81,13 @@ function mountPoints(): readonly { readonly at: string; readonly type: string }[
   });
 }
 
-/** Throws PolicyError for a directory of the host in which its /proc or /sys lies. */
+/** Throws PolicyError for a directory of the host that contains the host's /proc or /sys. */
 export function checkHoldsNoProc(method: string, path: string): void {
   let real: string;
   try {
     real = realpathSync(path);
   } catch {
-    return; // it is not there any more, and the launch says so
+    return; // it no longer exists, and the launch reports that
   }
   const prefix = real === '/' ? '/' : `${real}/`;
   const within = mountPoints().find(
@@ -96,15 +96,15 @@ export function checkHoldsNoProc(method: string, path: string): void {
   if (within !== undefined) {
     throw new PolicyError(
       method,
-      `${path} holds the host’s ${within.at}, which tells of its processes and acts on them; show the directories in it ` +
-        'that are needed, and /proc as the sandbox’s own',
+      `${path} contains the host’s ${within.at}, which reveals its processes and can act on them; show the ` +
+        'directories in it that are needed, and /proc as the sandbox’s own',
     );
   }
 }
 
 /**
- * What a source is: the machine's whole /proc or /sys, for which a sandbox has its own, or a file or directory like
- * others. Throws PolicyError unless it is there, of this kind, and may be shown.
+ * What a source is: the machine's whole /proc or /sys, of which a sandbox gets its own, or an ordinary file or
+ * directory. Throws PolicyError unless it exists, is of this kind, and may be shown.
  */
 export function checkSource(
   method: string,
@@ -123,23 +123,23 @@ export function checkSource(
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
     const canPassOver = method === 'addFile' || method === 'addDirectory';
-    const missing = canPassOver ? `there is none; ${method}IfExists() passes over that` : 'there is none';
+    const missing = canPassOver ? `there is none; ${method}IfExists() would skip it` : 'there is none';
     const hint = code === 'ENOENT' ? ` (${missing})` : '';
     throw new PolicyError(method, `${path}: ${code}${hint}`);
   }
   if (status.isDirectory() !== (kind === 'directory')) {
     const fact = status.isDirectory()
       ? 'is a directory; addDirectory() shows one'
-      : 'is no directory; addFile() shows a file';
+      : 'is not a directory; addFile() shows a file';
     throw new PolicyError(method, `${path} ${fact}`);
   }
   // "/dev/fd", "/etc/mtab"
   if (isOfAProcess(real)) {
-    throw new PolicyError(method, `${path} leads to ${real}, which is a process’s own, and not to be shown`);
+    throw new PolicyError(method, `${path} leads to ${real}, which belongs to a process and cannot be shown`);
   }
   const isSpecial = type === fileSystems.proc || type === fileSystems.sysfs;
   if (isSpecial && !isReadOnly) {
-    throw new PolicyError(method, `${path} is of ${real}, which is always read-only in a sandbox`);
+    throw new PolicyError(method, `${path} belongs to ${real}, which is always read-only in a sandbox`);
   }
   if (isSpecial && status.ino === rootInode) return type === fileSystems.proc ? 'proc' : 'sysfs';
   if (kind === 'directory') checkHoldsNoProc(method, path);
@@ -147,8 +147,8 @@ export function checkSource(
 }
 
 /**
- * Where a path leads now. What is mounted is no symlink: one that comes to stand on the way later is not followed. A path
- * that leads nowhere stays, and the launch says so.
+ * Where a path leads now. Mounts are made by this resolved path, so a symlink that is put there later is not followed.
+ * A path that leads nowhere is returned as it is, and the launch reports it.
  */
 export function realSource(path: string): string {
   try {
@@ -158,7 +158,7 @@ export function realSource(path: string): string {
   }
 }
 
-/** Whether it is there and of this kind: for the …IfExists methods. */
+/** True if the path exists and is of this kind: for the …IfExists methods. */
 export function sourceExists(path: string, kind: 'file' | 'directory'): boolean {
   try {
     return statSync(path).isDirectory() === (kind === 'directory');

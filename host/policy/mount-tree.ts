@@ -1,4 +1,4 @@
-// What the sandbox's root holds: a tree of places, each with one thing, conflicts refused when they are made.
+// The contents of the sandbox's root: a tree of paths with one thing at each. Conflicts are refused when they are made.
 import { lstatSync, readlinkSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { WireLimit } from '../../protocol/wire.generated.js';
@@ -14,7 +14,7 @@ export interface BoundMount {
   readonly executable: boolean;
 }
 
-/** One thing in the sandbox's file system. */
+/** A thing in the sandbox's file system. */
 export type MountEntry =
   | BoundMount
   | {
@@ -24,7 +24,7 @@ export type MountEntry =
       readonly executable: boolean;
     }
   | { readonly kind: 'symlink'; readonly inside: string; readonly target: string }
-  /** The sandbox's own, read-only: /proc, /sys, and a directory that is only on the way to another. */
+  /** The sandbox's own, read-only: /proc, /sys, or a directory that is only a parent of another mount. */
   | { readonly kind: 'proc' | 'sysfs' | 'emptyDirectory'; readonly inside: string };
 
 function sameThing(a: string, b: string): boolean {
@@ -33,15 +33,15 @@ function sameThing(a: string, b: string): boolean {
     const [one, other] = [statSync(a), statSync(b)];
     return one.dev === other.dev && one.ino === other.ino;
   } catch {
-    return false; // gone meanwhile; the mount will say so
+    return false; // it no longer exists; the mount will report that
   }
 }
 
-/** As many as the kernel follows (path_resolution(7)). */
+/** As many symlinks as the kernel follows (path_resolution(7)). */
 const maxLinks = 40;
 const maxEntries = WireLimit.MAX_MOUNTS;
 
-/** Names of a path that are still to be gone through, the next one last. */
+/** The names of a path that are still to be resolved, the next one last. */
 function pending(target: string): string[] {
   return target
     .split('/')
@@ -49,7 +49,7 @@ function pending(target: string): string[] {
     .reverse();
 }
 
-/** A symlink of the host. */
+/** The target of a symlink of the host; undefined if there is none. */
 function linkTarget(place: string): string | undefined {
   try {
     return lstatSync(place).isSymbolicLink() ? readlinkSync(place) : undefined;
@@ -60,21 +60,21 @@ function linkTarget(place: string): string | undefined {
 
 export class MountTree {
   readonly #entries = new Map<string, MountEntry>();
-  /** Of each directory in which something lies, one such thing. */
+  /** For each directory with something in it, one such thing. */
   readonly #below = new Map<string, string>();
 
-  /** Adds it, or upgrades a read-only mount of the same thing to a writable one. Throws PolicyError on conflict. */
+  /** Adds the entry, or makes a read-only mount of the same thing writable. Throws PolicyError on conflict. */
   add(method: string, entry: MountEntry): void {
     checkPath(method, entry.inside);
-    if (entry.inside === '/') throw new PolicyError(method, 'the root itself cannot be mounted over');
+    if (entry.inside === '/') throw new PolicyError(method, 'nothing can be mounted over the root itself');
     const isLink = entry.kind === 'symlink';
     this.#place(method, { ...entry, inside: this.#resolve(method, entry.inside, isLink) });
   }
 
   /**
-   * Adds what is to be seen at the same place as on the host, with what leads there: "/lib/libc.so.6" also brings the
-   * link "/lib" where the host has one, and the file itself at the link's target; "/app/bin/../lib/x.so" the directory
-   * "/app/bin", without which there is no way through it. The path is absolute, and need not be canonical.
+   * Adds an entry at the same path as on the host, with everything that leads there. "/lib/libc.so.6" also adds the
+   * link "/lib" if the host has one, and the file itself at the link's target. "/app/bin/../lib/x.so" also adds the
+   * directory "/app/bin", because the path leads through it. The path is absolute but need not be canonical.
    */
   addAsOnHost(method: string, entry: BoundMount): void {
     const rest = pending(entry.inside);
@@ -104,7 +104,7 @@ export class MountTree {
     this.add(method, { ...entry, inside: at, outside: at });
   }
 
-  /** Sees to it that there is a directory at the place. */
+  /** Makes sure that there is a directory at the path. */
   #makePassable(method: string, place: string): void {
     if (place === '/' || this.#entries.has(place) || this.#below.has(place)) return;
     const above = this.#above(place);
@@ -113,7 +113,7 @@ export class MountTree {
     }
   }
 
-  /** Where the symlink leads that is, or can be, at this place; undefined where the host has none. */
+  /** The target of the symlink that is, or can be, at this path; undefined if the host has none. */
   #linkOf(place: string): string | 'in the way' | undefined {
     const present = this.#entries.get(place);
     if (present?.kind === 'symlink') return present.target;
@@ -121,7 +121,7 @@ export class MountTree {
     if (target === undefined) return undefined;
     if (present !== undefined || this.#below.has(place)) return 'in the way';
     const above = this.#above(place);
-    // In a directory of another origin the links are others.
+    // In a directory from elsewhere on the host, the links are others.
     const isOther =
       above !== undefined &&
       above.kind !== 'tmpfs' &&
@@ -130,13 +130,13 @@ export class MountTree {
     return isOther ? 'in the way' : target;
   }
 
-  /** Whether a directory of the host at its own place shows what is there. */
+  /** True if a directory of the host, mounted at its own path, shows this path. */
   #isShown(place: string): boolean {
     const above = this.#above(place);
     return above?.kind === 'directory' && above.outside === above.inside;
   }
 
-  /** The nearest mount that a place lies in. */
+  /** The nearest mount above a path. */
   #above(place: string): MountEntry | undefined {
     for (let at = path.posix.dirname(place); at !== '/'; at = path.posix.dirname(at)) {
       const entry = this.#entries.get(at);
@@ -145,7 +145,7 @@ export class MountTree {
     return undefined;
   }
 
-  /** Follows the tree's own symlinks; keepLast: but not one at the very place. */
+  /** Follows the tree's own symlinks. keepLast: except one at the path itself. */
   #resolve(method: string, place: string, keepLast: boolean): string {
     const rest = pending(place);
     let at = '/';
@@ -166,7 +166,7 @@ export class MountTree {
   }
 
   #place(method: string, entry: MountEntry): void {
-    if (entry.inside === '/') throw new PolicyError(method, 'the root itself cannot be mounted over');
+    if (entry.inside === '/') throw new PolicyError(method, 'nothing can be mounted over the root itself');
     this.#checkAncestors(method, entry);
     const present = this.#entries.get(entry.inside);
     if (present !== undefined) {
@@ -176,7 +176,7 @@ export class MountTree {
     if (entry.kind === 'file' || entry.kind === 'symlink') {
       const below = this.#below.get(entry.inside);
       if (below !== undefined)
-        throw new PolicyError(method, `${entry.inside} cannot be a ${entry.kind}: ${below} lies below it`);
+        throw new PolicyError(method, `${entry.inside} cannot be a ${entry.kind}: ${below} is below it`);
     }
     if (this.#entries.size >= maxEntries) throw new PolicyError(method, `more than ${maxEntries} mounts`);
     this.#entries.set(entry.inside, entry);
@@ -193,7 +193,7 @@ export class MountTree {
       if (above?.kind === 'file' || above?.kind === 'symlink') {
         throw new PolicyError(
           method,
-          `${entry.inside} cannot lie below ${above.inside}, which is a ${above.kind}`,
+          `${entry.inside} cannot be below ${above.inside}, which is a ${above.kind}`,
         );
       }
     }
@@ -215,17 +215,16 @@ export class MountTree {
       'outside' in mount ? `${mount.kind} ${mount.outside}` : mount.kind;
     throw new PolicyError(
       method,
-      `${entry.inside} is taken: ${describe(present)} is there, ${describe(entry)} was to be`,
+      `${entry.inside} is taken: ${describe(present)} is there, ${describe(entry)} was requested`,
     );
   }
 
-  /** Parents before what lies in them, and otherwise in the order they were added. */
+  /** The mounts, parents before what is inside them, otherwise in the order in which they were added. */
   list(writeExecutable: boolean): readonly MountEntry[] {
-    // Settled here, when the last word is said: what was added read-only may have become writable since, and the token
-    // may have come later.
-    // A link that a directory added later shows anyway is not made again.
+    // This is decided here and not earlier: a read-only mount may have become writable since, and the token may have
+    // been given later. A link that a directory added later shows anyway is not made again.
     const needed = [...this.#entries.values()].filter(({ kind, inside }) => {
-      if (kind === 'emptyDirectory') return !this.#below.has(inside); // else it is made for what lies in it
+      if (kind === 'emptyDirectory') return !this.#below.has(inside); // otherwise it is made for what is inside it
       return kind !== 'symlink' || !this.#isShown(inside);
     });
     const settled = needed.map((entry) => {

@@ -1,9 +1,10 @@
-// What of the host's files a Node sandboxee needs to start: Node itself, and what "sandwire/sandboxee" consists of.
+// Which files of the host a Node sandboxee needs to start: Node itself, and the part of the package that
+// "sandwire/sandboxee" consists of.
 import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import path from 'node:path';
 import { sandboxeePackage } from '../../native/addon.js';
 
-/** A directory of the host and where it is shown. */
+/** A directory of the host, and where it is shown. */
 export interface ShownDirectory {
   readonly outside: string;
   readonly inside: string;
@@ -14,7 +15,7 @@ export interface SandboxeeFiles {
   readonly directories: readonly ShownDirectory[];
 }
 
-/** The package as Node would find it from a directory: in the nearest node_modules above. */
+/** The package's directory as Node would find it from another directory: in the nearest node_modules above. */
 function lookUp(name: string, from: string): string | undefined {
   for (let directory = from; ; directory = path.dirname(directory)) {
     const candidate = path.join(directory, 'node_modules', name);
@@ -40,9 +41,9 @@ function dependenciesOf(directory: string): readonly string[] {
 }
 
 /**
- * The package's own part for sandboxees, with links that lead to it, and the packages that it imports with all they depend on. Where a package
- * manager has put links (pnpm), the package is shown in the link's place, and what it depends on beside it. Throws
- * NativeUnavailableError, or Error for a dependency that is not installed.
+ * The package's part for sandboxees, with links that lead to it, and the packages that it imports with all their
+ * dependencies. Where a package manager has made links (pnpm), the package is shown in the link's place, and its
+ * dependencies beside it. Throws NativeUnavailableError, or Error for a dependency that is not installed.
  */
 export function sandboxeeFiles(): SandboxeeFiles {
   const own = sandboxeePackage();
@@ -60,7 +61,7 @@ export function sandboxeeFiles(): SandboxeeFiles {
   };
   for (const name of own.dependencies) add(name, own.root, undefined);
   const rooms = own.directories.map((directory) => ({ outside: directory, inside: directory }));
-  // A file behind the link brings the link along.
+  // Adding a file behind the link also adds the link.
   const throughLinks = linksTo(own.root).map((link) => path.join(link, 'package.json'));
   return { files: [...own.files, ...throughLinks], directories: [...rooms, ...found.values()] };
 }

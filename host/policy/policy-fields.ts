@@ -1,7 +1,7 @@
-// What a policy is made of, before it is compiled and after.
+// The parts of a policy, before it is compiled and after.
 import type { Filter } from './filter.js';
 import type { MountEntry } from './mount-tree.js';
-import type { Networking, StackTraces } from './surroundings.js';
+import type { Networking, StackTraces } from './sandbox-settings.js';
 
 export interface PolicyFields {
   readonly filter: Filter;

@@ -1,4 +1,4 @@
-// A finished policy: a seccomp program and what the sandbox's file system holds.
+// A finished policy: a seccomp program, and the contents of the sandbox's file system.
 import { type Action, actionOf, describeAction, errnoName } from './actions.js';
 import { disassemble } from './bpf/disassembler.js';
 import { encodeProgram, type Instruction } from './bpf/instructions.js';
@@ -16,33 +16,36 @@ import type { PolicyFields } from './policy-fields.js';
 import { maySocketsBeMade, waysToCode } from './possible.js';
 import { shown } from './quoting.js';
 import { describeRule, possibleActions, type Rule } from './rules.js';
-import type { Networking, StackTraces } from './surroundings.js';
+import type { Networking, StackTraces } from './sandbox-settings.js';
 import { type Arch, auditArch, isArch, syscallName, syscallNumber } from './syscalls.js';
 
-/** A call to be judged. */
+/** A call to evaluate. */
 export interface EvaluatedCall {
-  /** By name, or by number as the filter sees it: unsigned 32-bit. */
+  /** The syscall's name, or its number as the filter sees it: unsigned 32-bit. */
   readonly syscall: string | number;
-  /** Missing ones are 0. Negative ones are taken as two's complement. */
+  /** Missing arguments are 0. Negative ones are taken as two's complement. */
   readonly args?: readonly (number | bigint)[];
-  /** Default: that of the policy. Or an AUDIT_ARCH_* number. */
+  /** An architecture's name or AUDIT_ARCH_* number. Default: that of the policy. */
   readonly arch?: Arch | number;
   readonly instructionPointer?: bigint;
 }
 
-/** What decided: the builder method, "preamble" or "defaultAction", and the rule in words. */
+/** What decided: the builder method, "preamble" or "defaultAction", and the rule as text. */
 export interface DecidingRule {
   readonly by: string;
   readonly text: string;
 }
 
-/** What would become of a call, and by which rule. */
+/** What would happen to a call, and by which rule. */
 export type Evaluation = Readonly<
   (
     | { action: 'allow' | 'violation' | 'notify' }
     | { action: 'errno'; errno: number; errnoName: string | undefined }
     | { action: 'trap'; data: number }
-    /** The exec, or the end of sandboxMeHere(), with which the policy comes into force; later on a violation. */
+    /**
+     * The exec, or the end of sandboxMeHere(), with which the policy comes into force; any later such call is a
+     * violation.
+     */
     | { action: 'launch' }
   ) & { rule: DecidingRule }
 >;
@@ -69,40 +72,42 @@ export class Policy {
   readonly instructions: readonly Instruction[];
   /** struct sock_filter[], little-endian. */
   readonly program: Uint8Array;
-  /** Parents before what lies in them. */
+  /** Parents come before what is inside them. */
   readonly mounts: readonly MountEntry[];
   readonly hostname: string;
   readonly networking: Networking;
-  /** Whether any call that makes a socket may be allowed. A sandboxee that can make none needs no network of its own. */
+  /**
+   * True if any call that makes a socket may be allowed. A sandboxee that can make none needs no network of its own.
+   */
   readonly makesSockets: boolean;
   readonly allowSpeculation: boolean;
   readonly rootWritable: boolean;
   readonly arch: Arch;
   readonly stackTraces: StackTraces;
-  /** Landlock as the only fence around the file system, in place of a mount namespace. */
+  /** True if Landlock alone hides the host's files, in place of a mount namespace. */
   readonly landlock: boolean;
-  /** Landlock behind the mounts, as a second fence, wherever the kernel has it. */
+  /** True if Landlock rules back up the mounts wherever the kernel has Landlock. */
   readonly landlockFence: boolean;
   /**
-   * Whether descriptors of directories may be given to a sandboxee. By ".." each leads to all of the machine, which only
-   * under enableLandlock(), where every path does, is nothing new.
+   * True if a sandboxee may be given descriptors of directories. By ".." each leads to the whole machine. Only under
+   * enableLandlock() is that nothing new, because every path does so there.
    */
   readonly takesDirectories: boolean;
-  /** Whether io_uring is out of reach before sandboxMeHere() too, since a ring made then would still be there. */
+  /** True if io_uring is refused before sandboxMeHere() too, because a ring made then would still exist afterwards. */
   readonly forbidsIoUring: boolean;
-  /** Names (numbers where there is none) of the syscalls of which some calls are asked of the host. */
+  /** The syscalls of which some calls are notified calls, by name, or by number if they have no name. */
   readonly notifiedSyscalls: readonly string[];
-  /** Whether calls that no rule decides are asked of the host too: defaultAction("traceAllSyscalls"). */
+  /** True if calls that no rule decides are notified calls too: defaultAction("traceAllSyscalls"). */
   readonly notifiesByDefault: boolean;
   readonly #fields: PolicyFields;
 
-  /** Throws PolicyError where the program is longer than the kernel takes. */
+  /** Throws PolicyError if the program is longer than the kernel accepts. */
   constructor(fields: PolicyFields) {
     this.#fields = fields;
     if (fields.networking === 'forkServerShared' && fields.mounts.some(({ kind }) => kind === 'sysfs')) {
       throw new PolicyError(
         'useForkServerSharedNetNs',
-        'a /sys is that of a network of the sandbox’s own; leave one of the two out',
+        'a /sys needs a network of the sandbox’s own; leave one of the two out',
       );
     }
     checkGuards(fields.filter.rules, fields.filter.tokens, fields.filter.arch);
@@ -134,8 +139,8 @@ export class Policy {
   }
 
   /**
-   * What the kernel would answer, from the very program it gets, and the rule that decided. Throws RangeError for a
-   * syscall that the policy's architecture does not have.
+   * What the kernel would answer, computed from the very program that the kernel gets, and the rule that decided.
+   * Throws RangeError for a syscall that the policy's architecture does not have.
    */
   evaluate(call: EvaluatedCall): Evaluation {
     const named = call.arch ?? this.arch;
@@ -152,20 +157,20 @@ export class Policy {
     const action = actionOf(run(this.instructions, words) ?? 0);
     if (arch !== auditArch[this.arch]) return evaluation(action, foreignRule);
     const { rule, value } = decide(this.#fields.filter, number, args, words);
-    // Two ways to the same answer; that they agree is what the compiler's tests are about.
+    // Program and rules must give the same answer; the tests of the compiler check that they do.
     const expected = actionOf(value);
     if (describeAction(expected) !== describeAction(action)) {
       throw new Error(
-        `the program says ${describeAction(action)} and the rules ${describeAction(expected)} of syscall ${number}: ` +
-          'this is a fault of sandwire’s policy compiler',
+        `the program returns ${describeAction(action)} and the rules ${describeAction(expected)} for syscall ${number}: ` +
+          'this is a bug in sandwire’s policy compiler',
       );
     }
     return evaluation(action, rule);
   }
 
   /**
-   * The program the kernel gets, one instruction a line: "012: if A == 0x1 goto 20 ; socket: AF_UNIX". Behind ";" stand
-   * the syscalls that come there, where they are few, and what a number means.
+   * The program the kernel gets, one instruction a line: "012: if A == 0x1 goto 20 ; socket: AF_UNIX". After ";" are
+   * the syscalls that get there, if they are few, and the meaning of a number.
    */
   disassemble(): string {
     const notes = notesOf(this.instructions, this.arch);
@@ -173,8 +178,8 @@ export class Policy {
   }
 
   /**
-   * In words: what is weakened by name, which syscalls are allowed, refused or allowed under conditions and by which
-   * call of the builder, what of the file system is there. For people; its wording may change.
+   * The policy as text: what is weakened by name; which syscalls are allowed, refused or allowed under conditions, and
+   * by which call of the builder; what is visible of the file system. It is meant for people; its wording may change.
    */
   explain(): string {
     const { filter, ...rest } = this.#fields;
@@ -187,20 +192,23 @@ export class Policy {
     });
   }
 
-  /** Where on the host a path of the sandbox is; undefined for what is not of the host, or not there. */
+  /** The host's path of a path inside the sandbox; undefined if the path is not the host's, or does not exist. */
   resolvePath(inside: string): string | undefined {
     return resolvePath(this.mounts, inside);
   }
 
-  /** The whole policy as plain data: JSON.stringify(policy, null, 2) is a file to be reviewed, which fromJSON() reads. */
+  /**
+   * The whole policy as plain data: JSON.stringify(policy, null, 2) is a file for reviewers, which fromJSON() reads.
+   */
   toJSON(): PolicyData {
     return writePolicy(this.#fields);
   }
 
   /**
-   * The policy that toJSON() wrote: the text of such a file, or what JSON.parse() made of it, where a name that stood in
-   * the text twice can no longer be seen. The files it speaks of are looked for when it is run. Throws PolicyError, with the place, for anything else: an unknown version, field,
-   * syscall or token, a contradiction, a guarded syscall allowed without its token.
+   * Reads the policy that toJSON() wrote: the text of such a file, or what JSON.parse() made of it. (In the latter a
+   * name that was in the text twice can no longer be noticed.) The files that it mentions are looked up when it is run.
+   * Throws PolicyError, with the place, for anything else: an unknown version, field, syscall or token, a
+   * contradiction, a guarded syscall allowed without its token.
    */
   static fromJSON(json: unknown): Policy {
     return new Policy(readPolicy(json));

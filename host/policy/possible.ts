@@ -1,4 +1,4 @@
-// What may become of a call of which only some arguments are known: for whom it matters whether there is any way at all.
+// What may happen to a call of which only some arguments are known: for questions like "can this ever be allowed?".
 import { actionOf, normalReturn } from './actions.js';
 import { DataOffset, dataSize } from './bpf/instructions.js';
 import { possibleReturns, type Word } from './bpf/outcomes.js';
@@ -8,10 +8,10 @@ import type { Rule } from './rules.js';
 import { auditArch, syscallNumber } from './syscalls.js';
 import * as n from './tables/numbers.js';
 
-/** By their place; the others may be anything. */
+/** Values by argument index; other arguments may be anything. */
 export type KnownArguments = ReadonlyMap<number, bigint>;
 
-/** undefined: that depends on arguments that are not known. */
+/** undefined: it depends on arguments that are not known. */
 function mayHold(condition: Condition, known: KnownArguments): boolean | undefined {
   switch (condition.kind) {
     case 'always':
@@ -49,24 +49,24 @@ function wordsOf(filter: Filter, number: number, known: KnownArguments): readonl
   return words;
 }
 
-/** What lets a call happen: the host may allow what it is asked. */
-const letting: ReadonlySet<string> = new Set(['allow', 'notify']);
+/** Actions that may let a call happen: for a notified call, the host may. */
+const lettingKinds: ReadonlySet<string> = new Set(['allow', 'notify']);
 
-/** Whether a rule may allow it, and whether it may leave it to the next. */
+/** Whether a rule may allow the call, and whether it may leave the call to the next rule. */
 function outcomeOf(filter: Filter, number: number, rule: Rule, known: KnownArguments) {
   const { body } = rule;
   if (body.kind === 'when') {
     const held = mayHold(body.condition, known);
-    return { allows: held !== false && letting.has(body.action.kind), goesOn: held !== true };
+    return { allows: held !== false && lettingKinds.has(body.action.kind), goesOn: held !== true };
   }
   const returned = possibleReturns(body.program, wordsOf(filter, number, known));
   const allows = [...returned].some(
-    (value) => value !== undefined && letting.has(actionOf(normalReturn(value)).kind),
+    (value) => value !== undefined && lettingKinds.has(actionOf(normalReturn(value)).kind),
   );
   return { allows, goesOn: returned.has(undefined) };
 }
 
-/** Whether any call of the syscall with these arguments is allowed, by the policy or, if it is asked, by the host. */
+/** True if any call of the syscall with these arguments may be allowed, by the policy or by the host's answer. */
 export function mayBeAllowed(filter: Filter, syscall: string, known: KnownArguments): boolean {
   const number = syscallNumber(syscall, filter.arch);
   if (number === undefined) return false;
@@ -79,11 +79,11 @@ export function mayBeAllowed(filter: Filter, syscall: string, known: KnownArgume
 }
 
 /**
- * Whether anybody under the filter may make a socket, which belongs to the network its maker is in. One that is accepted
- * belongs to that of the socket it comes from; those that were given are the host's.
+ * True if a process under the filter may make a socket. A socket belongs to the network of the process that made it, an
+ * accepted one to that of its listening socket, and one that was handed in to the host's.
  */
 export function maySocketsBeMade(filter: Filter): boolean {
-  // IORING_OP_SOCKET passes no filter.
+  // No filter sees IORING_OP_SOCKET.
   return ['socket', 'socketpair', 'io_uring_setup', 'io_uring_enter'].some((name) =>
     mayBeAllowed(filter, name, new Map()),
   );
@@ -98,8 +98,8 @@ const executable = [
 ];
 
 /**
- * The syscalls by which a program may come to run what it has written itself: memory that is writable and executable at
- * once, or becomes executable afterwards. Its stack and its data are always writable.
+ * The syscalls by which a program may run code that it has written itself: memory that is writable and executable at
+ * once, or becomes executable afterwards. A program's stack and data are always writable.
  */
 export function waysToCode(filter: Filter): readonly string[] {
   const may = (syscall: string, index: number, values: readonly number[]) =>
@@ -115,10 +115,10 @@ export function waysToCode(filter: Filter): readonly string[] {
     ],
     ['mprotect', may('mprotect', 2, executable)],
     ['pkey_mprotect', may('pkey_mprotect', 2, executable)],
-    // A file in memory is written first and mapped afterwards.
+    // A memfd can be written first and mapped afterwards.
     ['memfd_create', mayBeAllowed(filter, 'memfd_create', new Map()) && may('mmap', 2, executable)],
     ['shmat', may('shmat', 2, [n.SHM_EXEC])],
-    // READ_IMPLIES_EXEC: whatever is mapped to be read can be executed.
+    // READ_IMPLIES_EXEC: all readable mappings can be executed.
     ['personality', may('personality', 0, [n.READ_IMPLIES_EXEC, n.READ_IMPLIES_EXEC | n.ADDR_NO_RANDOMIZE])],
   ];
   return ways.filter(([, isWay]) => isWay).map(([syscall]) => syscall);

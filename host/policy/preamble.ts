@@ -1,4 +1,4 @@
-// What stands before every rule of the user: the launch itself, and what a sandboxee is never given by accident.
+// The rules that come before all rules of the policy: the launch call, and what a sandboxee must never get by accident.
 import { Handshake, WireFd } from '../../protocol/wire.generated.js';
 import { type Action, errnoNumber } from './actions.js';
 import type { Condition } from './conditions.js';
@@ -38,7 +38,7 @@ function rule(condition: Condition, action: Action): Rule {
   return { by: 'preamble', body: { kind: 'when', condition, action } };
 }
 
-/** The number that is no syscall, with which a sandboxee speaks to its supervisor. */
+/** A number that is not a syscall, with which a sandboxee speaks to its supervisor. */
 export const magicSyscall = Handshake.MAGIC_SYSCALL;
 
 /** All rules of the magic syscall. */
@@ -49,9 +49,9 @@ export const magicRules: readonly Rule[] = [
 ];
 
 interface Piece {
-  /** With this token the piece is left out. */
+  /** This token leaves the piece out. */
   readonly waivedBy?: DangerousToken;
-  /** Only where Landlock is the only fence around the host's files. */
+  /** Only if Landlock alone hides the host's files. */
   readonly underLandlockOnly?: boolean;
   readonly rule: Rule;
 }
@@ -87,7 +87,7 @@ const changesCoreLimit = (resource: number, given: Condition[], errno: number): 
   rule: rule({ kind: 'all', of: [is(resource, n.RLIMIT_CORE), ...given] }, { kind: 'errno', errno }),
 });
 
-/** Change a file's attributes, by its name or by a descriptor. */
+/** Syscalls that change a file's attributes, by its name or by a descriptor. */
 const changesOfAttributes = [
   ...['chmod', 'fchmod', 'fchmodat', 'fchmodat2', 'chown', 'lchown', 'fchown', 'fchownat'],
   ...['utime', 'utimes', 'futimesat', 'utimensat', 'file_setattr'],
@@ -95,14 +95,14 @@ const changesOfAttributes = [
   ...['removexattr', 'lremovexattr', 'fremovexattr', 'removexattrat'],
 ];
 
-/** The same by ioctl, for which it is enough that the file is open for reading. */
+/** ioctls that do the same; the file need only be open for reading. */
 const changesOfFlags = is(
   1,
   ...[n.FS_IOC_SETFLAGS, n.FS_IOC_SETVERSION, n.FS_IOC_FSSETXATTR, n.FS_IOC_ENABLE_VERITY],
   ...[n.FS_IOC_SET_ENCRYPTION_POLICY, n.EXT4_IOC_SETVERSION, n.EXT4_IOC_MIGRATE, n.FAT_IOCTL_SET_ATTRIBUTES],
 );
 
-/** Make subvolumes in directories that are shown read-only, and tell names. */
+/** ioctls that make subvolumes in directories that are shown read-only, and reveal names. */
 const isOfBtrfs: Condition = {
   kind: 'in',
   arg: 1,
@@ -112,11 +112,11 @@ const isOfBtrfs: Condition = {
 };
 const clonesOrCompares = is(1, n.FICLONE, n.FICLONERANGE, n.FIDEDUPERANGE);
 
-/** By syscall name, in this order. None of them lets through what could do harm. */
+/** The pieces by syscall name, in this order. None of them allows anything that could do harm. */
 export const preamble: ReadonlyMap<string, readonly Piece[]> = new Map<string, readonly Piece[]>([
-  // With this close the process tells the supervisor that its filter is in force.
+  // With this close the process reports to the supervisor that its filter is in force.
   ['close', [{ rule: rule(is(0, WireFd.RENDEZVOUS_FD), allow) }]],
-  // The launch. The supervisor lets it through once; later it is a violation like any other.
+  // The launch call. The supervisor lets it through once; later it is a violation like any other.
   [
     'execveat',
     [
@@ -131,22 +131,23 @@ export const preamble: ReadonlyMap<string, readonly Piece[]> = new Map<string, r
   [
     'clone',
     [
-      // The sandboxee's parent is the supervisor: such a child would be nobody's in the sandbox, and nothing would show
-      // that it is left there when the sandboxee has ended.
+      // The sandboxee's parent is the supervisor. So a child with CLONE_PARENT would have no parent in the sandbox, and
+      // nothing would show that it is left behind when the sandboxee has ended.
       { rule: rule(has(0, n.CLONE_PARENT), violation) },
       { waivedBy: 'allowNewNamespaces', rule: rule(has(0, newNamespacesInClone), violation) },
     ],
   ],
   ['unshare', [{ waivedBy: 'allowNewNamespaces', rule: rule(has(0, newNamespaces), violation) }]],
-  // Of two filters the stricter answer counts, and an errno is stricter than a violation, which is a question to the
-  // supervisor; of two questions it is that of the newer filter (seccomp(2)). So with a filter of its own a sandboxee
-  // could keep its violations to itself. It hears what a kernel without filters says, and programs go on without.
+  // Of two filters the stricter answer counts, and an errno is stricter than a violation, which is a notification; of
+  // two notifications the newer filter's counts (seccomp(2)). So with a filter of its own a sandboxee could hide its
+  // violations. It gets the answer of a kernel without filters, and programs go on without one.
   [
     'seccomp',
     [
       { waivedBy: 'allowSeccompListener', rule: rule(makesListener, violation) },
-      // The last step of sandbox2's own client in its sandboxMeHere(): a filter for all threads, under which the same call
-      // kills from then on. The supervisor lets it through for such a client alone; for everything else it is a violation.
+      // The last step of sandbox2's own client in its sandboxMeHere(): a filter for all threads. The supervisor lets
+      // the call through for such a client alone, and under that filter the same call kills from then on. For every
+      // other sandboxee it is a violation.
       {
         rule: rule(
           {
@@ -184,12 +185,13 @@ export const preamble: ReadonlyMap<string, readonly Piece[]> = new Map<string, r
   [
     'ioctl',
     [
-      // When the sandbox is long gone, the terminal could not be opened any more, by anybody, or would be there for
-      // nobody to read and write (TIOCSETD with N_NULL).
+      // Even after the sandbox has ended, no process could open the terminal any more, or nothing could be read from or
+      // written to it (TIOCSETD with N_NULL).
       { rule: rule(is(1, n.TIOCEXCL, n.TIOCSETD), violation) },
       // They put characters into the terminal's input, as if typed.
       { waivedBy: 'allowTerminalInjection', rule: rule(is(1, n.TIOCSTI, n.TIOCLINUX), violation) },
-      // A terminal that was handed in would be hung up when the sandboxee ends. Without one, shells work all the same.
+      // A terminal that was handed in would be hung up when the sandboxee ends. Shells work without a controlling
+      // terminal.
       { waivedBy: 'allowTerminalInjection', rule: rule(is(1, n.TIOCSCTTY), refusal('EPERM')) },
       beyondLandlock(changesOfFlags, 'EPERM'),
       beyondLandlock({ kind: 'all', of: [isOfBtrfs, { kind: 'not', of: clonesOrCompares }] }, 'EPERM'),
@@ -204,12 +206,12 @@ export const preamble: ReadonlyMap<string, readonly Piece[]> = new Map<string, r
       changesCoreLimit(1, [isGiven(2)], 0),
     ],
   ],
-  // Whoever opens the file next, on the host too, waits for the holder of the lease, up to 45 s (fcntl(2)).
+  // The next process that opens the file, on the host too, waits for the holder of the lease, up to 45 s (fcntl(2)).
   ['fcntl', [{ rule: rule(is(1, n.F_SETLEASE), violation) }]],
   [
     'socket',
     [
-      // Families that know no network namespaces. Programs that try them go on without.
+      // Address families that have no network namespaces. Programs that try them go on without.
       {
         waivedBy: 'allowUnrestrictedNetworking',
         rule: rule(is(0, n.AF_VSOCK, n.AF_QIPCRTR), refusal('EAFNOSUPPORT')),
@@ -217,7 +219,7 @@ export const preamble: ReadonlyMap<string, readonly Piece[]> = new Map<string, r
       beyondLandlock(is(0, n.AF_UNIX), 'EACCES'),
     ],
   ],
-  // A pair of datagram sockets can be sent and connected elsewhere; AF_UNIX takes SOCK_RAW for SOCK_DGRAM.
+  // Datagram sockets of a pair can be connected elsewhere and send elsewhere; AF_UNIX treats SOCK_RAW as SOCK_DGRAM.
   [
     'socketpair',
     [
@@ -227,15 +229,15 @@ export const preamble: ReadonlyMap<string, readonly Piece[]> = new Map<string, r
       ),
     ],
   ],
-  // It tells the names of a directory's files, and what is done with them.
+  // It reveals the names of a directory's files, and what is done with them.
   ['inotify_add_watch', [beyondLandlock({ kind: 'always' }, 'EACCES')]],
-  // Access mode 3, neither reading nor writing, is there for ioctl(): Landlock sees nothing to forbid. What openat2 is
-  // asked for lies in memory; programs fall back to openat.
+  // Access mode 3, neither reading nor writing, exists for ioctl(): Landlock has nothing to forbid. The flags of
+  // openat2 are in memory, where no filter sees them; programs fall back to openat.
   ['open', [beyondLandlock(opensForIoctl(1), 'EACCES')]],
   ['openat', [beyondLandlock(opensForIoctl(2), 'EACCES')]],
   ['openat2', [beyondLandlock({ kind: 'always' }, 'ENOSYS')]],
   ...changesOfAttributes.map((name) => [name, [beyondLandlock({ kind: 'always' }, 'EPERM')]] as const),
 ]);
 
-/** Syscalls whose arguments lie in memory, where no filter can see them; programs fall back to the older ones. */
+/** Syscalls whose arguments are in memory, where no filter can see them; programs fall back to older ones. */
 export const answeredWithEnosys: ReadonlySet<string> = new Set(['clone3']);

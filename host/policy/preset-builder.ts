@@ -1,11 +1,12 @@
-// The presets: families of syscalls, and what whole parts of a program do. Which syscalls each one allows is in presets/.
+// The presets: families of syscalls, and what whole parts of a program do. presets/ says which syscalls each one
+// allows.
 import { PolicyError } from './errors.js';
 import { families, programs } from './presets/index.js';
 import { node } from './presets/node.js';
 import { shown } from './quoting.js';
 import { RuleBuilder } from './rule-builder.js';
 
-/** Given where memory may become executable: a program can then run what it has written. */
+/** Required where memory may become executable, because a program can then run code that it has written. */
 export type MapExecToken = 'allowMapExec';
 
 function checkMapExec(method: string, token: MapExecToken): void {
@@ -19,7 +20,7 @@ export class PresetBuilder extends RuleBuilder {
   allowRead = () => this.preset('allowRead', families.read);
   /** write, writev, pwrite64, pwritev, pwritev2 */
   allowWrite = () => this.preset('allowWrite', families.write);
-  /** open, openat, openat2, creat: of what the policy mounts */
+  /** open, openat, openat2, creat: for files that the policy mounts */
   allowOpen = () => this.preset('allowOpen', families.open);
   /** stat, lstat, fstat, newfstatat, statx, statfs, fstatfs */
   allowStat = () => this.preset('allowStat', families.stat);
@@ -49,9 +50,9 @@ export class PresetBuilder extends RuleBuilder {
   allowRename = () => this.preset('allowRename', families.rename);
   /** utime, utimes, futimesat, utimensat */
   allowUtime = () => this.preset('allowUtime', families.utime);
-  /** fcntl where it only looks, duplicates or sets flags and locks */
+  /** fcntl where it only reads state, duplicates, or sets flags and locks */
   allowSafeFcntl = () => this.preset('allowSafeFcntl', families.safeFcntl);
-  /** ioctl(TCGETS), and TIOCGWINSZ, by which musl does it: isatty() */
+  /** isatty(): ioctl(TCGETS), and TIOCGWINSZ, which musl uses for it */
   allowTCGETS = () => this.preset('allowTCGETS', families.tcgets);
 
   // --- waiting for events ------------------------------------------------------------------------------------
@@ -85,7 +86,7 @@ export class PresetBuilder extends RuleBuilder {
   /** exit, exit_group */
   allowExit = () => this.preset('allowExit', families.exit);
   /**
-   * fork, vfork, clone without new namespaces: processes. pthread_create() needs more, which depends on the C library: a
+   * fork, vfork, clone without new namespaces: processes. pthread_create() needs more, depending on the C library: a
    * mapping for the stack (PROT_NONE with MAP_STACK), membarrier, futex to wait.
    */
   allowFork = () => this.preset('allowFork', families.fork);
@@ -93,7 +94,7 @@ export class PresetBuilder extends RuleBuilder {
   allowWait = () => this.preset('allowWait', families.wait);
   /** rt_sigaction, rt_sigreturn, rt_sigprocmask, sigaltstack, restart_syscall */
   allowHandleSignals = () => this.preset('allowHandleSignals', families.handleSignals);
-  /** kill, tgkill, tkill: of processes in the sandbox */
+  /** kill, tgkill, tkill: only processes in the sandbox can be reached */
   allowKill = () => this.preset('allowKill', families.kill);
   /** get{,e,res}{u,g}id, getgroups */
   allowGetIDs = () => this.preset('allowGetIDs', families.getIds);
@@ -112,7 +113,7 @@ export class PresetBuilder extends RuleBuilder {
   /** futex with this operation (FUTEX_WAIT is 0, FUTEX_WAKE 1 …), private or not */
   allowFutexOp = (operation: number) => {
     if (!Number.isInteger(operation) || operation < 0 || operation > 0x1ff)
-      throw new PolicyError('allowFutexOp', `${shown(operation)} is no futex operation`);
+      throw new PolicyError('allowFutexOp', `${shown(operation)} is not a futex operation`);
     return this.preset('allowFutexOp', families.futexOp(operation));
   };
 
@@ -146,7 +147,7 @@ export class PresetBuilder extends RuleBuilder {
   /** pkey_mprotect without PROT_EXEC */
   allowPkeyMprotectWithoutExec = () =>
     this.preset('allowPkeyMprotectWithoutExec', families.pkeyMprotectWithoutExec);
-  /** bpf() where it only reads maps and looks up objects; needs no token */
+  /** bpf() where it only reads maps and looks objects up; needs no token */
   allowSafeBpf = () => this.preset('allowSafeBpf', families.safeBpf);
 
   // --- parts of programs -------------------------------------------------------------------------------------
@@ -159,7 +160,7 @@ export class PresetBuilder extends RuleBuilder {
   allowStaticStartup = () => this.preset('allowStaticStartup', programs.staticStartup);
   /**
    * What the dynamic loader and the C library do before main(). Libraries are mapped executable from their files; the
-   * token says that one knows, and changes nothing.
+   * token shows that the author knows this, and has no other effect.
    */
   allowDynamicStartup = (token: MapExecToken = 'allowMapExec') => {
     checkMapExec('allowDynamicStartup', token);

@@ -1,5 +1,5 @@
-// Text from elsewhere in a message: a path, a name, whatever was given in place of an argument. Nothing in it may pass for
-// the message itself, or tell a terminal what to do.
+// Foreign text in a message: a path, a name, whatever a caller passed as an argument. It must not pass for the message
+// itself, or control a terminal.
 
 const known: ReadonlyMap<string, string> = new Map([
   ['\n', '\\n'],
@@ -20,19 +20,19 @@ export function escaped(text: string): string {
   return text.replaceAll(/[^\x20-\x7e]|["\\]/gu, escapeOf);
 }
 
-/** "it", in quotes and escaped, at most limit characters of it. */
+/** The text in quotes and escaped, shortened to limit characters. */
 export function quotedText(text: string, limit = 200): string {
   return `"${escaped(text.slice(0, limit))}"${text.length > limit ? '…' : ''}`;
 }
 
-/** As it is where it can only be read in one way, as paths mostly are; else in quotes. */
+/** The text as it is if it is unambiguous, as most paths are; otherwise in quotes. */
 export function plainOrQuoted(text: string): string {
   return /^[\x21-\x7e]+$/.test(text) && !/["\\]/.test(text)
     ? text
     : quotedText(text, Number.POSITIVE_INFINITY);
 }
 
-/** The rest of a message: without control characters, and without those that turn the direction of writing. */
+/** A message without control characters, and without characters that change the direction of writing. */
 export function printable(text: string): string {
   return text.replaceAll(/[\p{C}\p{Zl}\p{Zp}]/gu, escapeOf);
 }
@@ -43,12 +43,12 @@ function objectText(value: object): string {
     const text = JSON.stringify(value);
     if (text.length <= 100) return printable(text);
   } catch {
-    // It need not be data.
+    // The getter may throw.
   }
   return 'an object';
 }
 
-/** Anything that was given where something else was wanted. Never throws. */
+/** Any value that was passed where something else was needed. Never throws. */
 export function shown(value: unknown): string {
   switch (typeof value) {
     case 'string':

@@ -1,4 +1,4 @@
-// What is said about syscalls one by one: in the guide's words, and as expressions.
+// Rules for single syscalls: by the methods of the guide, and as expressions.
 import { errnoNumber, type Action as RuleAction, trapNumber } from './actions.js';
 import { type ArgumentOf, argumentsOf } from './arguments.js';
 import { assemble } from './bpf/assembler.js';
@@ -21,7 +21,7 @@ import {
 } from './syscalls.js';
 import { type DangerousToken, dangerousTokens, isDangerousToken } from './tokens.js';
 
-/** By name, or by its number on the policy's architecture. */
+/** A syscall's name, or its number on the policy's architecture. */
 export type Syscall = string | number;
 
 /** What a rule does with the calls it applies to. */
@@ -29,7 +29,7 @@ export type Action =
   | 'allow'
   /** A violation: the call does not happen, and the sandbox ends. */
   | 'kill'
-  /** The host's onSyscall handlers are asked. */
+  /** The host's onSyscall handlers decide. */
   | 'notify'
   /** The call does nothing and fails with this errno, by name or number. */
   | { readonly errno: string | number }
@@ -39,7 +39,7 @@ export type Action =
 /** One condition, or several that must all hold. */
 export type Expression = (arg: ArgumentOf) => Condition | readonly Condition[];
 
-/** Turns what a helper found wrong into an error of this builder method. */
+/** Turns an error of a helper into an error of this builder method. */
 function attempt<T>(method: string, work: () => T): T {
   try {
     return work();
@@ -49,7 +49,7 @@ function attempt<T>(method: string, work: () => T): T {
   }
 }
 
-/** A copy of an object of options; a misspelled one is none. */
+/** A copy of the options. Throws PolicyError for a misspelled option. */
 function optionsOf(method: string, options: unknown, ...known: readonly string[]): Record<string, unknown> {
   if (options === undefined) return {};
   if (typeof options !== 'object' || options === null || Array.isArray(options)) {
@@ -64,11 +64,11 @@ function optionsOf(method: string, options: unknown, ...known: readonly string[]
 function addOptionsOf(method: string, options: unknown): AddOptions {
   const { override = false } = optionsOf(method, options, 'override');
   if (typeof override === 'boolean') return { override };
-  throw new PolicyError(method, `override is true or false, not ${shown(override)}`);
+  throw new PolicyError(method, `override must be true or false, not ${shown(override)}`);
 }
 
 export interface RuleBuilderOptions {
-  /** Default: the architecture of this process. A policy of another one can be looked at, and not be run. */
+  /** Default: the architecture of this process. A policy for another one can be inspected but not run. */
   readonly arch?: Arch;
 }
 
@@ -106,14 +106,14 @@ export class RuleBuilder {
     return this.#block('blockSyscallsWithErrno', syscalls, errno, options);
   }
 
-  /** The errno for what no other rule decides, whichever is said first. */
+  /** The errno for calls that no other rule decides, whichever call of the builder comes first. */
   overridableBlockSyscallWithErrno(syscall: Syscall, errno: number | string): this {
     const method = 'overridableBlockSyscallWithErrno';
     const action = attempt(method, () => ({ kind: 'errno', errno: errnoNumber(errno) }) as const);
     return this.#addOverridable([syscall], { by: method, body: { kind: 'when', condition: always, action } });
   }
 
-  /** A piece of BPF that decides or falls through to later rules: [ARG(0), JEQ(1, ALLOW), KILL] for example. */
+  /** A piece of BPF that decides or falls through to later rules, for example [ARG(0), JEQ(1, ALLOW), KILL]. */
   addPolicyOnSyscall(syscall: Syscall, program: Bpf, options: AddOptions = {}): this {
     return this.#program('addPolicyOnSyscall', [syscall], program, options);
   }
@@ -126,7 +126,7 @@ export class RuleBuilder {
     return this.#program('addPolicyOnMmap', ['mmap'], program, options);
   }
 
-  /** A piece of BPF that is only asked where no other rule decides, whichever is said first. */
+  /** A piece of BPF that only runs if no other rule decides, whichever call of the builder comes first. */
   overridablePolicyOnSyscall(syscall: Syscall, program: Bpf): this {
     return this.overridablePolicyOnSyscalls([syscall], program);
   }
@@ -138,8 +138,8 @@ export class RuleBuilder {
 
   /**
    * A rule as an expression: syscall('socket', (arg) => arg(0).in(AF_UNIX, AF_INET)) allows these sockets. Without a
-   * condition it is for all calls; without an action it allows. Calls it does not apply to go on to later rules. What is
-   * left out is left out: undefined is neither a condition nor an action.
+   * condition it applies to all calls; without an action it allows them. Calls to which it does not apply go on to
+   * later rules. undefined is neither a condition nor an action; leave the argument out instead.
    */
   syscall(syscall: Syscall | readonly Syscall[]): this;
   syscall(syscall: Syscall | readonly Syscall[], action: Action, options?: AddOptions): this;
@@ -155,7 +155,7 @@ export class RuleBuilder {
     const [first] = said;
     const expression = typeof first === 'function' ? (first as Expression) : undefined;
     const rest = expression === undefined ? said : said.slice(1);
-    if (rest.length > 2) throw new PolicyError(method, 'what stands after the options is nothing');
+    if (rest.length > 2) throw new PolicyError(method, 'there are no arguments after the options');
     const action = attempt(method, () => ruleAction(rest.length === 0 ? 'allow' : rest[0]));
     const options = addOptionsOf(method, rest[1]);
     const syscalls = Array.isArray(syscall) ? (syscall as readonly Syscall[]) : [syscall as Syscall];
@@ -168,8 +168,8 @@ export class RuleBuilder {
   }
 
   /**
-   * What no rule decides is allowed ("allowAllSyscalls"), or asked of the host ("traceAllSyscalls"), but for what is
-   * never given by accident (docs/security.md).
+   * Allows calls that no rule decides ("allowAllSyscalls"), or lets the host decide them ("traceAllSyscalls"), except
+   * those that always need a token (docs/security.md).
    */
   defaultAction(token: 'allowAllSyscalls' | 'traceAllSyscalls'): this {
     switch (token) {
@@ -192,13 +192,13 @@ export class RuleBuilder {
     return this.defaultAction('allowAllSyscalls');
   }
 
-  /** Weakens the sandbox in ways that have names (docs/policy.md). Must stand before the rules that need it. */
+  /** Weakens the sandbox in ways that have names (docs/policy.md). Must come before the rules that need it. */
   allow(...tokens: DangerousToken[]): this {
     for (const token of tokens) {
       if (isDangerousToken(token)) continue;
       throw new PolicyError(
         'allow',
-        `there is no token ${shown(token)}, only ${dangerousTokens.join(', ')}; what is no token is allowed by other methods`,
+        `there is no token ${shown(token)}, only ${dangerousTokens.join(', ')}; other things are allowed by other methods`,
       );
     }
     for (const token of tokens) this.#tokens.add(token);
@@ -240,12 +240,12 @@ export class RuleBuilder {
 
   // --- inside ------------------------------------------------------------------------------------------------
 
-  /** The number of a syscall; undefined for one that only other architectures have. */
+  /** The number of a syscall; undefined if only other architectures have it. */
   #numberOf(method: string, syscall: unknown): number | undefined {
     if (typeof syscall === 'number') {
       const isNumber = Number.isInteger(syscall) && syscall >= 0 && syscall < 0x40000000;
       if (isNumber && !isForeign(syscall, this.arch)) return syscall;
-      throw new PolicyError(method, `${syscall} is no syscall number`);
+      throw new PolicyError(method, `${syscall} is not a syscall number`);
     }
     if (typeof syscall !== 'string') {
       throw new PolicyError(method, `a syscall’s name or number is needed, not ${shown(syscall)}`);
@@ -257,7 +257,7 @@ export class RuleBuilder {
     return number;
   }
 
-  /** undefined for a syscall that only other architectures have. Throws PolicyError where a token is wanting. */
+  /** undefined if only other architectures have the syscall. Throws PolicyError if a token is missing. */
   #entry(method: string, syscall: unknown, rule: Rule | ((name: string) => Rule)): Entry | undefined {
     const number = this.#numberOf(method, syscall);
     if (number === undefined) return undefined;
@@ -318,7 +318,9 @@ function ruleAction(action: unknown): RuleAction {
         : { kind: 'errno', errno: errnoNumber(errno) };
     }
   }
-  throw new RangeError(`an action is "allow", "kill", "notify", { errno } or { trap }, not ${shown(action)}`);
+  throw new RangeError(
+    `an action must be "allow", "kill", "notify", { errno } or { trap }, not ${shown(action)}`,
+  );
 }
 
 function conditionOf(syscall: string, expression: Expression | undefined): Condition {

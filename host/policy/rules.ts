@@ -1,4 +1,4 @@
-// What is said about each syscall, in the order it was said.
+// The rules of each syscall, in the order in which they were added.
 import { type Action, actionOf, describeAction, normalReturn } from './actions.js';
 import { type Instruction, maxInstructions, Opcode } from './bpf/instructions.js';
 import { checkProgram } from './bpf/interpreter.js';
@@ -7,15 +7,15 @@ import { PolicyError } from './errors.js';
 
 /** Decides some or all calls of a syscall; the others go on to the next rule. */
 export interface Rule {
-  /** The call that made it, for messages: "allowSyscall". */
+  /** The method that made it, for messages: "allowSyscall". */
   readonly by: string;
   readonly body:
     | { readonly kind: 'when'; readonly condition: Condition; readonly action: Action }
-    /** A piece of BPF that decides by returning, or falls off its end. */
+    /** A piece of BPF. It decides by returning, or falls off its end. */
     | { readonly kind: 'program'; readonly program: readonly Instruction[] };
 }
 
-/** What a rule does with all calls of the syscall; undefined for one that may leave some to the next. */
+/** What a rule does with all calls of the syscall; undefined if it may leave some to the next rule. */
 export function unconditional(rule: Rule): Action | undefined {
   if (rule.body.kind === 'when') return rule.body.condition.kind === 'always' ? rule.body.action : undefined;
   const [first] = rule.body.program;
@@ -23,20 +23,20 @@ export function unconditional(rule: Rule): Action | undefined {
 }
 
 /**
- * Whether a piece of BPF can be part of a policy: what the kernel would take, without a computed return, of which nobody
- * can tell what it does, and without a division by X, which ends in a killed thread that nobody hears of when X is 0.
- * Throws Error.
+ * Checks that a piece of BPF can be part of a policy. The kernel must accept it. It must not return a computed value,
+ * because its meaning could not be told. It must not divide by X, because a division by 0 kills the thread without a
+ * report. Throws Error.
  */
 export function checkPiece(program: readonly Instruction[]): void {
   checkProgram(program, true);
   program.forEach(({ code }, index) => {
     if (code === Opcode.RETURN_A)
-      throw new Error(`instruction ${index}: a policy cannot return A; say which action`);
+      throw new Error(`instruction ${index}: a policy cannot return A; return an action`);
     if (code === Opcode.DIVIDE_X) throw new Error(`instruction ${index}: X may be 0; divide by a number`);
   });
 }
 
-/** All actions a rule may take. */
+/** All actions that a rule may take. */
 export function possibleActions(rule: Rule): readonly Action[] {
   if (rule.body.kind === 'when') return [rule.body.action];
   return rule.body.program
@@ -44,7 +44,7 @@ export function possibleActions(rule: Rule): readonly Action[] {
     .map(({ k }) => actionOf(normalReturn(k)));
 }
 
-/** "allow", "errno EACCES when arg 0 is 1", "by 12 instructions of BPF". */
+/** A rule as text: "allow", "errno EACCES when arg 0 is 1", "by 12 instructions of BPF". */
 export function describeRule(rule: Rule, nameOf?: ValueNaming): string {
   const { body } = rule;
   if (body.kind === 'program') {
@@ -61,55 +61,55 @@ function sameAction(one: Action, other: Action): boolean {
   return describeAction(one) === describeAction(other);
 }
 
-/** The same text for rules that say the same, whoever made them; undefined for a piece of BPF. */
+/** A text that is equal for rules that do the same, whichever method made them; undefined for a piece of BPF. */
 export function ruleKey({ body }: Rule): string | undefined {
   return body.kind === 'when' ? `${describeAction(body.action)} ${conditionKey(body.condition)}` : undefined;
 }
 
 export interface AddOptions {
-  /** What was said of the syscall before no longer counts. */
+  /** Replaces the earlier rules of the syscall. */
   readonly override?: boolean;
 }
 
-/** A rule and the syscall it is for; name is for messages. */
+/** A rule and its syscall; name is for messages. */
 export interface Entry {
   readonly number: number;
   readonly name: string;
   readonly rule: Rule;
 }
 
-/** How rules come in. */
+/** How rules are added. */
 export interface Adding extends AddOptions {
-  /** A preset allows under conditions what a block before it refuses: the block counts. */
+  /** The rules are a preset's: where a block before them refuses what they allow under conditions, the block counts. */
   readonly isPreset?: boolean;
 }
 
-/** The rules of each syscall, to be looked at. */
+/** The rules of each syscall, for reading. */
 export interface RuleTable {
-  /** Of syscalls that something is said about. */
+  /** The syscalls that have rules. */
   readonly numbers: ReadonlySet<number>;
   of(number: number): readonly Rule[];
-  /** Those that count only where nothing else decides. */
+  /** The rules that count only if no other rule decides. */
   overridableOf(number: number): readonly Rule[];
 }
 
-/** More for one syscall would not fit into a filter: the kernel takes no more instructions. */
+/** More rules for one syscall would not fit into a filter. */
 export const maxRules = maxInstructions;
 
-/** The compiler sorts by the numbers: one that is none would put others into the wrong place too. */
+/** The compiler sorts by number: an invalid number would put other rules into the wrong place too. */
 function checkNumber(number: number): void {
   if (Number.isInteger(number) && number >= 0 && number <= 0xffffffff) return;
-  throw new Error(`${String(number)} is no syscall number: this is a fault of sandwire’s policy builder`);
+  throw new Error(`${String(number)} is not a syscall number: this is a bug in sandwire’s policy builder`);
 }
 
-/** What is said of one syscall, in order. */
+/** The rules of one syscall, in order. */
 class RuleList {
   readonly rules: Rule[] = [];
-  /** The first that decides everything. */
+  /** The first rule that decides all calls. */
   deciding: Rule | undefined;
   readonly #keys = new Set<string>();
 
-  /** Nothing for what was said before, or what nobody would look at. */
+  /** Does nothing for a rule that exists already, or that no call would reach. */
   add(rule: Rule): void {
     if (this.deciding !== undefined) return;
     const key = ruleKey(rule);
@@ -121,7 +121,7 @@ class RuleList {
     if (unconditional(rule) !== undefined) this.deciding = rule;
   }
 
-  /** Whether there is anything left to be said. Throws PolicyError where there is not and the rule says it all the same. */
+  /** True if the rule has any calls left to decide. Throws PolicyError if it has none and is no repetition. */
   takes(name: string, rule: Rule, isPreset: boolean): boolean {
     const { deciding } = this;
     if (deciding === undefined) {
@@ -132,11 +132,11 @@ class RuleList {
     const action = unconditional(rule);
     if (action !== undefined && !sameAction(action, decided)) {
       const advice = isPreset
-        ? `if the earlier is to count, say it after ${rule.by}(), with { override: true }`
-        : 'if the later is to count, say { override: true }';
+        ? `to make the earlier one count, call it after ${rule.by}(), with { override: true }`
+        : 'to make the later one count, add { override: true }';
       throw new PolicyError(
         rule.by,
-        `${name}: ${describeAction(action)} contradicts ${deciding.by}, which has said ${describeAction(decided)}; ` +
+        `${name}: ${describeAction(action)} contradicts ${deciding.by}, which said ${describeAction(decided)}; ` +
           advice,
       );
     }
@@ -145,8 +145,8 @@ class RuleList {
     if (!saysNothingNew) {
       throw new PolicyError(
         rule.by,
-        `${name}: this rule would never be looked at, since ${deciding.by} has said ${describeAction(decided)} for all ` +
-          'its calls; say it first, or with { override: true }',
+        `${name}: this rule would never be reached, because ${deciding.by} said ${describeAction(decided)} for all ` +
+          'its calls; add it first, or with { override: true }',
       );
     }
     return false;
@@ -157,7 +157,7 @@ export class Rules {
   readonly #bySyscall = new Map<number, RuleList>();
   readonly #overridable = new Map<number, RuleList>();
 
-  /** As it stands. */
+  /** A copy of the current rules. */
   snapshot(): RuleTable {
     const rules = new Map([...this.#bySyscall].map(([number, list]) => [number, [...list.rules]]));
     const overridable = new Map([...this.#overridable].map(([number, list]) => [number, [...list.rules]]));
@@ -169,8 +169,8 @@ export class Rules {
   }
 
   /**
-   * All or none of what one call of the builder says. Throws PolicyError where two calls say opposite things of all
-   * calls of a syscall, and where a rule would never be looked at because one before it decides everything.
+   * Adds all or none of the rules of one call of the builder. Throws PolicyError if two calls contradict each other for
+   * all calls of a syscall, or if a rule would never be reached because an earlier one decides everything.
    */
   add(entries: readonly Entry[], { override = false, isPreset = false }: Adding = {}): void {
     const listOf = (number: number) => (override ? undefined : this.#bySyscall.get(number));
@@ -187,7 +187,7 @@ export class Rules {
     for (const { number, rule } of taken) listed(this.#bySyscall, number).add(rule);
   }
 
-  /** Count only where nothing else decides. Throws PolicyError. */
+  /** Adds rules that count only if no other rule decides. Throws PolicyError. */
   addOverridable(entries: readonly Entry[]): void {
     const taken = entries.filter(({ number, name, rule }) => {
       checkNumber(number);

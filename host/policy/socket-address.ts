@@ -1,7 +1,7 @@
-// A struct sockaddr in words.
+// A struct sockaddr as text.
 import { familyName } from './tables/constants.js';
 
-/** With the longest run of zeros left out, as RFC 5952 has it. */
+/** The address with the longest run of zeros left out, as in RFC 5952. */
 function ipv6Text(view: DataView, offset: number): string {
   const groups = Array.from({ length: 8 }, (_, index) => view.getUint16(offset + 2 * index).toString(16));
   const zeros = groups.map((_, start) => {
@@ -14,7 +14,10 @@ function ipv6Text(view: DataView, offset: number): string {
   return `${groups.slice(0, start).join(':')}::${groups.slice(start + longest).join(':')}`;
 }
 
-/** length: what the syscall says the address is long. textAt: how text is shown. undefined: there is none to read. */
+/**
+ * length: the length of the address, as the syscall gives it. textAt: how text is shown. undefined: the address could
+ * not be read.
+ */
 export function socketAddressText(
   memory: Uint8Array | undefined,
   length: bigint,

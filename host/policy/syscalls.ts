@@ -1,4 +1,4 @@
-// Syscalls by name for the machine at hand, and the machine's names.
+// Syscall numbers by name for each architecture, and the architectures' names.
 import { syscallsAarch64 } from './tables/syscalls-aarch64.generated.js';
 import { syscallsX8664 } from './tables/syscalls-x86-64.generated.js';
 
@@ -7,7 +7,7 @@ export type Arch = 'x86-64' | 'aarch64';
 /** The architecture of this process. */
 export const nativeArch: Arch = process.arch === 'arm64' ? 'aarch64' : 'x86-64';
 
-/** Maps, since names come from users: an object would also know "constructor" and whatever else it inherits. */
+/** Maps, because names come from users: an object would also have "constructor" and whatever else it inherits. */
 const numbers: Record<Arch, ReadonlyMap<string, number>> = {
   'x86-64': new Map(Object.entries(syscallsX8664)),
   aarch64: new Map(Object.entries(syscallsAarch64)),
@@ -21,12 +21,12 @@ const names: Record<Arch, ReadonlyMap<number, string>> = {
 /** AUDIT_ARCH_* of linux/audit.h. */
 export const auditArch: Record<Arch, number> = { 'x86-64': 0xc000003e, aarch64: 0xc00000b7 };
 
-/** Numbers of the x32 interface begin here (__X32_SYSCALL_BIT). */
+/** The numbers of the x32 interface begin here (__X32_SYSCALL_BIT). */
 export const foreignFrom: Record<Arch, number | undefined> = { 'x86-64': 0x40000000, aarch64: undefined };
 
 /**
  * Numbers that belong to another interface, first and last. 512 to 547 are those of x32 without its bit, which Linux
- * before 5.4 takes for them (arch/x86/entry/syscalls/syscall_64.tbl).
+ * before 5.4 accepts as such (arch/x86/entry/syscalls/syscall_64.tbl).
  */
 export const foreignNumbers: Record<Arch, readonly (readonly [number, number])[]> = {
   'x86-64': [
@@ -36,7 +36,7 @@ export const foreignNumbers: Record<Arch, readonly (readonly [number, number])[]
   aarch64: [],
 };
 
-/** Whether it is one of the architectures, given by whom it may. */
+/** True if something, which may come from anywhere, is the name of an architecture. */
 export function isArch(something: unknown): something is Arch {
   return something === 'x86-64' || something === 'aarch64';
 }
@@ -50,7 +50,7 @@ export function syscallNumber(name: string, arch: Arch = nativeArch): number | u
   return numbers[arch].get(name);
 }
 
-/** Whether any architecture has it: a name that is nowhere is a slip. */
+/** True if any architecture has the syscall: otherwise its name is a mistake. */
 export function isSyscallName(name: string): boolean {
   return Object.values(numbers).some((table) => table.has(name));
 }

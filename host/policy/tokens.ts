@@ -1,15 +1,15 @@
-// The names of what weakens a sandbox. Whoever reviews a program searches for these words.
+// The names of everything that weakens a sandbox. A reviewer of a program searches for these words.
 
-/** Syscalls that are a violation under every policy, unless the token is given. */
+/** Syscalls that are a violation under every policy unless it has the token. */
 export const guardedSyscalls = {
   /** Reading and changing other processes' memory, registers and descriptors. */
   allowPtrace: ['ptrace', 'process_vm_readv', 'process_vm_writev', 'pidfd_getfd', 'kcmp'],
   allowBpf: ['bpf'],
-  /** Its requests pass no filter. */
+  /** No filter sees the requests of io_uring. */
   allowIoUring: ['io_uring_setup', 'io_uring_enter', 'io_uring_register'],
   /** Kernel keyrings are in no namespace. */
   allowKeyrings: ['keyctl', 'add_key', 'request_key'],
-  /** Lets a program stop the kernel in the middle of its work. */
+  /** Lets a program stop the kernel in the middle of its work, at a page fault. */
   allowUserfaultfd: ['userfaultfd'],
   allowMountSyscalls: [
     'mount',
@@ -25,10 +25,12 @@ export const guardedSyscalls = {
     'mount_setattr',
     'open_tree_attr',
   ],
-  /** Also unshare(), and clone() and clone3() with CLONE_NEW…; the whole of the kernel is reachable from in there. */
+  /**
+   * Also unshare(), and clone() and clone3() with CLONE_NEW…; in new namespaces much more of the kernel can be reached.
+   */
   allowNewNamespaces: ['setns', 'clone3'],
   allowPerfEvents: ['perf_event_open'],
-  /** For the machine's administrator; they fail in a sandbox, after much code of the kernel has run. */
+  /** For the machine's administrator. They fail in a sandbox, but only after much kernel code has run. */
   allowKernelAdministration: [
     'init_module',
     'finit_module',
@@ -50,7 +52,7 @@ export const guardedSyscalls = {
     'ioperm',
     'modify_ldt',
     'vhangup',
-    // The kernel's log, which belongs to no namespace; whether it may be read is the machine's setting.
+    // The kernel's log, which belongs to no namespace; a setting of the machine decides who may read it.
     'syslog',
   ],
 } as const;
@@ -60,24 +62,27 @@ export type GuardToken = keyof typeof guardedSyscalls | 'allowSeccompListener' |
 const others = [
   /** seccomp() with SECCOMP_FILTER_FLAG_NEW_LISTENER: answering its own children's syscalls. */
   'allowSeccompListener',
-  /** Filters of its own, with which it can answer before the policy does: what is a violation is not heard of then. */
+  /** Filters of the sandboxee's own, which can answer before the policy does; then a violation goes unnoticed. */
   'allowSeccompFilters',
-  /** ioctl(TIOCSTI) and ioctl(TIOCLINUX): writing into a terminal's input. ioctl(TIOCSCTTY): making it one's own. */
+  /**
+   * ioctl(TIOCSTI) and ioctl(TIOCLINUX): writing into a terminal's input. ioctl(TIOCSCTTY): taking it as controlling
+   * terminal.
+   */
   'allowTerminalInjection',
   /** The host's network, instead of a loopback device of its own. */
   'allowUnrestrictedNetworking',
   /** The CPU's mitigations against speculation stay as they are on the host. */
   'allowSpeculation',
   /**
-   * No Landlock behind the policy's mounts, and descriptors of directories can be given to the sandboxee. One of them is
-   * the whole host, by "..", with all that the sandboxee's uid may do there.
+   * No Landlock rules besides the mounts, and the sandboxee can be given descriptors of directories. Each of them leads
+   * by ".." to the whole host, with everything that the sandboxee's uid may do there.
    */
   'allowPathsOutsideMounts',
   /** Files in writable mounts can be executed. */
   'allowWriteExecutable',
 ] as const;
 
-/** What weakens a sandbox is only done when it is named; a review can search for these words. */
+/** Everything that weakens a sandbox has to be named; a review can search for these words. */
 export type DangerousToken = keyof typeof guardedSyscalls | (typeof others)[number];
 
 export const dangerousTokens: readonly string[] = [...Object.keys(guardedSyscalls), ...others];

@@ -11,14 +11,14 @@ import { skip } from '../support/skip.js';
 const test = suite('arguments');
 const events = '/sys/kernel/tracing/events/syscalls';
 
-/** Taken as 64 bits, of which the kernel uses 32, or refuses the call where others are set. */
+/** Arguments declared with 64 bits of which the kernel uses 32, or refuses the call if others are set. */
 const narrowed = new Set(
   `clone 0; unshare 0; mmap 2; mmap 3; mmap 4; mprotect 2; pkey_mprotect 2; mremap 3; mount 3; remap_file_pages 2
   remap_file_pages 4; process_vm_readv 5; process_vm_writev 5; readv 0; readv 2; writev 0; writev 2; preadv 0; preadv2 0
   pwritev 0; pwritev2 0`.split(/[;\n]\s*/),
 );
 
-/** Names of the functions that are not those of the syscalls. */
+/** Functions whose names differ from their syscalls'. */
 const otherNames: Readonly<Record<string, string>> = {
   newstat: 'stat',
   newlstat: 'lstat',
@@ -37,7 +37,7 @@ function bitsOf(type: string): 32 | 64 {
 
 test('widths are those of the kernel', () => {
   if (!existsSync(events)) {
-    skip('widths of arguments', `tracefs is not mounted, or not for us (${events})`);
+    skip('widths of arguments', `tracefs is not mounted or may not be read (${events})`);
     return;
   }
   let compared = 0;
@@ -63,8 +63,8 @@ test('widths are those of the kernel', () => {
   assert.ok(compared > 500, String(compared));
 });
 
-test('every syscall of today has its arguments told', () => {
-  // What no kernel has any more, or never had.
+test('the table has the arguments of every current syscall', () => {
+  // Syscalls that no kernel has any more, or never had.
   const gone = new Set(
     `uselib _sysctl create_module get_kernel_syms query_module nfsservctl getpmsg putpmsg afs_syscall tuxcall security
     epoll_ctl_old epoll_wait_old vserver`.split(/\s+/),

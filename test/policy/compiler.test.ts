@@ -1,5 +1,5 @@
-// The compiler: what it makes of any policy decides as the rules say, in the interpreter and in the kernel; it is short,
-// its ways are short, and what is always allowed can be seen to be so in advance.
+// The compiler: the program for any policy decides as its rules say, in the interpreter and in the kernel. It is short,
+// its paths are short, and the kernel can see in advance what is always allowed.
 import * as fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -32,8 +32,8 @@ import { kernelAnswers } from './kernel.js';
 const test = suite('compiler');
 
 /**
- * What the kernel finds out about a number when it takes the program, by the rules of seccomp_is_const_allow(): it
- * follows it with nothing known but number and architecture, and gives up at anything else.
+ * What the kernel finds out about a number when it loads the program, by the rules of seccomp_is_const_allow(): it
+ * follows the program knowing only number and architecture, and gives up at anything else.
  */
 function isConstantAllow(program: readonly Instruction[], number: number, arch: Arch): boolean {
   let a = 0;
@@ -56,7 +56,7 @@ function isConstantAllow(program: readonly Instruction[], number: number, arch: 
   return false;
 }
 
-/** How many instructions the kernel goes through for a call. */
+/** How many instructions the kernel executes for a call. */
 function stepsOf(program: readonly Instruction[], words: Uint32Array): number {
   let [a, steps] = [0, 0];
   for (let at = 0; ; at++) {
@@ -77,7 +77,7 @@ function stepsOf(program: readonly Instruction[], words: Uint32Array): number {
 const guarded = new Set<string>(Object.values(guardedSyscalls).flat());
 const harmless = Object.keys(syscallsX8664).filter((name) => !guarded.has(name));
 
-/** 240 syscalls allowed, 60 under conditions. */
+/** A policy with 240 syscalls allowed, 60 of them under conditions. */
 function large(): Policy {
   const builder = new PolicyBuilder({ arch: 'x86-64' }).allowSyscalls(harmless.slice(60, 300));
   harmless.slice(0, 60).forEach((name, index) => {
@@ -86,7 +86,7 @@ function large(): Policy {
   return builder.build();
 }
 
-/** What the preamble looks at the arguments of. */
+/** Syscalls whose arguments the preamble tests. */
 const conditional = ['clone', 'unshare', 'seccomp', 'prctl', 'ioctl', 'execveat', 'fcntl', 'socket'];
 
 test('what is always allowed is so in the kernel’s bitmap', () => {
@@ -101,7 +101,7 @@ test('what is always allowed is so in the kernel’s bitmap', () => {
     for (let number = 0; number < 512; number++) {
       const { action, rule } = policy.evaluate({ syscall: number });
       const always = action === 'allow' && rule.text === 'allow';
-      // Some calls of these are not given by accident.
+      // Some calls of these always need a token.
       const looksAtArguments = conditional.some((name) => syscallNumber(name, policy.arch) === number);
       const constant = isConstantAllow(policy.instructions, number, policy.arch);
       if (!looksAtArguments) assert.is(constant, always, String(number));
@@ -136,7 +136,7 @@ test('rules that end alike share their code', () => {
   assert.ok(many < one + 40, `${one} and ${many}`);
 });
 
-test('what is longer than the kernel takes is refused, with what takes the room', () => {
+test('a program longer than the kernel accepts is refused, with the syscalls that need the most', () => {
   const builder = new PolicyBuilder({ arch: 'x86-64' }).allowRead();
   const values = (from: number) => Array.from({ length: 1500 }, (_, index) => from + index * 7);
   builder.syscall('socket', (arg) => arg(0).in(...values(1)));
@@ -146,11 +146,11 @@ test('what is longer than the kernel takes is refused, with what takes the room'
     () => builder.build(),
     (error: unknown) =>
       error instanceof PolicyError &&
-      /build: the policy takes \d+ instructions and the kernel takes 4096; .*(socket|madvise|prctl) \d+ \(syscall\)/.test(
+      /build: the policy needs \d+ instructions and the kernel accepts 4096; .*(socket|madvise|prctl) \d+ \(syscall\)/.test(
         error.message,
       ),
   );
-  // Nearly as much fits.
+  // A little less fits.
   const fits = new PolicyBuilder({ arch: 'x86-64' })
     .syscall('socket', (arg) => arg(0).in(...values(1)))
     .syscall('madvise', (arg) => arg(2).in(...values(1).slice(0, 500)))
@@ -166,9 +166,9 @@ test('what is longer than the kernel takes is refused, with what takes the room'
   }
 });
 
-test('more rules than fit are told as such, however many, and soon', () => {
+test('more rules than fit are refused quickly and with that reason, however many there are', () => {
   const isTooLong = (error: unknown) =>
-    error instanceof PolicyError && /takes \d+ instructions and the kernel takes 4096/.test(error.message);
+    error instanceof PolicyError && /needs \d+ instructions and the kernel accepts 4096/.test(error.message);
   const chain = (rules: number, from = 0) => {
     const builder = new PolicyBuilder({ arch: 'x86-64' });
     for (let index = from; index < from + rules; index++) {
@@ -187,7 +187,7 @@ test('more rules than fit are told as such, however many, and soon', () => {
     spread.syscall(index % 300, (arg) => arg(0).u32.eq(index), { errno: 1 });
   }
   assert.throws(() => spread.build(), isTooLong);
-  // Pieces of BPF, one behind the other.
+  // Pieces of BPF, one after the other.
   const pieces = new PolicyBuilder({ arch: 'x86-64' });
   for (let piece = 0; piece < 4; piece++) {
     pieces.addPolicyOnSyscall('ioctl', [
@@ -196,15 +196,15 @@ test('more rules than fit are told as such, however many, and soon', () => {
     ]);
   }
   assert.throws(() => pieces.build(), isTooLong);
-  // Only what the policy itself speaks of is named.
+  // Only syscalls that the policy itself mentions are named.
   try {
     chain(4096).build();
   } catch (error) {
-    assert.match(String(error), /it speaks of 1 syscalls, .* the most: ioctl \d+ \(syscall\)$/);
+    assert.match(String(error), /it has rules for 1 syscalls, .* need the most: ioctl \d+ \(syscall\)$/);
   }
 });
 
-test('a piece of BPF begins with X empty, whatever the one before has left in it', () => {
+test('a piece of BPF begins with X empty, whatever the piece before has left in it', () => {
   const policy = new PolicyBuilder({ arch: 'x86-64' })
     .addPolicyOnSyscall('getpid', [instruction(Opcode.TAX, 0)])
     .addPolicyOnSyscall('getpid', [
@@ -270,7 +270,7 @@ const comparison: fc.Arbitrary<Say> = fc
     const fit = (value: bigint) => BigInt.asUintN(wide ? 64 : 32, value);
     const subject = wide ? arg(index).u64 : arg(index).u32;
     const masked = mask === undefined ? subject : subject.mask(fit(mask));
-    // A value outside of the mask would be a slip.
+    // A value outside the mask would be refused as a mistake.
     const reach = mask === undefined || op === 'hasAll' || op === 'hasOnly' ? -1n : fit(mask);
     const fitting = values.map((value) => fit(value) & reach);
     if (op === 'in' || op === 'notIn') return masked[op](...fitting);
@@ -298,7 +298,7 @@ const action: fc.Arbitrary<Action> = fc.constantFrom<Action>(
   { trap: 7 },
 );
 
-/** Straight and branching pieces, every instruction the kernel takes. */
+/** Straight and branching pieces, with every instruction that the kernel accepts. */
 const piece: fc.Arbitrary<readonly Instruction[]> = fc
   .array(
     fc.record({
@@ -329,7 +329,7 @@ const piece: fc.Arbitrary<readonly Instruction[]> = fc
       if (code === Opcode.RETURN) return instruction(code, result);
       if (code === Opcode.JUMP) return instruction(code, k % (ahead + 1));
       if ((code & 7) === 5) return instruction(code, k, jt % (ahead + 1), jf % (ahead + 1));
-      // Not where the call comes from, which evaluate() is not told.
+      // Not the instruction pointer, which evaluate() does not know.
       if (code === Opcode.LOAD) return instruction(code, k % 7 === 0 ? k & 4 : 16 + ((k % 48) & ~3));
       return instruction(code, code === Opcode.SHIFT_LEFT || code === Opcode.SHIFT_RIGHT ? k % 32 : k);
     }),
@@ -373,7 +373,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   ),
 );
 
-/** The steps that do not contradict what was said before. */
+/** A builder with the steps that do not contradict earlier ones. */
 function built(arch: Arch, steps: readonly Step[], ...tokens: DangerousToken[]): PolicyBuilder {
   const builder = new PolicyBuilder({ arch }).allow(...tokens);
   for (const one of steps) {
@@ -401,7 +401,7 @@ test('any policy decides as its rules say', () => {
     fc.property(arch, steps, calls, (on, made, asked) => {
       const policy = built(on, made).build();
       checkProgram(policy.instructions);
-      // evaluate() holds the program against the rules.
+      // evaluate() compares the program with the rules.
       for (const call of asked) policy.evaluate(call);
       policy.explain();
       assert.is(policy.disassemble().trimEnd().split('\n').length, policy.instructions.length);
@@ -413,7 +413,7 @@ test('any policy decides as its rules say', () => {
 /** uretprobe and uprobe: since Linux 6.14 no filter sees them, and only the kernel's own trampoline can use them. */
 const unfiltered: readonly number[] = nativeArch === 'x86-64' ? [335, 336] : [];
 
-test('the kernel takes any policy, and decides as evaluate() says', () => {
+test('the kernel accepts any policy, and decides as evaluate() says', () => {
   fc.assert(
     fc.property(steps, calls, (made, asked) => {
       const policy = built(nativeArch, made).build();
@@ -437,7 +437,7 @@ test('the kernel takes any policy, and decides as evaluate() says', () => {
   );
 });
 
-test('an allow that is added takes none away', () => {
+test('an added allow rule takes no permission away', () => {
   const adding: fc.Arbitrary<Step> = fc.oneof(
     fc.tuple(fc.constantFrom(...names), condition).map(
       ([name, say]) =>
@@ -463,7 +463,7 @@ test('an allow that is added takes none away', () => {
       try {
         added(builder);
       } catch (error) {
-        if (error instanceof PolicyError) return; // it contradicts, and nothing is built
+        if (error instanceof PolicyError) return; // it contradicts another rule, so nothing is built
         throw error;
       }
       const after = builder.build();
@@ -475,7 +475,7 @@ test('an allow that is added takes none away', () => {
   );
 });
 
-test('no helper takes anything away from a default that allows or asks', () => {
+test('no helper takes a permission away from a default that allows or notifies', () => {
   const helpers = Object.entries(new PolicyBuilder()).filter(([name]) => name.startsWith('allow'));
   const args = ['allowMmap', 'allowMprotect', 'allowPkeyMprotect', 'allowDynamicStartup'];
   assert.ok(helpers.length > 60);
@@ -498,13 +498,13 @@ test('no helper takes anything away from a default that allows or asks', () => {
       }
     }
   }
-  // But what no default gives is still answered, so that a program goes on without it.
+  // Calls that no default allows still fail with an errno, so that a program goes on without them.
   const node = new PolicyBuilder().allowNode().defaultAction('allowAllSyscalls').build();
   assert.is(node.evaluate({ syscall: 'io_uring_setup' }).action, 'errno');
   assert.is(node.evaluate({ syscall: 'setpriority' }).action, 'allow');
 });
 
-test('no policy allows, or asks about, what needs a token that was not given', () => {
+test('no policy allows or notifies a call that needs a token which was not given', () => {
   const dangerous = fc.constantFrom(
     ...Object.entries(guardedSyscalls).flatMap(([token, list]) =>
       list.map((name) => ({ token: token as DangerousToken, name: name as string })),

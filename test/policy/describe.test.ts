@@ -1,4 +1,4 @@
-// Syscalls in words.
+// Syscalls as text.
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { describeSyscall } from '../../host/index.js';
@@ -140,7 +140,7 @@ test('flags of open() are those of the architecture', () => {
   assert.is(flags('AARCH64', 56, 0x10000n), 'O_RDONLY|O_DIRECT');
 });
 
-test('an architecture nobody knows shows numbers', () => {
+test('an unknown architecture shows numbers', () => {
   assert.is(describeSyscall(1, [2n], 'ARM-32').text, '[ARM-32] UNKNOWN[1/0x1](0x2 [2])');
 });
 

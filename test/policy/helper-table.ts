@@ -1,5 +1,5 @@
-// What each helper of the builder allows, in words of its own: written down from the field's manual and the C libraries,
-// not from the presets. Names that an architecture does not have count for the other one only.
+// What each helper of the builder allows, written down independently of the presets, from sandbox2's documentation and
+// the C libraries. A name that one architecture does not have counts for the other one only.
 import type { PolicyBuilder } from '../../host/index.js';
 
 type Args = readonly (number | bigint)[];
@@ -9,11 +9,11 @@ export interface Helper {
   readonly call: (builder: PolicyBuilder) => PolicyBuilder;
   /** Allowed with any arguments. */
   readonly all?: string;
-  /** Allowed with these arguments … */
+  /** Allowed with these arguments, … */
   readonly some?: Readonly<Record<string, readonly Args[]>>;
   /** … and not with these. */
   readonly none?: Readonly<Record<string, readonly Args[]>>;
-  /** Refused with an errno where nothing else is said. */
+  /** Fails with an errno unless another rule decides. */
   readonly errno?: Readonly<Record<string, string>>;
 }
 

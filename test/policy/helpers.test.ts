@@ -1,5 +1,5 @@
-// Every helper of the builder against a table of what it allows: by evaluate() on both architectures, for every syscall
-// there is, and on x86-64 by the kernel itself.
+// Compares every helper of the builder with a table of what it allows: by evaluate() on both architectures for every
+// existing syscall, and on x86-64 by the kernel itself.
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Arch, type Evaluation, type Policy, PolicyBuilder } from '../../host/index.js';
@@ -16,7 +16,7 @@ const tables: Readonly<Record<Arch, Readonly<Record<string, number>>>> = {
 };
 const arches = Object.keys(tables) as Arch[];
 
-/** Those of which any arguments should do: nothing, everything, odd ones. */
+/** Argument values to stand for any: zeros, all bits, odd ones. */
 const anyArguments: readonly (readonly (number | bigint)[])[] = [
   [],
   [-1, -1, -1, -1, -1, -1],
@@ -29,7 +29,7 @@ interface Expected {
   readonly action: string;
 }
 
-/** What the table says of every syscall of an architecture. */
+/** What the table expects for every syscall of an architecture. */
 function expectations(helper: Helper, arch: Arch): readonly Expected[] {
   const all = new Set((helper.all ?? '').split(' ').filter((name) => name !== ''));
   const named = [
@@ -86,7 +86,7 @@ test('no helper is missing from the table, and each can be chained', () => {
   const names = [...Object.keys(builder), ...Object.getOwnPropertyNames(PolicyBuilder.prototype)].filter(
     (name) => /^allow[A-Z]/.test(name),
   );
-  // In tests of their own: by name, with a token, for runtimes.
+  // Helpers with tests of their own: by name, with a token, for runtimes.
   const elsewhere = [
     ...['allowUnrestrictedNetworking', 'allowNode', 'allowLlvmSanitizers', 'allowLlvmCoverage'],
     ...['allowSyscall', 'allowSyscalls'],
@@ -119,7 +119,7 @@ test('two helpers in either order allow what both allow, and a second time nothi
   }
 });
 
-test('coverage is allowed where it is asked for', () => {
+test('coverage is allowed if the environment asks for it', () => {
   const saved = { ...process.env };
   try {
     delete process.env['COVERAGE'];

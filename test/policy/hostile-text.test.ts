@@ -1,5 +1,5 @@
-// Text that would pass for something else where it is shown: nothing that is told of a policy holds a control character, and
-// no path reads like a line about another.
+// Text that would pass for something else where it is shown: no text about a policy contains a control character, and
+// no path reads like a line about another one.
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -24,7 +24,7 @@ const hostile: readonly string[] = [
   '\u007f\u0000',
 ];
 
-/** Control characters and those that turn or break lines. */
+/** Control characters, and characters that change the direction of writing or break lines. */
 const uncanny = /[\p{C}\p{Zl}\p{Zp}]/u;
 
 const base = () => JSON.parse(JSON.stringify(new PolicyBuilder().build())) as Record<string, unknown>;
@@ -71,7 +71,7 @@ test('explain() has one line for each mount, whatever the paths', () => {
       assert.is(told.split('\n').length, lines, JSON.stringify(mount));
       assert.not.match(told.replaceAll('\n', ''), uncanny, JSON.stringify(mount));
       const line = told.split('\n').find((one) => /^ {2}(R|W| ) /.test(one)) ?? '';
-      // Read in one way: what is in quotes apart, there is one " from " or " leads to " at most.
+      // Unambiguous: outside of quotes there is at most one " from " or " leads to ".
       const bare = line.replaceAll(/"(?:[^"\\]|\\.)*"/g, '""');
       assert.ok(bare.split(' from ').length <= 2, line);
       assert.not.match(bare, /[\\]|" from "y|a from b/, line);

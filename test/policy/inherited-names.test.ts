@@ -1,4 +1,5 @@
-// A word that every JavaScript object knows is no name of anything: whatever takes a name is asked for all of them.
+// A property name that every JavaScript object inherits is not a name of anything here: everything that accepts a name
+// is tried with all of them.
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import {
@@ -41,7 +42,7 @@ test('there are such words, and none is a syscall', () => {
   }
 });
 
-test('whatever takes a name refuses them, and the policy stays as it was', () => {
+test('everything that accepts a name refuses them, and the policy stays as it was', () => {
   const takes: Readonly<Record<string, (builder: PolicyBuilder, name: string) => unknown>> = {
     allowSyscall: (b, name) => b.allowSyscall(name),
     allowSyscalls: (b, name) => b.allowSyscalls([name]),
@@ -123,7 +124,7 @@ test('a policy asked about them, or read with them', () => {
   }
 });
 
-test('a rule never gets a number that is none, and the compiler would notice', () => {
+test('a rule never gets an invalid number, and the compiler would notice', () => {
   const slips: unknown[] = [
     Number.NaN,
     -1,
@@ -139,11 +140,11 @@ test('a rule never gets a number that is none, and the compiler would notice', (
     const rules = new Rules();
     assert.throws(
       () => rules.add([{ number: slip as number, name: 'x', rule: allowAll('x') }]),
-      /fault of sandwire/,
+      /bug in sandwire/,
     );
     assert.throws(
       () => rules.addOverridable([{ number: slip as number, name: 'x', rule: allowAll('x') }]),
-      /fault of sandwire/,
+      /bug in sandwire/,
     );
     const filter: Filter = {
       arch: 'x86-64',
@@ -156,7 +157,7 @@ test('a rule never gets a number that is none, and the compiler would notice', (
       landlockOnly: false,
       defaultAction: { kind: 'violation' },
     };
-    assert.throws(() => compile(filter), /fault of sandwire/, String(slip));
+    assert.throws(() => compile(filter), /bug in sandwire/, String(slip));
   }
 });
 
@@ -166,7 +167,7 @@ test('what needs a token is refused under every default, whatever was tried befo
     try {
       builder.blockSyscallWithErrno(name, 'EPERM');
     } catch {
-      // as it should be
+      // expected
     }
   }
   const policy = builder.blockSyscallsWithErrno(['openat', 'read'], 'EPERM').build();

@@ -1,4 +1,4 @@
-// The interpreter against what BPF means, and its checks against what the kernel refuses.
+// The interpreter compared with the meaning of BPF, and its checks with those of the kernel.
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Instruction, instruction, Opcode } from '../../host/policy/bpf/instructions.js';
@@ -106,7 +106,7 @@ test('what the kernel refuses', () => {
   const refused = (pattern: RegExp, ...program: Instruction[]) =>
     assert.throws(() => checkProgram(program), pattern);
   refused(/no instruction/);
-  refused(/no return/, i(Opcode.LOAD, 0));
+  refused(/is not a return/, i(Opcode.LOAD, 0));
   refused(/misaligned read \(3\)/, i(Opcode.LOAD, 3), returnA);
   refused(/out of bounds read \(64\)/, i(Opcode.LOAD, 64), returnA);
   refused(/jumps past the end/, i(Opcode.JUMP, 1), returnA);
@@ -115,8 +115,8 @@ test('what the kernel refuses', () => {
   refused(/shift by 32/, i(Opcode.SHIFT_LEFT, 32), returnA);
   refused(/there is no M\[16\]/, i(Opcode.STORE, 16), returnA);
   refused(/M\[3\] is read before it is written/, i(Opcode.LOAD_MEMORY, 3), returnA);
-  refused(/0x28 is nothing/, i(0x28, 0), returnA);
-  // Written on one way only.
+  refused(/0x28 is not an instruction/, i(0x28, 0), returnA);
+  // Written on one path only.
   refused(/M\[0\]/, i(Opcode.JUMP_IF_EQUAL, 0, 0, 1), i(Opcode.STORE, 0), i(Opcode.LOAD_MEMORY, 0), returnA);
   checkProgram([i(Opcode.LOAD, 0)], true);
 });

@@ -1,4 +1,4 @@
-// A policy as a file: what is written is read again to the same policy, and nothing else is.
+// A policy as a file: what was written is read back to the same policy, and nothing else is accepted.
 import * as fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -96,7 +96,7 @@ test('a file that can be read: names beside numbers, tokens in the open', () => 
 
 type Data = { [field: string]: unknown };
 
-/** The data of a policy with another value at a place; undefined leaves the place out. */
+/** The data of a policy with one value changed; undefined removes it. */
 function changed(place: readonly string[], value?: unknown): Data {
   const data = JSON.parse(JSON.stringify(rich().build())) as Data;
   const last = place.at(-1) ?? '';
@@ -106,13 +106,13 @@ function changed(place: readonly string[], value?: unknown): Data {
   return data;
 }
 
-test('what is no policy is refused, with the place', () => {
+test('what is not a policy is refused, with the place', () => {
   const refused: [unknown, RegExp][] = [
-    ['', /this is no JSON/],
-    ['{', /this is no JSON/],
-    [undefined, /this is no policy/],
-    [null, /this is no policy/],
-    ['[]', /this is no policy/],
+    ['', /this is not JSON/],
+    ['{', /this is not JSON/],
+    [undefined, /this is not a policy/],
+    [null, /this is not a policy/],
+    ['[]', /this is not a policy/],
     [{}, /"sandwirePolicy" is missing/],
     [{ sandwirePolicy: 2 }, /version 2 is not known; this sandwire reads 1/],
     [{ sandwirePolicy: 1 }, /"arch", "tokens", .* is missing/],
@@ -127,13 +127,13 @@ test('what is no policy is refused, with the place', () => {
       changed(['tokens'], ['allowKeyrings', 'allowUnrestrictedNetworking']),
       /networking: "unrestricted" and the token/,
     ],
-    [changed(['hostname'], '-'), /hostname: "-" is no host name/],
+    [changed(['hostname'], '-'), /hostname: "-" is not a host name/],
     [changed(['rootWritable'], 1), /rootWritable: true or false/],
     [changed(['stackTraces', 'onSunday'], true), /stackTraces: there is no field "onSunday"/],
     [changed(['defaultAction'], 'allow'), /defaultAction: one of/],
     [changed(['syscalls'], []), /syscalls: an object is needed/],
     [changed(['syscalls', 'no_such'], []), /syscalls\.no_such: x86-64 has no syscall/],
-    [changed(['syscalls', '0'], []), /0 is no number of a syscall without a name/],
+    [changed(['syscalls', '0'], []), /0 is not the number of a syscall without a name/],
     [changed(['syscalls', '1073741824'], []), /1073741824/],
     [changed(['syscalls', '0470'], []), /0470/],
   ];
@@ -153,7 +153,7 @@ function withRule(rule: unknown, syscall = 'getpid'): unknown {
   return changed(['syscalls', syscall], Array.isArray(rule) ? rule : [rule]);
 }
 
-test('rules that lie, contradict or open what is guarded are refused', () => {
+test('rules that are untrue, contradict each other or allow guarded syscalls are refused', () => {
   const by = 'syscall';
   const when = { arg: 0, bits: 32, op: '==', value: '0x1' };
   let deep: unknown = when;
@@ -161,14 +161,14 @@ test('rules that lie, contradict or open what is guarded are refused', () => {
   const refused: [unknown, RegExp][] = [
     [withRule({ by, do: 'launch' }), /do: one of "allow", "violation", "notify"/],
     [withRule({ by, do: 'kill' }), /do: one of/],
-    [withRule({ by, do: { errno: 'ENOTHING' } }), /do\.errno: "ENOTHING" is no errno/],
+    [withRule({ by, do: { errno: 'ENOTHING' } }), /do\.errno: "ENOTHING" is not an errno/],
     [withRule({ by, do: { errno: 4096 } }), /do\.errno: a whole number from 0 to 4095/],
     [withRule({ by, do: { trap: -1 } }), /do\.trap: a whole number/],
     [withRule({ by, do: 'allow', unless: when }), /there is no field "unless"/],
     [withRule({ do: 'allow' }), /"by" is missing/],
-    [withRule({ by: 'preamble', do: 'allow' }), /"preamble" is no method/],
-    [withRule({ by: 'defaultAction', do: 'allow' }), /is no method/],
-    [withRule({ by: 'a\nb', do: 'allow' }), /is no method/],
+    [withRule({ by: 'preamble', do: 'allow' }), /"preamble" is not a method/],
+    [withRule({ by: 'defaultAction', do: 'allow' }), /is not a method/],
+    [withRule({ by: 'a\nb', do: 'allow' }), /is not a method/],
     [
       withRule([
         { by, do: 'allow' },
@@ -211,7 +211,7 @@ test('rules that lie, contradict or open what is guarded are refused', () => {
   }
 });
 
-test('what the builder takes the reader takes, up to the same limits', () => {
+test('the reader accepts what the builder accepts, up to the same limits', () => {
   const nested = (depth: number) =>
     new PolicyBuilder({ arch: 'x86-64' }).syscall('openat', (arg) => {
       let made = arg(0).eq(1);
@@ -256,7 +256,7 @@ test('what the builder takes the reader takes, up to the same limits', () => {
   ]) {
     assert.throws(refused, (error: unknown) => error instanceof PolicyError);
   }
-  // The same by hand.
+  // The same, written by hand.
   const when = { arg: 0, bits: 32, op: '==', value: '0x1' };
   let deep: unknown = when;
   for (let level = 1; level < 51; level++) deep = { all: [deep] };
@@ -277,28 +277,28 @@ test('what the builder takes the reader takes, up to the same limits', () => {
   for (const [hand, pattern] of cases) assert.throws(() => Policy.fromJSON(withRule(hand)), pattern);
 });
 
-test('a text says nothing twice, and nothing in disguise', () => {
+test('a text has no name twice, and no letters in disguise', () => {
   const text = JSON.stringify(rich().build(), null, 2);
   const twice: [string, string, RegExp][] = [
     [
       '"syscalls": {',
       '"syscalls": {"execve": [], "execve": [],',
-      /line \d+: "execve" is there twice in one object/,
+      /line \d+: "execve" exists twice in one object/,
     ],
     ['"syscalls": {', '"syscalls": {"execve": [], "\\u0065xecve": [],', /letters are written as/],
-    ['"arch"', '"arch": "aarch64", "arch"', /"arch" is there twice/],
-    ['"do": "allow"', '"do": "violation", "do": "allow"', /"do" is there twice/],
-    ['"mounts": [', '"mounts": [{"file": "/a", "at": "/b", "at": "/c"},', /"at" is there twice/],
-    ['"onExit"', '"onExit": false, "onExit"', /"onExit" is there twice/],
+    ['"arch"', '"arch": "aarch64", "arch"', /"arch" exists twice/],
+    ['"do": "allow"', '"do": "violation", "do": "allow"', /"do" exists twice/],
+    ['"mounts": [', '"mounts": [{"file": "/a", "at": "/b", "at": "/c"},', /"at" exists twice/],
+    ['"onExit"', '"onExit": false, "onExit"', /"onExit" exists twice/],
     ['"allowKeyrings"', '"allow\\u004beyrings"', /letters are written as/],
-    ['{', '{"__proto__": 1, "__proto__": 2,', /"__proto__" is there twice/],
+    ['{', '{"__proto__": 1, "__proto__": 2,', /"__proto__" exists twice/],
   ];
   for (const [was, made, pattern] of twice) {
     const changed = text.replace(was, () => made);
     assert.not.equal(changed, text);
     assert.throws(() => Policy.fromJSON(changed), pattern);
   }
-  // Names in different objects, and texts that look like names, are no such thing.
+  // Names in different objects, and texts that look like names, are not duplicates.
   const odd = new PolicyBuilder().setHostname('box').build().toJSON();
   const mounts = [
     { file: '/etc/hosts', at: '/a"b\\\\","at":"' },
@@ -309,7 +309,7 @@ test('a text says nothing twice, and nothing in disguise', () => {
   assert.throws(() => Policy.fromJSON(new Uint8Array()), /bytes were given/);
 });
 
-test('no name is found twice but those that are, in any JSON', () => {
+test('exactly the duplicate names are found, in any JSON', () => {
   const name = fc.oneof(
     fc.string({ maxLength: 3 }),
     fc.constantFrom('a', '"', '\\', '{', ',', ':', '__proto__'),
@@ -321,13 +321,13 @@ test('no name is found twice but those that are, in any JSON', () => {
       const written = pairs.map(([key, text]) => `${JSON.stringify(key)}: ${JSON.stringify(text)}`);
       const text = `[{"": [], "x": ${JSON.stringify(value)}}, {${written.join(', ')}}]`;
       const isTwice = new Set(pairs.map(([key]) => key)).size < pairs.length;
-      if (isTwice) assert.throws(() => checkJsonText(text), /is there twice/);
+      if (isTwice) assert.throws(() => checkJsonText(text), /exists twice/);
       else checkJsonText(text);
     }),
   );
 });
 
-test('who made a rule could have made it', () => {
+test('the origin of a rule could have made it', () => {
   const allow = { do: 'allow' };
   const when = { arg: 0, bits: 32, op: '==', value: '0x1' };
   const kill = { bpf: ['6 0 0 0: KILL'] };
@@ -349,7 +349,7 @@ test('who made a rule could have made it', () => {
     [{ by: 'preamble', ...allow }],
     [{ by: 'arch', ...allow }],
   ];
-  const pattern = /does not make such a rule|is no method that makes such rules/;
+  const pattern = /does not make such a rule|is not a method that makes such rules/;
   for (const [rule, syscall] of lies) {
     assert.throws(() => Policy.fromJSON(withRule(rule, syscall)), pattern, JSON.stringify(rule));
   }
@@ -362,18 +362,18 @@ test('who made a rule could have made it', () => {
     assert.throws(overridable(rule), pattern, JSON.stringify(rule));
   }
   overridable({ by: 'overridablePolicyOnSyscalls', ...kill })();
-  // And every preset may.
+  // Every preset may.
   for (const by of Object.keys(new PolicyBuilder()).filter((name) => name.startsWith('allow'))) {
     Policy.fromJSON(withRule({ by, ...allow, when }));
     overridable({ by, do: { errno: 1 } })();
   }
 });
 
-test('mounts that cannot be are refused', () => {
+test('impossible mounts are refused', () => {
   const cases: [unknown, RegExp][] = [
     [{ file: 'etc' }, /mounts\[0\]\.file: .*an absolute path/],
     [{ file: '/etc/../x' }, /canonical/],
-    [{ file: '/proc/self/environ' }, /is a process’s own/],
+    [{ file: '/proc/self/environ' }, /belongs to a process/],
     [{ file: '/etc/hosts', at: '/' }, /root itself/],
     [{ file: '/etc/hosts', writable: 'yes' }, /writable: true or false/],
     [{ file: '/etc/hosts', executable: true }, /there is no field "executable"/],
@@ -384,7 +384,7 @@ test('mounts that cannot be are refused', () => {
     [{ directory: '/sys', at: '/s', writable: true }, /always read-only/],
     [{ directory: '/proc' }, /a sandbox has its own: \{"proc": "\/proc"\}/],
     [{ directory: '/sys', at: '/s' }, /a sandbox has its own/],
-    [{ directory: '/proc/1' }, /is a process’s own/],
+    [{ directory: '/proc/1' }, /belongs to a process/],
     [{ directory: '/proc/sys', writable: true }, /always read-only/],
     [{ symlink: '/a', target: 'x/'.repeat(2200) }, /longer than a path can be/],
   ];
@@ -396,7 +396,7 @@ test('mounts that cannot be are refused', () => {
     { tmpfs: '/a', sizeBytes: 1 },
   ];
   assert.throws(() => Policy.fromJSON(changed(['mounts'], twice)), /mounts\[1\]: .*\/a is taken/);
-  // The longest way that symlinks can make is gone in no time.
+  // The longest chain of symlinks is resolved quickly.
   const far = Array.from({ length: 39 }, (_, index) => ({
     symlink: `/l${index}`,
     target: `l${index + 1}/`.repeat(800),
@@ -419,7 +419,7 @@ test('mounts that cannot be are refused', () => {
   assert.throws(() => Policy.fromJSON(changed(['mounts'], loop)), /too many symlinks/);
 });
 
-test('whatever is changed in a file, it is refused in words or read as what it says', () => {
+test('a file with any change is refused with a message or read as what it says', () => {
   const original = JSON.stringify(rich().build().toJSON());
   const junk = fc.oneof(
     fc.jsonValue(),

@@ -1,4 +1,5 @@
-// What the kernel itself answers under a policy's program, in a throw-away process (test/sandboxees/judge_calls.c).
+// Asks the kernel itself what it answers under a policy's program, in a throw-away process
+// (test/sandboxees/judge_calls.c).
 import { spawnSync } from 'node:child_process';
 import type { Policy } from '../../host/index.js';
 import { actionOf, describeAction, returnValue } from '../../host/policy/actions.js';
@@ -8,11 +9,11 @@ import { sandboxeePath } from '../support/sandbox.js';
 export interface Call {
   readonly number: number;
   readonly args?: readonly (number | bigint)[];
-  /** By int 0x80, where the number is one of the 32-bit interface. */
+  /** By int 0x80, where the number is that of the 32-bit interface. */
   readonly is32Bit?: boolean;
 }
 
-// Every action becomes an errno that no rule of a test uses, so that no call takes effect.
+// Every action is replaced by an errno that no rule of a test uses, so that no call takes effect.
 const disguises = ['allow', 'violation', 'notify', 'launch', 'trap'] as const;
 const firstDisguise = 4080;
 

@@ -1,5 +1,5 @@
-// What a program's libraries are: against programs made for it, by running them in a sandbox that shows what was found,
-// and against files that nobody should open.
+// The libraries of a program: with programs made for the test, which run in a sandbox that shows what was found, and
+// with files that must not be opened.
 import { spawnSync } from 'node:child_process';
 import {
   copyFileSync,
@@ -37,7 +37,7 @@ function place(name: string): string {
   return full;
 }
 
-/** A library with one function that returns a number, and what it is linked against. */
+/** Builds a library with one function that returns a number, linked against others. */
 function library(file: string, name: string, number: number, ...link: string[]): string {
   const source = place(`${file}.c`);
   writeFileSync(source, `int ${name}(void) { return ${number}; }\n`);
@@ -56,7 +56,7 @@ function library(file: string, name: string, number: number, ...link: string[]):
   return place(file);
 }
 
-/** A program that exits with what the function returns. */
+/** Builds a program that exits with what the function returns. */
 function program(file: string, name: string, ...link: string[]): string {
   const source = place(`${file}.c`);
   writeFileSync(source, `int ${name}(void);\nint main(void) { return ${name}(); }\n`);
@@ -67,7 +67,7 @@ function program(file: string, name: string, ...link: string[]): string {
 const inFolder = (found: ReturnType<typeof findLibraries>) =>
   found.libraries.map((one) => path.relative(folder, one.path)).filter((name) => !name.startsWith('..'));
 
-/** Exit code in a sandbox that shows the program and what was found, and nothing else. */
+/** The exit code in a sandbox that shows the program and the libraries found, and nothing else. */
 async function exitCode(
   file: string,
   envs: Record<string, string> = {},
@@ -137,7 +137,7 @@ test('RPATH counts for what the libraries need, RUNPATH does not', async () => {
   assert.is(await exitCode(recent, { LD_LIBRARY_PATH: path.join(folder, 'b/lib') }), 12);
 });
 
-test('a missing library is an error of the builder that names it and who needs it', () => {
+test('a missing library is an error of the builder that names it and what needs it', () => {
   library('c/libgone.so', 'gone', 1);
   const file = program('c/main', 'gone', '-Lc', '-lgone');
   assert.throws(
@@ -150,7 +150,7 @@ test('a missing library is an error of the builder that names it and who needs i
   );
 });
 
-test('$ORIGIN/../lib, and .. behind a symlink: there is a way through, as the loader goes', async () => {
+test('$ORIGIN/../lib, and .. after a symlink: the path exists as the loader takes it', async () => {
   const inner = library('k/app/lib/libup.so', 'up', 15);
   const link = ['-Lk/app/lib', '-lup'];
   const up = program('k/app/bin/main', 'up', ...link, '-Wl,-rpath,$ORIGIN/../lib');
@@ -163,11 +163,11 @@ test('$ORIGIN/../lib, and .. behind a symlink: there is a way through, as the lo
     ['file', inner],
   ]);
   assert.is(await exitCode(up), 15);
-  // A symlink to the program: the kernel tells the loader where it really lies.
+  // A symlink to the program: the kernel gives the loader its real path.
   mkdirSync(place('k/other'), { recursive: true });
   symlinkSync('../app/bin/main', place('k/other/main'));
   assert.is(await exitCode(place('k/other/main')), 15);
-  // "..", behind a link to a directory, is the parent of where that leads.
+  // "..", after a link to a directory, is the parent of the link's target.
   symlinkSync('../app/bin', place('k/other/binlink'));
   const behind = program(
     'k/behind',
@@ -179,7 +179,7 @@ test('$ORIGIN/../lib, and .. behind a symlink: there is a way through, as the lo
   assert.is(await exitCode(behind), 15);
 });
 
-test('a program is no library, and what lies in /proc is none', () => {
+test('a program is not a library, and neither is a file in /proc', () => {
   program('l/libpie.so', 'getpid', '-pie');
   const source = place('l/main.c');
   writeFileSync(source, 'int main(void) { return 0; }\n');
@@ -191,14 +191,14 @@ test('a program is no library, and what lies in /proc is none', () => {
   writeFileSync(place('l/wants-program'), text, { mode: 0o755 });
   assert.throws(
     () => findLibraries(place('l/wants-program'), path.join(folder, 'l')),
-    /libpie\.so \(needed by .*\) is a program and no library/,
+    /libpie\.so \(needed by .*\) is a program, not a library/,
   );
   const through = program('l/through', 'getpid', `-Wl,-rpath,/proc/${process.pid}/cwd`);
   const { libraries } = findLibraries(through);
   assert.not.ok(libraries.some(({ path: file }) => file.startsWith('/proc')));
 });
 
-test('what the loader prefers on a better CPU is shown as well', () => {
+test('libraries that the loader prefers on a more capable CPU are shown as well', () => {
   library('d/lib/libfast.so', 'fast', 1);
   library('d/lib/glibc-hwcaps/x86-64-v2/libfast.so', 'fast', 2);
   library('d/lib/glibc-hwcaps/x86-64-v3/libfast.so', 'fast', 3);
@@ -215,7 +215,7 @@ test('what the loader prefers on a better CPU is shown as well', () => {
   return exitCode(file).then((code) => assert.is(code, spawnSync(file).status));
 });
 
-test('a library of another machine is passed over', async () => {
+test('a library of another machine is skipped', async () => {
   const right = library('e/right/libone.so', 'one', 14);
   const wrong = readFileSync(right);
   wrong.writeUInt16LE(243, 18); // RISC-V
@@ -229,7 +229,7 @@ test('a library of another machine is passed over', async () => {
   assert.is(await exitCode(file), 14);
 });
 
-test('by way of links, which are in the sandbox too', async () => {
+test('through links, which exist in the sandbox too', async () => {
   library('f/lib/libone.so.1.2', 'one', 15, '-Wl,-soname,libone.so.1');
   symlinkSync('libone.so.1.2', place('f/lib/libone.so.1'));
   symlinkSync('libone.so.1', place('f/lib/libone.so'));
@@ -271,7 +271,7 @@ test('musl: its loader is its C library, and it has its own directories', async 
     libraries.map((one) => path.basename(one.path)),
     ['ld-musl-x86_64.so.1', 'libone.so'],
   );
-  // For $ORIGIN musl asks /proc/self/exe, and nobody else.
+  // For $ORIGIN musl reads /proc/self/exe, and nothing else.
   const withProc = (builder: PolicyBuilder) => builder.allowReadlink().addDirectory('/proc');
   assert.is(await exitCode(place('m/main'), {}, withProc), 16);
   assert.is(await exitCode(place('m/main'), { LD_LIBRARY_PATH: place('m') }), 16);
@@ -303,15 +303,15 @@ test('a program cannot have other files shown to it than libraries', () => {
   library('g/libm_.so', 'main_', 0);
   const made = (loader: string) =>
     program('g/main', 'main_', '-Lg', '-lm_', '-Wl,-rpath,$ORIGIN', `-Wl,--dynamic-linker=${loader}`);
-  assert.throws(() => findLibraries(made(secret)), /which is no dynamic loader that is known/);
-  // A file of that name that is none, and one that is no file.
+  assert.throws(() => findLibraries(made(secret)), /which is not a known dynamic loader/);
+  // A file with a loader's name that is not ELF, and a directory with that name.
   const named = place('g/ld-linux-x86-64.so.2');
   writeFileSync(named, 'the key, and it is long enough for an ELF header, which it is not: ............\n');
-  assert.throws(() => findLibraries(made(named)), /it is no ELF file/);
+  assert.throws(() => findLibraries(made(named)), /it is not an ELF file/);
   rmSync(named);
   mkdirSync(named);
-  assert.throws(() => findLibraries(made(named)), /it is no regular file|EISDIR/);
-  // A library by path that is the secret.
+  assert.throws(() => findLibraries(made(named)), /it is not a regular file|EISDIR/);
+  // The secret as a library given by path.
   const good = made('/lib64/ld-linux-x86-64.so.2');
   const bytes = readFileSync(good);
   const at = bytes.indexOf('libm_.so\0');
@@ -320,7 +320,7 @@ test('a program cannot have other files shown to it than libraries', () => {
   assert.throws(() => findLibraries(place('g/patched')), /needed by/);
 });
 
-test('a FIFO, a device and a file without end hold nobody up', () => {
+test('a FIFO, a device and an endless file do not block the host', () => {
   if (spawnSync('mkfifo', [place('h/fifo')]).status !== 0) throw new Error('mkfifo');
   const started = performance.now();
   for (const file of [place('h/fifo'), '/dev/zero', '/proc/self/mem', '/proc/kmsg', '/', place('h/none')]) {
@@ -331,13 +331,13 @@ test('a FIFO, a device and a file without end hold nobody up', () => {
     );
   }
   assert.ok(performance.now() - started < 5000);
-  assert.throws(() => new PolicyBuilder().addLibrariesForBinary(place('h/fifo')), /it is no regular file/);
+  assert.throws(() => new PolicyBuilder().addLibrariesForBinary(place('h/fifo')), /it is not a regular file/);
   writeFileSync(place('h/script'), '#!/bin/sh\nexit 0\n');
   assert.throws(() => new PolicyBuilder().addLibrariesForBinary(place('h/script')), /it is a script/);
 });
 
-test('a program that wants very much is given up', () => {
-  // Every name of the string table becomes a needed one, in as many directories as fit into a path.
+test('the search gives up on a program that needs very much', () => {
+  // Every name of the string table becomes a needed library, searched in as many directories as fit into a path.
   const source = place('i/main.c');
   writeFileSync(source, 'int main(void) { return 0; }\n');
   const rpath = Array.from({ length: 600 }, (_, index) => `/${index}`).join(':');
@@ -345,7 +345,7 @@ test('a program that wants very much is given up', () => {
   assert.throws(() => findLibraries(place('i/main')), /a search path of 600 directories/);
 });
 
-test('broken in any way it is refused in words, at once', () => {
+test('a file broken in any way is refused with a message, at once', () => {
   library('j/libone.so', 'one', 1);
   const original = readFileSync(program('j/main', 'one', '-Lj', '-lone', '-Wl,-rpath,$ORIGIN'));
   const target = place('j/mutant');

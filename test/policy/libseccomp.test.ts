@@ -1,4 +1,5 @@
-// The compiler against another one: libseccomp, given the same random rules, must decide the same of random calls.
+// Compares the compiler with another one: given the same random rules, libseccomp must decide random calls in the same
+// way.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -27,7 +28,7 @@ const operators: readonly Comparison['op'][] = ['ne', 'lt', 'le', 'eq', 'ge', 'g
 
 interface Rule {
   readonly syscall: string;
-  /** By argument. libseccomp takes one comparison of each in a rule. */
+  /** By argument. libseccomp accepts one comparison of each argument in a rule. */
   readonly comparisons: readonly (Comparison | undefined)[];
 }
 
@@ -51,8 +52,8 @@ const rule: fc.Arbitrary<Rule> = fc.record({
 });
 const inSeveral = fc.record({ op: fc.constantFrom('eq' as const), value, mask: value });
 /**
- * Of one syscall either a single rule of any comparisons, or several of equality. Several of order on one argument
- * libseccomp 2.5 gets wrong: of "less than 2**32" or "less than 0" it refuses 5.
+ * For one syscall either a single rule with any comparisons, or several with equality. libseccomp 2.5 gets several
+ * order comparisons of one argument wrong: with "less than 2**32" or "less than 0" it refuses 5.
  */
 const rules: fc.Arbitrary<readonly Rule[]> = fc
   .tuple(
@@ -102,7 +103,7 @@ test('equal decisions for random policies and random calls', () => {
           timeout: 2000,
           killSignal: 'SIGKILL',
         });
-        // Some sets of rules keep libseccomp busy for minutes; what it does not answer cannot be compared.
+        // Some sets of rules keep libseccomp busy for minutes; those are not compared.
         if (status === null) return;
         assert.is(status, 0);
         const other = decodeProgram(stdout);

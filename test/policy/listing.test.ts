@@ -120,7 +120,7 @@ test('a policy names syscalls and constants', () => {
   assert.not.match(listing, /never reached/);
 });
 
-test('a policy in words', () => {
+test('a policy as text', () => {
   const text = new PolicyBuilder({ arch: 'x86-64' })
     .allow('allowWriteExecutable', 'allowKeyrings')
     .allowRead()
@@ -161,7 +161,7 @@ test('a policy in words', () => {
   has('Network: a loopback device of its own, nothing else.\nHost name: box\n');
 });
 
-test('whether a socket can be made, on whatever it depends', () => {
+test('whether a socket can be made, whatever it depends on', () => {
   type Say = (builder: PolicyBuilder) => PolicyBuilder;
   const cases: readonly [Say, boolean][] = [
     [(b) => b, false],
@@ -189,12 +189,12 @@ test('whether a socket can be made, on whatever it depends', () => {
     for (const arch of ['x86-64', 'aarch64'] as const) {
       const policy = say(new PolicyBuilder({ arch })).build();
       assert.is(policy.makesSockets, expected, `${arch} ${say}`);
-      assert.is(policy.explain().includes('Network: none, as no socket can be made.'), !expected);
+      assert.is(policy.explain().includes('Network: none, because no socket can be made.'), !expected);
     }
   }
 });
 
-test('every way to code of its own is told, in one step or in two', () => {
+test('every way to run code of its own is reported, in one step or in two', () => {
   type Say = (builder: PolicyBuilder) => PolicyBuilder;
   const ways = (say: Say) => {
     const told = say(new PolicyBuilder({ arch: 'x86-64' }))
@@ -210,7 +210,7 @@ test('every way to code of its own is told, in one step or in two', () => {
     [(b) => b.syscall('mmap', (arg) => arg(2).hasOnly(5)), undefined],
     [(b) => b.syscall('mmap', (arg) => arg(2).hasOnly(5)).allowSyscall('memfd_create'), 'memfd_create'],
     [(b) => b.allowMmapWithoutExec().allowSyscall('memfd_create'), undefined],
-    // However narrow, and on whatever else it depends.
+    // However narrow, and whatever else it depends on.
     [(b) => b.syscall('mprotect', (arg) => [arg(2).eq(4), arg(1).eq(12_345), arg(0).u64.gt(7)]), 'mprotect'],
     [(b) => b.syscall('mmap', (arg) => not(anyOf(arg(2).ne(7), arg(4).ne(3)))), 'mmap'],
     [(b) => b.syscall('mmap', (arg) => [arg(3).eq(0x22), arg(2).hasNone(4)]), undefined],
@@ -237,7 +237,7 @@ test('every way to code of its own is told, in one step or in two', () => {
   for (const [index, [say, expected]] of cases.entries()) assert.is(ways(say), expected, `case ${index}`);
 });
 
-test('a piece of BPF comes to what it is foretold, whatever the rest', () => {
+test('a piece of BPF returns one of the predicted values, whatever the unknown words are', () => {
   const piece = fc
     .array(
       fc.record({
@@ -276,20 +276,20 @@ test('a piece of BPF comes to what it is foretold, whatever the rest', () => {
       );
       const result = run(program, Uint32Array.from(all), all[0]);
       assert.ok(told.has(result), `${result} is not among ${[...told]}`);
-      // With everything known there is no doubt.
+      // With everything known there is exactly one.
       assert.equal([...possibleReturns(program, all)], [result]);
     }),
     { numRuns: 500 },
   );
 });
 
-test('-1 is no set of flags', () => {
+test('-1 is not a set of flags', () => {
   const told = new PolicyBuilder({ arch: 'x86-64' }).syscall('openat', (arg) => arg(2).eq(-1)).build();
   assert.match(told.explain(), /allow when arg 2 == 0xffffffff {2}\(syscall\)/);
   assert.match(JSON.stringify(told), /"value":"0xffffffff"/);
 });
 
-test('what a default leaves out, in words', () => {
+test('what a default action leaves out, as text', () => {
   const plain = new PolicyBuilder().build().explain();
   assert.match(plain, /Nothing is weakened by name\./);
   assert.not.match(plain, /Allowed:/);
@@ -301,7 +301,7 @@ test('what a default leaves out, in words', () => {
     all,
     /Memory can be made executable: mmap, mprotect, pkey_mprotect, memfd_create, shmat, personality\./,
   );
-  // And what is never given by accident, although nothing speaks of it.
+  // Calls that always need a token, although no rule mentions them.
   for (const token of ['allowAllSyscalls', 'traceAllSyscalls'] as const) {
     const told = new PolicyBuilder({ arch: 'x86-64' }).defaultAction(token).build().explain();
     const otherwise = token === 'allowAllSyscalls' ? 'allow' : 'notify';

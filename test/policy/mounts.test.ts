@@ -1,4 +1,4 @@
-// The tree of mounts: which paths it takes, what contradicts, what becomes of symlinks, and how it is shown.
+// The tree of mounts: which paths it accepts, what contradicts, how symlinks are handled, and how it is shown.
 import {
   chmodSync,
   existsSync,
@@ -20,7 +20,7 @@ import { skip } from '../support/skip.js';
 
 const test = suite('mounts');
 const folder = realpathSync(mkdtempSync(path.join(tmpdir(), 'sandwire-mounts-')));
-// A sandboxee that is nobody shall find its way.
+// A sandboxee with nobody's uid must be able to enter it.
 chmodSync(folder, 0o755);
 test.after(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -55,7 +55,7 @@ function refused(build: (builder: PolicyBuilder) => unknown, pattern: RegExp): v
   );
 }
 
-test('paths that are none', () => {
+test('invalid paths', () => {
   const bad: [string, RegExp][] = [
     ['', /the path is empty/],
     ['..', /an absolute path is needed/],
@@ -65,7 +65,7 @@ test('paths that are none', () => {
     ['/./a', /canonical/],
     ['//a', /canonical/],
     ['/a/', /canonical/],
-    ['/a\0b', /holds a NUL/],
+    ['/a\0b', /contains a NUL/],
     [`/${'a'.repeat(256)}`, /too long/],
     [`/${'ä'.repeat(128)}`, /too long/],
     [`${'/a'.repeat(2100)}`, /too long/],
@@ -80,16 +80,16 @@ test('paths that are none', () => {
     refused((b) => b.addTmpfs(name, 4096), pattern);
   }
   for (const none of [undefined, null, 5, new URL('file:///etc/hosts'), Buffer.from('/etc/hosts')]) {
-    refused((b) => b.addFile(none as never), /a path is a string/);
-    refused((b) => b.addDirectoryAt('/usr', none as never), /a path is a string/);
+    refused((b) => b.addFile(none as never), /a path must be a string/);
+    refused((b) => b.addDirectoryAt('/usr', none as never), /a path must be a string/);
   }
-  refused((b) => b.addFile(undefined as never), /a path is a string, not /);
+  refused((b) => b.addFile(undefined as never), /a path must be a string, not /);
   refused(
     (b) => b.addFile(new URL('file:///etc/hosts') as never),
-    /a path is a string: fileURLToPath\(\) of node:url/,
+    /a path must be a string: fileURLToPath\(\) of node:url/,
   );
-  refused((b) => b.addDirectory('/'), /root itself cannot be mounted over/);
-  refused((b) => b.addTmpfs('/', 4096), /root itself cannot be mounted over/);
+  refused((b) => b.addDirectory('/'), /nothing can be mounted over the root itself/);
+  refused((b) => b.addTmpfs('/', 4096), /nothing can be mounted over the root itself/);
   refused((b) => b.addTmpfs('/a', 0), /a size in bytes is needed/);
   refused((b) => b.addTmpfs('/a', 1.5), /a size in bytes is needed/);
 });
@@ -135,13 +135,13 @@ test('a relative path is anchored, and cannot climb', () => {
   }
 });
 
-test('what is not there, or of another kind', () => {
-  refused((b) => b.addFile(at('nothing')), /ENOENT \(there is none; addFileIfExists\(\) passes over that\)/);
+test('files that do not exist or are of another kind', () => {
+  refused((b) => b.addFile(at('nothing')), /ENOENT \(there is none; addFileIfExists\(\) would skip it\)/);
   refused((b) => b.addLibrariesForBinary(at('nothing')), /ENOENT \(there is none\)$/);
   refused((b) => b.addFile(at('gone')), /ENOENT/);
   refused((b) => b.addFile(at('loop')), /ELOOP/);
   refused((b) => b.addFile(at('real')), /is a directory; addDirectory\(\) shows one/);
-  refused((b) => b.addDirectory(at('real/file')), /is no directory; addFile\(\) shows a file/);
+  refused((b) => b.addDirectory(at('real/file')), /is not a directory; addFile\(\) shows a file/);
   refused((b) => b.addFile(at('real/file/x')), /ENOTDIR/);
   for (const name of ['nothing', 'gone', 'loop']) {
     assert.equal(
@@ -159,17 +159,17 @@ test('what is not there, or of another kind', () => {
   );
 });
 
-test('what belongs to one process', () => {
+test('files that belong to one process', () => {
   for (const name of ['/proc/self/environ', `/proc/${process.pid}/maps`, '/proc/thread-self/status']) {
-    refused((b) => b.addFile(name), /is a process’s own/);
+    refused((b) => b.addFile(name), /belongs to a process/);
   }
-  refused((b) => b.addDirectory('/proc/self'), /is a process’s own/);
-  refused((b) => b.addDirectoryAt('/proc/self/fd', '/fds'), /is a process’s own/);
+  refused((b) => b.addDirectory('/proc/self'), /belongs to a process/);
+  refused((b) => b.addDirectoryAt('/proc/self/fd', '/fds'), /belongs to a process/);
   symlinkSync('/proc/self/environ', at('mine'));
-  refused((b) => b.addFile(at('mine')), /leads to \/proc\/\d+\/environ, which is a process’s own/);
-  refused((b) => b.addFileAt(at('mine'), '/mine'), /is a process’s own/);
+  refused((b) => b.addFile(at('mine')), /leads to \/proc\/\d+\/environ, which belongs to a process/);
+  refused((b) => b.addFileAt(at('mine'), '/mine'), /belongs to a process/);
   symlinkSync('/proc/self/fd', at('fds'));
-  refused((b) => b.addDirectory(at('fds')), /is a process’s own/);
+  refused((b) => b.addDirectory(at('fds')), /belongs to a process/);
 });
 
 test('the host’s /proc and /sys, by whatever name', () => {
@@ -188,12 +188,12 @@ test('the host’s /proc and /sys, by whatever name', () => {
   refused((b) => b.addDirectoryAt(at('ps'), '/s', false), /always read-only/);
   refused((b) => b.addFile('/proc/sys/vm/overcommit_memory', false), /always read-only/);
   refused((b) => b.addDirectoryAt('/sys/devices', '/d', false), /always read-only/);
-  refused((b) => b.addDirectory(`/proc/${other}`), /is a process’s own/);
-  refused((b) => b.addFile(`/proc/${other}/status`), /is a process’s own/);
-  refused((b) => b.addDirectoryAt(at('other'), '/o'), /leads to .* a process’s own/);
-  refused((b) => b.addDirectoryAt('/', '/host'), /holds the host’s \/(proc|sys)/);
-  refused((b) => b.addDirectoryAt('/', '/host', false), /holds the host’s/);
-  // What tells of the machine alone can be shown.
+  refused((b) => b.addDirectory(`/proc/${other}`), /belongs to a process/);
+  refused((b) => b.addFile(`/proc/${other}/status`), /belongs to a process/);
+  refused((b) => b.addDirectoryAt(at('other'), '/o'), /leads to .* belongs to a process/);
+  refused((b) => b.addDirectoryAt('/', '/host'), /contains the host’s \/(proc|sys)/);
+  refused((b) => b.addDirectoryAt('/', '/host', false), /contains the host’s/);
+  // Files about the machine alone can be shown.
   assert.is(mountsOf((b) => b.addFile('/proc/cpuinfo').addDirectory('/proc/sys/kernel')).length, 2);
 });
 
@@ -204,19 +204,19 @@ test('true or false is a boolean', () => {
   }
 });
 
-/** A policy as it may stand in a file, or as it was before something on the host changed. */
+/** A policy as it may be in a file, or as it was before something on the host changed. */
 function policyShowing(mounts: readonly object[]): Policy {
   return Policy.fromJSON({ ...JSON.parse(JSON.stringify(lenientPolicy())), mounts });
 }
 
-/** A mount that neither the builder nor the reader lets pass, as if they had. */
+/** A policy with a mount that builder and reader would both refuse. */
 function policyWith(mount: MountEntry): Policy {
   const policy = lenientPolicy((b) => b.addLibrariesForBinary(sandboxeePath('exit_with')));
   Object.defineProperty(policy, 'mounts', { value: [...policy.mounts, mount] });
   return policy;
 }
 
-test('in a sandbox: no part of the host’s /proc, for the child that mounts judges once more', async () => {
+test('in a sandbox: no part of the host’s /proc, because the process that mounts checks once more', async () => {
   const places: [string, boolean][] = [
     ['/proc', false],
     ['/sys', false],
@@ -231,7 +231,7 @@ test('in a sandbox: no part of the host’s /proc, for the child that mounts jud
   }
 });
 
-test('a link is followed when the policy is made, and none that comes later', async () => {
+test('a link is followed when the policy is made; a link made later is not followed', async () => {
   const place = at('turned');
   const start = [
     ...JSON.parse(JSON.stringify(lenientPolicy((b) => b.addLibrariesForBinary(sandboxeePath('exit_with')))))
@@ -242,14 +242,14 @@ test('a link is followed when the policy is made, and none that comes later', as
     lenientPolicy((b) => b.addDirectoryAt(place, '/x').addLibrariesForBinary(sandboxeePath('exit_with')));
   for (const [target, message] of [
     ['/proc', /leads to the host’s \/proc/],
-    [`/proc/${process.ppid}`, /a process’s own/],
+    [`/proc/${process.ppid}`, /belongs to a process/],
   ] as const) {
     symlinkSync(target, place);
     assert.throws(showing, message);
     rmSync(place);
   }
   for (const make of [showing, building]) {
-    // What the link leads to when the policy is made stays.
+    // The target at the time when the policy is made counts.
     symlinkSync(at('real'), place);
     const policy = make();
     assert.is(policy.resolvePath('/x/file'), at('real/file'));
@@ -257,7 +257,7 @@ test('a link is followed when the policy is made, and none that comes later', as
     symlinkSync('/etc', place);
     assert.ok((await runToEnd(sandboxee('exit_with', ['0']), policy)).result.isOk);
     rmSync(place);
-    // A directory that somebody turns into a link afterwards.
+    // A directory that is replaced by a link afterwards.
     mkdirSync(place);
     const turned = make();
     assert.ok((await runToEnd(sandboxee('exit_with', ['0']), turned)).result.isOk);
@@ -269,7 +269,7 @@ test('a link is followed when the policy is made, and none that comes later', as
   }
 });
 
-test('in a sandbox: a tmpfs holds no more files than its size pays for', async () => {
+test('in a sandbox: the size of a tmpfs also limits the number of its files', async () => {
   const busybox = ['/bin/busybox', '/usr/bin/busybox'].find(existsSync);
   if (busybox === undefined) {
     skip('files in a tmpfs', 'busybox is not installed (Debian: busybox-static)');
@@ -307,7 +307,7 @@ test('in a sandbox: nothing is made in a directory of the host', async () => {
       assert.equal(readdirSync(host), []);
     }
   }
-  // In what is the sandbox's own, everything is.
+  // In the sandbox's own directories every mount point is made.
   const policy = lenientPolicy((b) =>
     b
       .addTmpfs('/x', 1 << 20)
@@ -328,26 +328,26 @@ test('the sandbox’s own /proc and /sys', () => {
 test('two things at one place', () => {
   refused(
     (b) => b.addFileAt(at('real/file'), '/a').addFileAt(at('real/other'), '/a'),
-    /\/a is taken: file .* was to be/,
+    /\/a is taken: file .* was requested/,
   );
   refused((b) => b.addFileAt(at('real/file'), '/a').addDirectoryAt(at('real'), '/a'), /\/a is taken/);
   refused((b) => b.addTmpfs('/a', 4096).addTmpfs('/a', 8192), /\/a is taken: tmpfs is there/);
   refused(
     (b) => b.addFileAt(at('real/file'), '/a').addFileAt(at('real/file'), '/a/b'),
-    /cannot lie below \/a, which is a file/,
+    /cannot be below \/a, which is a file/,
   );
-  refused((b) => b.addFileAt(at('real/file'), '/a').addTmpfs('/a/b/c', 4096), /cannot lie below \/a/);
+  refused((b) => b.addFileAt(at('real/file'), '/a').addTmpfs('/a/b/c', 4096), /cannot be below \/a/);
   refused(
     (b) => b.addFileAt(at('real/file'), '/a/b').addFileAt(at('real/file'), '/a'),
-    /\/a cannot be a file: \/a\/b lies below it/,
+    /\/a cannot be a file: \/a\/b is below it/,
   );
-  // A refused call leaves nothing behind.
+  // A refused call changes nothing.
   const builder = new PolicyBuilder().addTmpfs('/a', 4096);
   assert.throws(() => builder.addTmpfs('/a', 1), /is taken/);
   assert.is(builder.build().mounts.length, 1);
 });
 
-test('the same thing twice is no conflict, and the wider wish counts', () => {
+test('the same thing twice is not a conflict, and writable wins over read-only', () => {
   const writable = (build: (b: PolicyBuilder) => PolicyBuilder) =>
     mountsOf(build).map((mount) => 'writable' in mount && mount.writable);
   const file = at('real/file');
@@ -367,7 +367,7 @@ test('the same thing twice is no conflict, and the wider wish counts', () => {
     writable((b) => b.addDirectory(at('real')).addDirectory(at('real'), false)),
     [true],
   );
-  // By another name of the same inode.
+  // The same inode by another name.
   assert.equal(
     writable((b) => b.addFileAt(file, '/a').addFileAt(at('file-link'), '/a')),
     [false],
@@ -426,7 +426,7 @@ test('symlinks on the way are in the sandbox too', () => {
   );
   const links = mountsOf((b) => b.addFile(at('absolute/file')));
   assert.equal(links[0], { kind: 'symlink', inside: at('absolute'), target: at('real') });
-  // All that is said of one file by several names.
+  // One file added by several names.
   const all = shown((b) => b.addFile(at('chain')).addFile(at('link/file'), false).addFile(at('real/file')));
   assert.equal(all, ['symlink chain', 'symlink file-link', 'symlink link', 'file real/file']);
 });
@@ -443,8 +443,8 @@ test('a symlink that a directory shows is not made again', () => {
   );
 });
 
-test('what has taken a symlink’s place is let be', () => {
-  // Somebody wanted a directory of their own there.
+test('something in place of a symlink stays', () => {
+  // The policy has a directory of its own there.
   assert.equal(
     shown((b) => b.addTmpfs(at('link'), 4096).addFile(at('link/file'))),
     ['tmpfs link', 'file link/file'],
@@ -457,7 +457,7 @@ test('what has taken a symlink’s place is let be', () => {
     shown((b) => b.addDirectoryAt('/usr', folder).addFile(at('link/file'))),
     ['directory ', 'file link/file'],
   );
-  // And what is added below a symlink goes where it leads.
+  // An entry below a symlink goes where the link leads.
   assert.equal(
     shown((b) => b.addFile(at('link/file')).addFileAt('/etc/hosts', at('link/hosts'))),
     ['symlink link', 'file real/file', 'file real/hosts'],
@@ -468,7 +468,7 @@ test('what has taken a symlink’s place is let be', () => {
   );
 });
 
-test('under Landlock alone the host’s links are there anyway', () => {
+test('under Landlock alone the host’s links are visible anyway', () => {
   const mounts = mountsOf((b) => b.enableLandlock().addFile(at('link/file')));
   assert.equal(
     mounts.map(({ kind, inside }) => [kind, inside]),
@@ -526,7 +526,7 @@ test('as lines', () => {
   ]);
 });
 
-test('in a sandbox: as many mounts as can be; the builder refuses one more', async () => {
+test('in a sandbox: the greatest number of mounts; the builder refuses one more', async () => {
   const builder = new PolicyBuilder().defaultAction('allowAllSyscalls');
   for (let i = 0; i < 4096; i++) builder.addTmpfs(`/t${i}`, 4096);
   const { result } = await runToEnd(sandboxee('exit_with', ['3']), builder.build());

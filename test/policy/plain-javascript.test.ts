@@ -1,5 +1,5 @@
-// What the builder is given where no compiler looks: each argument of each method is replaced by what it is not, and what
-// was given is changed afterwards. It is refused, or it counts as it was.
+// What plain JavaScript may pass to the builder: each argument of each method is replaced by wrong values, and what was
+// passed is changed afterwards. Either it is refused, or it counts as it was when it was passed.
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import {
@@ -58,7 +58,7 @@ const oddities: readonly unknown[] = [
   { override: null },
 ];
 
-/** Arguments that are right, and those of the oddities that are right too, by place. */
+/** Correct arguments, and by place those of the odd values that are correct too. */
 interface Right {
   readonly given: readonly unknown[];
   readonly alsoRight?: readonly ((value: unknown) => boolean)[];
@@ -120,14 +120,14 @@ const methods: Readonly<Record<string, readonly Right[]>> = {
   collectAllThreadsStacktrace: [{ given: [true], alsoRight: [isBoolean] }],
 };
 
-/** What takes paths has tests of its own. */
+/** Methods that take paths have tests of their own. */
 const isMount = (name: string) => /^add(File|Directory|Tmpfs|Libraries|NodeRuntime)/.test(name);
 
 type Anything = Record<string, (...given: readonly unknown[]) => unknown>;
 
 const textOf = (builder: PolicyBuilder) => JSON.stringify(builder.build());
 
-test('every method that takes something is asked', () => {
+test('every method with parameters is tried', () => {
   const builder = new PolicyBuilder();
   const names = new Set<string>(Object.keys(builder));
   for (
@@ -139,7 +139,7 @@ test('every method that takes something is asked', () => {
   }
   const taking = [...names].filter((name) => {
     const method = Object.getOwnPropertyDescriptor(builder, name)?.value ?? Reflect.get(builder, name);
-    // Of a method with nothing but defaults the length is 0; its source shows what it takes.
+    // The length of a method with only default parameters is 0; its source shows them.
     return (
       typeof method === 'function' &&
       !/^(constructor|preset|filter)$/.test(name) &&
@@ -150,7 +150,7 @@ test('every method that takes something is asked', () => {
   assert.equal(missing, []);
 });
 
-test('what is given in place of an argument is refused, and nothing of the call stays', () => {
+test('a wrong argument is refused, and the call changes nothing', () => {
   for (const [name, cases] of Object.entries(methods)) {
     for (const { given, alsoRight = [] } of cases) {
       const call = (builder: PolicyBuilder, args: readonly unknown[]) =>
@@ -176,7 +176,7 @@ test('what is given in place of an argument is refused, and nothing of the call 
   }
 });
 
-test('what constructs a builder', () => {
+test('arguments of the constructor', () => {
   for (const odd of oddities) {
     if (isOptions(odd)) continue;
     assert.throws(() => new PolicyBuilder(odd as never), isPolicyError);
@@ -189,7 +189,7 @@ function isPolicyError(error: unknown): boolean {
   return error instanceof PolicyError;
 }
 
-test('what allows by being left out is not left out by undefined or null', () => {
+test('undefined or null is not the same as leaving an argument out', () => {
   for (const nothing of [undefined, null]) {
     for (const given of [
       ['openat', nothing],
@@ -231,7 +231,7 @@ test('values in expressions and in pieces of BPF', () => {
   }
 });
 
-test('what does not fit into 64, 32 or 16 bits does not wrap', () => {
+test('values that do not fit into 64, 32 or 16 bits do not wrap', () => {
   const isRangeError = (error: unknown) => error instanceof RangeError;
   for (const macro of [JEQ, JNE, JGT, JGE, JLT, JLE, JA]) {
     for (const value of [1n << 64n, -(1n << 63n) - 1n, 2 ** 53, 2 ** 64]) {
@@ -275,7 +275,7 @@ test('an instruction is four numbers that fit, a label has a name', () => {
   );
 });
 
-test('what was given can be changed afterwards, and the policy does not', () => {
+test('changing what was passed does not change the policy', () => {
   const mutable = <T>(value: T) => value as { -readonly [Key in keyof T]: T[Key] };
   const kill = { code: Opcode.RETURN, jt: 0, jf: 0, k: 0 };
   const label = mutable(LABEL('on'));
@@ -307,7 +307,7 @@ test('what was given can be changed afterwards, and the policy does not', () => 
   action.errno = 'EIO';
   assert.is(JSON.stringify(builder.build()), before);
   assert.is(builder.build().evaluate({ syscall: 'ptrace' }).action, 'violation');
-  // What is everybody's cannot be changed at all.
+  // Shared objects cannot be changed at all.
   for (const shared of [ALLOW, KILL, ERRNO('EPERM'), ...builder.build().instructions]) {
     assert.throws(() => {
       mutable(shared).k = 1;
@@ -315,7 +315,7 @@ test('what was given can be changed afterwards, and the policy does not', () => 
   }
 });
 
-test('an instruction that is another each time it is read', () => {
+test('an instruction that is different each time it is read', () => {
   let reads = 0;
   const shifty = {
     code: Opcode.RETURN,

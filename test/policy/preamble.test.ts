@@ -1,4 +1,4 @@
-// What must hold under every policy, in effect: each denial, with its token and without.
+// What must hold under every policy, by effect: each denial, with its token and without.
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Arch, type DangerousToken, Policy, PolicyBuilder, PolicyError } from '../../host/index.js';
@@ -13,7 +13,7 @@ const arches: readonly Arch[] = ['x86-64', 'aarch64'];
 
 const made = new Map<string, readonly Policy[]>();
 
-/** Denies all, allows all, allows what there is by name, and asks about all. */
+/** Policies that deny all, allow all, allow all existing syscalls by name, and notify all. */
 function policies(arch: Arch, ...tokens: DangerousToken[]): readonly Policy[] {
   const key = [arch, ...tokens].join();
   const present = made.get(key) ?? makePolicies(arch, tokens);
@@ -44,7 +44,7 @@ interface Asked extends Call {
   readonly answer: string;
 }
 
-/** What was asked about policies of this machine: the kernel is asked the same at the end. */
+/** The calls that were evaluated for policies of this machine: the kernel is asked the same at the end. */
 const asked = new Map<Policy, Asked[]>();
 
 function keep(policy: Policy, call: Asked): void {
@@ -83,7 +83,7 @@ test('another architecture, and the x32 interface', () => {
   }
 });
 
-test('a number that is negative, or none at all', () => {
+test('a negative number, and numbers that are not syscalls', () => {
   for (const number of [0x3fffffff, 1000, 511, 548]) {
     assert.equal(
       actions(policies('x86-64'), number),
@@ -91,10 +91,10 @@ test('a number that is negative, or none at all', () => {
       String(number),
     );
   }
-  // Those of x32 also count without their bit: 520 is its execve, 521 its ptrace.
+  // The numbers of x32 also count without their bit: 520 is its execve, 521 its ptrace.
   for (const number of [-1, 512, 520, 521, 547]) {
     assert.equal(actions(policies('x86-64'), number), violations, String(number));
-    assert.throws(() => new PolicyBuilder({ arch: 'x86-64' }).allowSyscall(number), /no syscall number/);
+    assert.throws(() => new PolicyBuilder({ arch: 'x86-64' }).allowSyscall(number), /not a syscall number/);
   }
 });
 
@@ -163,7 +163,7 @@ test('what is guarded is a violation, or allowed after its token', () => {
   }
 });
 
-test('clone3 answers ENOSYS, so that programs take clone', () => {
+test('clone3 fails with ENOSYS, so that programs use clone', () => {
   for (const arch of arches) {
     assert.equal(actions(policies(arch), 'clone3'), ['errno', 'errno', 'errno', 'errno']);
     assert.equal(actions(policies(arch, 'allowNewNamespaces'), 'clone3'), [
@@ -189,7 +189,7 @@ test("a child that is not its maker's own is refused whatever the tokens", () =>
   }
 });
 
-test('what would act on the host after the sandbox, or beside it, is refused whatever the tokens', () => {
+test('calls that would affect the host beyond the sandbox are refused whatever the tokens', () => {
   const [leases, exclusive, discipline] = [1024, 0x540c, 0x5423];
   for (const arch of arches) {
     const builder = () => new PolicyBuilder({ arch }).allowSyscalls(['fcntl', 'ioctl', 'socket']);
@@ -203,7 +203,7 @@ test('what would act on the host after the sandbox, or beside it, is refused wha
       }
     }
     for (const action of actions(made, 'fcntl', [3, 1])) assert.is(action, 'allow');
-    // TIOCNOTTY gives up what is one's own, and TIOCGETD asks.
+    // TIOCNOTTY gives the own terminal up, and TIOCGETD only asks.
     for (const request of [0x5422, 0x5424]) {
       for (const action of actions(made, 'ioctl', [0, request])) assert.is(action, 'allow');
     }
@@ -246,7 +246,7 @@ test('the limit of core files stays as it is, and who changes it hears that it i
   }
 });
 
-test('socket families without network namespaces are not there, unless the network is the host’s', () => {
+test('socket families without network namespaces are refused, unless the network is the host’s', () => {
   for (const arch of arches) {
     const builder = () => new PolicyBuilder({ arch }).defaultAction('allowAllSyscalls');
     const without = builder().build();
@@ -273,7 +273,7 @@ const harmlessRequests = [
   ...[0x80086601, 0x80087601, 0x801c581f, 0xc020660b, 0x40049409, 0x4020940d, 0xc0189436, 0x5401],
 ];
 
-test('under Landlock alone, what that does not govern is refused', () => {
+test('under Landlock alone, calls that Landlock does not govern are refused', () => {
   for (const arch of arches) {
     const builder = () =>
       new PolicyBuilder({ arch })
@@ -354,7 +354,7 @@ const guardedArguments: readonly [string, DangerousToken, (number | bigint)[], (
   ['ioctl', 'allowTerminalInjection', [0, 0x541c], [0, 0]],
 ];
 
-test('guarded arguments, also with something in the half that the kernel ignores', () => {
+test('guarded arguments, also with other bits in the half that the kernel ignores', () => {
   for (const arch of arches) {
     for (const [name, token, bad, good] of guardedArguments) {
       const high = bad.map((value) => BigInt(value) | (0xdeadbeefn << 32n));
@@ -372,7 +372,7 @@ test('guarded arguments, also with something in the half that the kernel ignores
   }
 });
 
-test('a filter of its own is answered as by a kernel without filters, unless there is a token', () => {
+test('installing a filter of its own fails as in a kernel without filters, unless there is a token', () => {
   for (const arch of arches) {
     const builder = () => new PolicyBuilder({ arch }).allowSyscalls(['seccomp', 'prctl']);
     const without = builder().build();
@@ -391,7 +391,7 @@ test('a filter of its own is answered as by a kernel without filters, unless the
         assert.is(evaluated.action === 'errno' && evaluated.errnoName, 'EINVAL');
       }
     }
-    // Strict mode, and what only asks.
+    // Strict mode, and calls that only ask.
     for (const args of [
       [0, 0],
       [2, 0],
@@ -406,14 +406,14 @@ test('a filter of its own is answered as by a kernel without filters, unless the
     ]) {
       assert.equal(actions([without, waived], 'prctl', args), ['allow', 'allow']);
     }
-    // A listener has its own token, which is not that of other filters.
+    // A listener has its own token, different from that of filters.
     const listening = builder().allow('allowSeccompListener').build();
     assert.equal(actions([waived, listening], 'seccomp', [1, 8]), ['violation', 'allow']);
     assert.equal(actions([waived, listening], 'seccomp', [1, 0]), ['allow', 'errno']);
   }
 });
 
-test('to take a terminal for its own is refused, unless there is a token', () => {
+test('taking a terminal as controlling terminal is refused, unless there is a token', () => {
   for (const arch of arches) {
     const builder = () => new PolicyBuilder({ arch }).allowSyscall('ioctl');
     const made = [builder().build(), builder().allow('allowTerminalInjection').build()];
@@ -441,7 +441,7 @@ test('the kernel answers the same', () => {
   }
 });
 
-test('by int 0x80 everything is a violation, whatever it is called there and here', () => {
+test('by int 0x80 every call is a violation, whatever its number means in either interface', () => {
   if (nativeArch !== 'x86-64') {
     skip('by int 0x80', 'there is none on this CPU');
     return;

@@ -1,4 +1,4 @@
-// Real programs of the machine under the presets made for them: none may violate.
+// Real programs of the machine under the presets made for them: none may cause a violation.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -24,7 +24,7 @@ const families =
   allowGetRandom allowPrctlSetName allowWipeOnFork allowMlock allowMmapWithoutExec allowMprotectWithoutExec
   allowSharedMemory allowSystemMalloc`.split(/\s+/) as (keyof PolicyBuilder)[];
 
-/** What the piece of work of a family needs beside the family itself. */
+/** What the test program of a family needs besides the family itself. */
 const beside: Readonly<Partial<Record<keyof PolicyBuilder, (builder: PolicyBuilder) => PolicyBuilder>>> = {
   allowFork: (b) => b.allowWait().allowStaticStartup().allowHandleSignals().allowGetPIDs(),
   allowReaddir: (b) => b.allowOpen().allowStat().allowSystemMalloc().allowSafeFcntl(),
@@ -179,7 +179,7 @@ print(len(data['list']), words['a'], refused, sum(1 for _ in itertools.permutati
     .allowSelect()
     .allowExit()
     .allowSyscalls(['getcwd', 'sysinfo', 'close', 'lseek'])
-    // The name service daemon and io's questions; it takes no for an answer.
+    // For the name service daemon and io's checks; python accepts a failure.
     .blockSyscallWithErrno('socket', 'EACCES')
     .overridableBlockSyscallWithErrno('ioctl', 'ENOTTY')
     .addLibrariesForBinary(python)
@@ -210,7 +210,7 @@ test('node under allowNode()', async () => {
   assert.is(output, 'done 200000 ENOENT\n');
 });
 
-// Each sanitizer must find its fault, and none in the program that has none.
+// Each sanitizer must find its fault, and none in the correct program.
 const sanitizers = [
   { flag: 'address', fault: 'use-after-free', finds: 'heap-use-after-free' },
   { flag: 'undefined', fault: 'overshift', finds: 'shift exponent 40 is too large' },

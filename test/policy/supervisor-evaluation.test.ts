@@ -1,4 +1,4 @@
-// The supervisor's evaluation of a filter, in C, says what the interpreter here says: of random programs, and of a
+// The supervisor's evaluation of a filter, in C, agrees with the interpreter here, for random programs and for a
 // policy's own.
 import { spawnSync } from 'node:child_process';
 import fc from 'fast-check';
@@ -36,7 +36,7 @@ const anyStep = fc.record({
 });
 const memory = [Opcode.LOAD_MEMORY, Opcode.LOAD_X_MEMORY, Opcode.STORE, Opcode.STORE_X] as const;
 
-/** A program the kernel would take: operands within bounds, jumps within the program, a return at the end. */
+/** A program that the kernel would accept: operands within bounds, jumps within the program, a return at the end. */
 const anyProgram = fc.array(anyStep, { minLength: 1, maxLength: 40 }).map((steps) => {
   const program = steps.map(({ code, k, jt, jf }, index) => {
     const left = steps.length - 1 - index;
@@ -48,7 +48,7 @@ const anyProgram = fc.array(anyStep, { minLength: 1, maxLength: 40 }).map((steps
     if (isJump(code)) return instruction(code, k, Math.min(jt, left), Math.min(jf, left));
     return instruction(code, k);
   });
-  // What is loaded from memory has been stored: the kernel refuses others.
+  // Memory is stored to before it is loaded: the kernel refuses other programs.
   const stored = Array.from({ length: 16 }, (_, slot) => instruction(Opcode.STORE, slot));
   return [...stored, ...program, instruction(Opcode.RETURN_A, 0)];
 });
@@ -102,7 +102,7 @@ test('a policy with every action', () => {
   assert.ok(new Set(values).size >= 4);
 });
 
-test('what no kernel takes kills', () => {
+test('a program that no kernel accepts kills', () => {
   const data = [dataWords({ nr: 0, arch: 0 })];
   for (const program of [
     [],

@@ -13,7 +13,7 @@ import {
 
 const hexadecimal = (value: number): string => `0x${(value >>> 0).toString(16)}`;
 
-/** What a word of struct seccomp_data is. */
+/** The name of a word of struct seccomp_data. */
 export function wordText(offset: number): string {
   if (offset % 4 !== 0) return `data[${hexadecimal(offset)}] (misaligned load)`;
   if (offset >= dataSize) return `data[${hexadecimal(offset)}] (invalid load)`;
@@ -55,7 +55,7 @@ function returnText(value: number): string {
   }
 }
 
-/** Sign where the jump is taken, and where it is not. */
+/** The sign if the jump is taken, and the sign if it is not. */
 const comparisons: ReadonlyMap<number, readonly [string, string]> = new Map([
   [Opcode.JUMP_IF_EQUAL, ['==', '!=']],
   [Opcode.JUMP_IF_GREATER, ['>', '<=']],
@@ -95,7 +95,7 @@ function memoryText(k: number): string {
   return k < memoryWords ? `M[${k}]` : `M[${k}] (invalid slot)`;
 }
 
-/** at: its index, from which jumps are counted. */
+/** at: the index of the instruction; jumps are relative to it. */
 export function instructionText(entry: Instruction, at: number): string {
   const { code, k } = entry;
   switch (code) {
@@ -134,7 +134,7 @@ export function instructionText(entry: Instruction, at: number): string {
   return `A := A ${operator} ${(code & 8) === 0 ? hexadecimal(k) : 'X'}`;
 }
 
-/** "000: A := architecture" and so on, each with its note behind ";". */
+/** The lines "000: A := architecture" and so on, each with its note after ";". */
 export function disassemble(
   program: readonly Instruction[],
   noteOf: (at: number) => string = () => '',

@@ -1,5 +1,5 @@
-// BPF as a graph: what each instruction leads to, instead of how far it jumps. Equal tails are one node, so rules that
-// end alike share code whatever syscall they belong to. Classic BPF only jumps forward, so there are no cycles.
+// BPF as a graph: each instruction knows what it leads to, not how far it jumps. Equal tails are one node, so rules
+// that end alike share code whatever their syscall. Classic BPF only jumps forward, so there are no cycles.
 import { type Instruction, isJump, Opcode } from './instructions.js';
 
 export type Node = ReturnNode | StepNode | TestNode;
@@ -8,9 +8,9 @@ interface Common {
   readonly id: number;
   readonly code: number;
   readonly k: number;
-  /** Words of M that are read from here on before they are written, as bits. */
+  /** The words of M, as bits, that are read from here on before they are written. */
   readonly readsMemory: number;
-  /** Whether what A holds on the way in matters. */
+  /** True if the value of A on entry matters. */
   readonly readsA: boolean;
 }
 
@@ -18,7 +18,7 @@ export interface ReturnNode extends Common {
   readonly kind: 'return';
 }
 
-/** An instruction that goes on to the next. */
+/** An instruction that continues with the next. */
 export interface StepNode extends Common {
   readonly kind: 'step';
   readonly next: Node;
@@ -40,7 +40,7 @@ const overwritesA = new Set<number>([
 ]);
 const ignoresA = new Set<number>([Opcode.LOAD_X_LENGTH, Opcode.LOAD_X_IMMEDIATE, Opcode.LOAD_X_MEMORY]);
 
-/** Makes nodes, each once; leaves out what has no effect. */
+/** Makes nodes, each one only once, and leaves out those that have no effect. */
 export class Graph {
   readonly #nodes = new Map<string, Node>();
   #nextId = 0;
@@ -106,7 +106,7 @@ export class Graph {
     return node;
   }
 
-  /** A piece of BPF; what falls off its end goes on at afterwards. adjust: what a returned value becomes. */
+  /** Adds a piece of BPF. Falling off its end continues at afterwards. adjust: converts a returned value. */
   program(program: readonly Instruction[], afterwards: Node, adjust: (value: number) => number): Node {
     const nodes: Node[] = [];
     nodes[program.length] = afterwards;
@@ -122,16 +122,16 @@ export class Graph {
     return nodes[0] as Node;
   }
 
-  /** The same with loads left out of what A, M[0] or M[1] hold anyway. */
+  /** The same graph without loads of values that A, M[0] or M[1] already hold. */
   withoutNeedlessLoads(root: Node): Node {
     return new Forwarding(this).from(root);
   }
 }
 
-/** What a register holds: a word of struct seccomp_data by its offset, or this. */
+/** The content of a register: the offset of a word of struct seccomp_data, or unknown. */
 const unknown = -1;
 
-/** A node and what A, M[0] and M[1] hold on the way in. */
+/** A node, and what A, M[0] and M[1] hold on entry. */
 interface Visit {
   readonly key: string;
   readonly node: Node;
@@ -141,19 +141,19 @@ interface Visit {
 }
 
 function visit(node: Node, a: number, m0: number, m1: number): Visit {
-  // What is not read does not make two ways different.
+  // A register that is not read makes no difference between two visits.
   const [first, second] = [node.readsMemory & 1 ? m0 : unknown, node.readsMemory & 2 ? m1 : unknown];
   return { key: `${node.id} ${a} ${first} ${second}`, node, a, m0: first, m1: second };
 }
 
-/** The word that a load brings, as far as it is known. */
+/** The word that a load puts into A, if it is known. */
 function wordLoaded({ code, k }: StepNode, { m0, m1 }: Visit): number {
   if (code === Opcode.LOAD) return k;
   if (code !== Opcode.LOAD_MEMORY || k > 1) return unknown;
   return k === 0 ? m0 : m1;
 }
 
-/** What is known behind a step. */
+/** What is known after a step. */
 function behind(step: StepNode, here: Visit): Visit {
   const { code, k, next } = step;
   const { a, m0, m1 } = here;
@@ -176,7 +176,7 @@ class Forwarding {
     this.#graph = graph;
   }
 
-  /** Without recursion: a chain of rules may be longer than the call stack. */
+  /** Not recursive, because a chain of rules may be longer than the call stack. */
   from(root: Node): Node {
     const start = visit(root, unknown, unknown, unknown);
     const waiting: { readonly here: Visit; readonly next: readonly Visit[] }[] = [];

@@ -1,4 +1,4 @@
-// Classic BPF as seccomp takes it (linux/filter.h, linux/bpf_common.h, linux/seccomp.h).
+// Classic BPF as seccomp accepts it (linux/filter.h, linux/bpf_common.h, linux/seccomp.h).
 
 /** struct sock_filter: jt and jf count instructions to skip. */
 export interface Instruction {
@@ -8,7 +8,7 @@ export interface Instruction {
   readonly k: number;
 }
 
-/** Every instruction that seccomp_check_filter() of kernel/seccomp.c lets through. */
+/** Every instruction that seccomp_check_filter() of kernel/seccomp.c accepts. */
 export const Opcode = {
   /** A = 32-bit word of struct seccomp_data at k. */
   LOAD: 0x20,
@@ -85,15 +85,15 @@ export const ReturnAction = {
 } as const;
 
 /**
- * The data of a USER_NOTIF, which the kernel passes on to nobody: it tells whoever evaluates the same program (the
- * supervisor, filter_evaluation.c) which of the three reasons to notify it was.
+ * The data of a USER_NOTIF. The kernel does not pass it on. It is for whoever evaluates the same program again (the
+ * supervisor, filter_evaluation.c): it says which of the three reasons for a notification applies.
  */
 export { NotificationReason } from '../../../protocol/wire.generated.js';
 
 /** BPF_MAXINSNS. */
 export const maxInstructions = 4096;
 
-/** Frozen, for ALLOW and its like are everybody's. */
+/** Frozen, because constants such as ALLOW are shared. */
 export function instruction(code: number, k: number, jt = 0, jf = 0): Instruction {
   return Object.freeze({ code, jt, jf, k: k >>> 0 });
 }
@@ -109,7 +109,7 @@ function hasOperandX(code: number): boolean {
   return (isArithmetic || (isJump(code) && code !== Opcode.JUMP)) && (code & 8) !== 0;
 }
 
-/** Whether the instruction looks at what X holds. */
+/** True if the instruction reads X. */
 export function readsX({ code }: Instruction): boolean {
   return hasOperandX(code) || code === Opcode.TXA || code === Opcode.STORE_X;
 }
@@ -127,10 +127,10 @@ export function encodeProgram(program: readonly Instruction[]): Uint8Array {
   return bytes;
 }
 
-/** The inverse of encodeProgram(). Throws RangeError for a length that is no multiple of 8. */
+/** The inverse of encodeProgram(). Throws RangeError if the length is not a multiple of 8. */
 export function decodeProgram(bytes: Uint8Array): readonly Instruction[] {
   if (bytes.length % 8 !== 0)
-    throw new RangeError(`${bytes.length} bytes are no array of struct sock_filter`);
+    throw new RangeError(`${bytes.length} bytes are not an array of struct sock_filter`);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   return Array.from({ length: bytes.length / 8 }, (_, index) => ({
     code: view.getUint16(index * 8, true),

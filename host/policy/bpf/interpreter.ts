@@ -1,5 +1,5 @@
-// What the kernel would answer: classic BPF over struct seccomp_data, every instruction that seccomp accepts
-// (seccomp_check_filter() and bpf_check_classic() of the kernel).
+// Computes what the kernel would answer: classic BPF over struct seccomp_data, with every instruction that seccomp
+// accepts (seccomp_check_filter() and bpf_check_classic() of the kernel).
 import { DataOffset, dataSize, type Instruction, isJump, memoryWords, Opcode } from './instructions.js';
 
 /** struct seccomp_data. */
@@ -9,7 +9,7 @@ export interface SyscallData {
   /** AUDIT_ARCH_* */
   readonly arch: number;
   readonly instructionPointer?: bigint;
-  /** Missing ones are 0. */
+  /** Missing arguments are 0. */
   readonly args?: readonly bigint[];
 }
 
@@ -41,7 +41,7 @@ function checkOperand(entry: Instruction, index: number): void {
   const fail = (why: string): never => {
     throw new BpfError(`instruction ${index}: ${why}`);
   };
-  if (!known.has(code)) fail(`0x${code.toString(16)} is nothing that seccomp takes`);
+  if (!known.has(code)) fail(`0x${code.toString(16)} is not an instruction that seccomp accepts`);
   switch (code) {
     case Opcode.LOAD:
       if (k % 4 !== 0) fail(`misaligned read (${k})`);
@@ -64,11 +64,11 @@ function checkOperand(entry: Instruction, index: number): void {
 }
 
 /**
- * What the kernel checks before it takes a program. mayFallOff: it is a piece, and its end leads to another.
+ * Makes the checks of the kernel before it accepts a program. mayFallOff: it is a piece, and its end leads to another.
  * Throws BpfError.
  */
 export function checkProgram(program: readonly Instruction[], mayFallOff = false): void {
-  // Which words of M are written on every way to an instruction (check_load_and_stores() of net/core/filter.c).
+  // The words of M that are written on every way to an instruction (check_load_and_stores() of net/core/filter.c).
   const written = new Uint16Array(program.length + 1).fill(0xffff);
   let here = 0;
   const limit = program.length + (mayFallOff ? 0 : -1);
@@ -97,10 +97,10 @@ export function checkProgram(program: readonly Instruction[], mayFallOff = false
   const last = program[program.length - 1]?.code;
   if (last === undefined) throw new BpfError('there is no instruction');
   if (!mayFallOff && last !== Opcode.RETURN && last !== Opcode.RETURN_A)
-    throw new BpfError('the last instruction is no return');
+    throw new BpfError('the last instruction is not a return');
 }
 
-/** The 32-bit value returned; undefined where the program falls off its end, which only a piece may. */
+/** The 32-bit value that the program returns; undefined if it falls off its end, which only a piece may do. */
 export function run(program: readonly Instruction[], words: Uint32Array, startWithA = 0): number | undefined {
   let a = startWithA >>> 0;
   let x = 0;
@@ -162,7 +162,7 @@ export function run(program: readonly Instruction[], words: Uint32Array, startWi
   return undefined;
 }
 
-/** Whether a conditional jump is taken. Throws BpfError for what is none. */
+/** True if a conditional jump is taken. Throws BpfError for another instruction. */
 export function compare(code: number, a: number, operand: number): boolean {
   switch (code & 0xf7) {
     case Opcode.JUMP_IF_EQUAL:
@@ -178,7 +178,7 @@ export function compare(code: number, a: number, operand: number): boolean {
   }
 }
 
-/** Throws BpfError for what is no arithmetic. */
+/** Throws BpfError if code is not arithmetic. */
 export function calculate(code: number, a: number, operand: number): number {
   switch (code & 0xf7) {
     case Opcode.ADD:

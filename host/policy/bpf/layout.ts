@@ -1,4 +1,4 @@
-// From the graph to a program: the order of the instructions and how far each jumps.
+// Turns the graph into a program: the order of the instructions, and how far each jumps.
 import type { Node, TestNode } from './graph.js';
 import { type Instruction, instruction, Opcode } from './instructions.js';
 
@@ -6,22 +6,22 @@ import { type Instruction, instruction, Opcode } from './instructions.js';
 const farthest = 255;
 
 /**
- * Written from the end, so that whatever an instruction leads to has its place already and every distance is known: one
- * pass, and a jump that would reach too far gets a longer one beside it.
+ * Writes the program from its end, so that everything an instruction leads to has its place already and every distance
+ * is known. It needs one pass; where a jump would reach too far, a longer one is put beside it.
  */
 class Layout {
   /** The last instruction first. */
   readonly #reversed: Instruction[] = [];
   /** Where in #reversed a node begins. */
   readonly #places = new Map<Node, number>();
-  /** The nearest instruction that leads to a node: itself, a copy of a return, or a jump. */
+  /** The nearest instruction that leads to a node: the node's own, a copy of a return, or a jump. */
   readonly #nearest = new Map<Node, number>();
-  /** Returns stay at the end, and jumps lead there. */
+  /** True if returns stay at the end and are reached by jumps. */
   readonly #returnsAtEnd: boolean;
 
   constructor(root: Node) {
-    // The kernel takes the instruction behind a return for one that follows it, and checks M accordingly
-    // (check_load_and_stores() of net/core/filter.c): where M is read, nothing may stand behind a return.
+    // The kernel treats the instruction after a return as if it could be reached from it, and checks M accordingly
+    // (check_load_and_stores() of net/core/filter.c). So in a program that reads M nothing may come after a return.
     const nodes = reachable(root);
     this.#returnsAtEnd = nodes.some((node) => node.readsMemory !== 0);
     if (this.#returnsAtEnd) {
@@ -41,12 +41,12 @@ class Layout {
     this.#reversed.push(entry);
   }
 
-  /** How many instructions lie between the one to be written next and the node's. */
+  /** How many instructions are between the one to be written next and the node's. */
   #distance(place: number): number {
     return this.#reversed.length - 1 - place;
   }
 
-  /** The node's instruction, or a way to it, becomes the one that follows what is written next. */
+  /** Makes the node's instruction, or a jump to it, the one after what is written next. */
   #next(node: Node): void {
     const place = this.#places.get(node) as number;
     if (this.#distance(place) > 0) this.#reversed.push(this.#wayTo(node));
@@ -57,7 +57,10 @@ class Layout {
     return instruction(Opcode.JUMP, this.#distance(this.#places.get(node) as number));
   }
 
-  /** The nodes a node leads to come first. Without recursion: a chain of rules may be longer than the call stack. */
+  /**
+   * Writes a node after all nodes that it leads to. Not recursive, because a chain of rules may be longer than the call
+   * stack.
+   */
   #emit(root: Node): void {
     const waiting: Node[] = [root];
     for (let node = waiting.at(-1); node !== undefined; node = waiting.at(-1)) {
@@ -82,7 +85,7 @@ class Layout {
 
   #placeTest(node: TestNode): void {
     const nearest = (target: Node) => this.#distance(this.#nearest.get(target) as number);
-    // Each way made pushes the other target one further.
+    // Each jump that is added moves the other target one further away.
     for (;;) {
       const target = [node.yes, node.no].find((candidate) => nearest(candidate) > farthest);
       if (target === undefined) break;
@@ -99,7 +102,7 @@ function leadsTo(node: Node): readonly Node[] {
   return node.kind === 'step' ? [node.next] : [node.yes, node.no];
 }
 
-/** All nodes that can be reached from a node, itself included. */
+/** All nodes that can be reached from a node, and the node itself. */
 export function reachable(root: Node): readonly Node[] {
   const found = new Set<Node>([root]);
   for (const node of found) for (const next of leadsTo(node)) found.add(next);

@@ -16,7 +16,7 @@ export interface LabelReference {
   readonly name: string;
 }
 
-/** One instruction, or what stands for several. */
+/** One instruction, or something that stands for several. */
 export type Bpf = Instruction | LabelReference | readonly Bpf[];
 
 /** What a condition does when it holds: one instruction. */
@@ -28,19 +28,19 @@ export const ALLOW: Instruction = instruction(Opcode.RETURN, ReturnAction.ALLOW)
 export const KILL: Instruction = instruction(Opcode.RETURN, ReturnAction.KILL_THREAD);
 export const DENY: Instruction = KILL;
 
-/** The host's onSyscall handlers are asked. */
+/** The host's onSyscall handlers decide. */
 export const NOTIFY: Instruction = instruction(
   Opcode.RETURN,
   ReturnAction.USER_NOTIF | NotificationReason.NOTIFY,
 );
-/** What a monitor decides: the same as NOTIFY. */
+/** The same as NOTIFY; sandbox2's name for "the monitor decides". */
 export const SANDBOX2_TRACE: Instruction = NOTIFY;
 export const TRACE = (_data: number): Instruction => NOTIFY;
 
 /** The syscall fails with this errno, by number or name. */
 export const ERRNO = (errno: number | string): Instruction =>
   instruction(Opcode.RETURN, ReturnAction.ERRNO | errnoNumber(errno));
-/** SIGSYS with this, 0 to 65535, in si_errno. */
+/** SIGSYS with this number, 0 to 65535, in si_errno. */
 export const TRAP = (data: number): Instruction =>
   instruction(Opcode.RETURN, ReturnAction.TRAP | trapNumber(data));
 
@@ -52,13 +52,13 @@ function checkArgument(index: number): void {
     throw new RangeError(`a syscall has no argument ${shown(index)}`);
 }
 
-/** Takes the low 32 bits of an argument: for the …32 conditions. */
+/** Loads the low 32 bits of an argument: for the …32 conditions. */
 export function ARG_32(index: number): Bpf {
   checkArgument(index);
   return instruction(Opcode.LOAD, DataOffset.argumentLow(index));
 }
 
-/** Takes an argument: for the conditions without 32. */
+/** Loads an argument: for the conditions without 32. */
 export function ARG(index: number): Bpf {
   checkArgument(index);
   return [
@@ -73,12 +73,12 @@ export const ARG_64 = ARG;
 
 function word(value: number): number {
   if (!Number.isInteger(value) || value < -0x80000000 || value > 0xffffffff) {
-    throw new RangeError(`${shown(value)} is no 32-bit number; take ARG() and a condition without 32`);
+    throw new RangeError(`${shown(value)} is not a 32-bit number; use ARG() and a condition without 32`);
   }
   return value >>> 0;
 }
 
-/** Does the action if the jump's condition holds, or, negated, if it does not. */
+/** Takes the action if the jump's condition holds, or, if negated, if it does not hold. */
 function condition32(code: number, value: number, action: BpfAction, negated = false): Bpf {
   return [negated ? instruction(code, word(value), 1, 0) : instruction(code, word(value), 0, 1), action];
 }
@@ -95,16 +95,16 @@ export const JLT32 = (value: number, action: BpfAction): Bpf =>
   condition32(Opcode.JUMP_IF_GREATER_OR_EQUAL, value, action, true);
 export const JLE32 = (value: number, action: BpfAction): Bpf =>
   condition32(Opcode.JUMP_IF_GREATER, value, action, true);
-/** Any of these bits. */
+/** Takes the action if any of these bits is set. */
 export const JA32 = (value: number, action: BpfAction): Bpf =>
   condition32(Opcode.JUMP_IF_ANY_BIT, value, action);
-/** If the syscall's number, just loaded, is this one. */
+/** Takes the action if the syscall number, just loaded, is this one. */
 export const SYSCALL = (number: number, action: BpfAction): Bpf => JEQ32(number, action);
 
 /** Two's complement for a negative one. */
 function doubleWord(value: number | bigint): bigint {
   if (typeof value !== 'bigint' && !Number.isSafeInteger(value)) {
-    throw new RangeError(`${shown(value)} is no whole number; take a bigint for one above 2**53`);
+    throw new RangeError(`${shown(value)} is not a whole number; use a bigint above 2**53`);
   }
   const whole = BigInt(value);
   if (whole < -(1n << 63n) || whole >= 1n << 64n) throw new RangeError(`${whole} does not fit into 64 bits`);
@@ -116,8 +116,8 @@ const low = (value: number | bigint): number => Number(BigInt.asUintN(32, double
 const loadLow = instruction(Opcode.LOAD_MEMORY, 0);
 const loadHigh = instruction(Opcode.LOAD_MEMORY, 1);
 
-// 64-bit conditions, after ARG(). A holds the high word on the way in, in the action and on the way out; the numbers
-// are how many of the instructions that follow are jumped over.
+// 64-bit conditions, used after ARG(). A holds the high word on entry, in the action and on exit. The numbers are how
+// many of the following instructions are skipped.
 
 export const JEQ = (value: number | bigint, action: BpfAction): Bpf => [
   instruction(Opcode.JUMP_IF_EQUAL, high(value), 0, 4),
@@ -171,7 +171,7 @@ export const JLT = (value: number | bigint, action: BpfAction): Bpf =>
 export const JLE = (value: number | bigint, action: BpfAction): Bpf =>
   less(Opcode.JUMP_IF_GREATER, value, action);
 
-/** Any of these bits. */
+/** Takes the action if any of these bits is set. */
 export const JA = (value: number | bigint, action: BpfAction): Bpf => [
   instruction(Opcode.JUMP_IF_ANY_BIT, high(value), 2, 0),
   loadLow,
@@ -184,7 +184,7 @@ export const JA = (value: number | bigint, action: BpfAction): Bpf => [
 const join = (lowWord: number, highWord: number): bigint =>
   (BigInt(word(highWord)) << 32n) | BigInt(word(lowWord));
 
-// The same with the two words of the value.
+// The same, with the two words of the value.
 
 export const JEQ64 = (lowWord: number, highWord: number, action: BpfAction): Bpf =>
   JEQ(join(lowWord, highWord), action);
@@ -201,6 +201,6 @@ export const JLE64 = (lowWord: number, highWord: number, action: BpfAction): Bpf
 export const JA64 = (lowWord: number, highWord: number, action: BpfAction): Bpf =>
   JA(join(lowWord, highWord), action);
 
-/** Goes on at LABEL(name), which must come later in the same piece. */
+/** Continues at LABEL(name), which must come later in the same piece. */
 export const JUMP = (name: string): LabelReference => ({ kind: 'jump', name });
 export const LABEL = (name: string): LabelReference => ({ kind: 'label', name });

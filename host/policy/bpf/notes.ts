@@ -1,16 +1,16 @@
-// What a listing says beside the instructions: which syscalls come to a place, and what the numbers there mean. Found by
-// following the program with all that is known: what A holds, and which syscall numbers are still possible.
+// The notes of a listing: which syscalls reach an instruction, and what its numbers mean. They are found by following
+// the program with everything that is known: what A holds, and which syscall numbers are still possible.
 
 import { Handshake } from '../../../protocol/wire.generated.js';
 import { type Arch, auditArch, syscallName } from '../syscalls.js';
 import { constantName } from '../tables/constants.js';
 import { DataOffset, type Instruction, isJump, Opcode } from './instructions.js';
 
-/** Sorted, and apart from each other; both ends belong to it. */
+/** Sorted intervals that do not touch each other; both ends are included. */
 type Numbers = readonly (readonly [first: number, last: number])[];
 
 interface Known {
-  /** Offset in struct seccomp_data of the word that A holds; undefined for anything else. */
+  /** The offset in struct seccomp_data of the word that A holds; undefined for anything else. */
   readonly word: number | undefined;
   readonly numbers: Numbers;
 }
@@ -34,7 +34,7 @@ function unite(one: Numbers, other: Numbers): Numbers {
   return united;
 }
 
-/** The numbers with which a test of the syscall number succeeds, and with which it fails. */
+/** The numbers for which a test of the syscall number succeeds, and those for which it fails. */
 function split(numbers: Numbers, code: number, k: number): readonly [Numbers, Numbers] {
   const above = (first: number) => intersect(numbers, first, 0xffffffff);
   const below = (last: number) => intersect(numbers, 0, last);
@@ -52,12 +52,12 @@ function split(numbers: Numbers, code: number, k: number): readonly [Numbers, Nu
 
 function wordAfter({ code, k }: Instruction, word: number | undefined): number | undefined {
   if (code === Opcode.LOAD) return k;
-  // What a mask lets through still belongs to the argument.
+  // Masked bits still belong to the argument.
   const keeps: readonly number[] = [Opcode.STORE, Opcode.STORE_X, Opcode.TAX, Opcode.AND];
   return keeps.includes(code) || isJump(code) ? word : undefined;
 }
 
-/** What is known on the way into each instruction; undefined where nothing comes. */
+/** What is known on entry to each instruction; undefined if it is never reached. */
 function follow(program: readonly Instruction[]): readonly (Known | undefined)[] {
   const known: (Known | undefined)[] = [{ word: undefined, numbers: everything }];
   program.forEach((entry, at) => {
@@ -91,7 +91,7 @@ function nameOf(number: number, arch: Arch): string {
   return number === Handshake.MAGIC_SYSCALL ? 'magic' : (syscallName(number, arch) ?? String(number));
 }
 
-/** The few syscalls that these numbers are; empty for many. */
+/** The names of these syscalls if they are few; empty for many. */
 function syscallsOf(numbers: Numbers, arch: Arch): readonly string[] {
   const count = numbers.reduce((sum, [first, last]) => sum + last - first + 1, 0);
   if (count > maxNamed) return [];

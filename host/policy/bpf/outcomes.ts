@@ -1,4 +1,4 @@
-// What a piece of BPF may come to where only some of the words it looks at are known.
+// What a piece of BPF may return if only some of the words it reads are known.
 import { DataOffset, type Instruction, isJump, memoryWords, Opcode } from './instructions.js';
 import { calculate, compare } from './interpreter.js';
 
@@ -12,7 +12,7 @@ interface State {
   readonly memory: readonly Word[];
 }
 
-/** More states than any piece has that people write; then everything counts as possible. */
+/** More states than any hand-written piece has. Beyond that everything counts as possible. */
 const maxStates = 20_000;
 
 function operandOf({ code, k }: Instruction, x: Word): Word {
@@ -53,7 +53,7 @@ const intoA: ReadonlySet<number> = new Set([
   Opcode.TXA,
 ]);
 
-/** The states that may follow one of an instruction that does not return. */
+/** The states that may follow a state after an instruction that does not return. */
 function following(entry: Instruction, state: State, words: readonly Word[]): readonly State[] {
   const { code, jt, jf, k } = entry;
   const { a, x, memory } = state;
@@ -76,8 +76,8 @@ function following(entry: Instruction, state: State, words: readonly Word[]): re
 }
 
 /**
- * Every value that may be returned, undefined among them where the piece may fall off its end. words: those of struct
- * seccomp_data. Takes what checkPiece() takes.
+ * Every value that may be returned; undefined is one of them if the piece may fall off its end. words: those of struct
+ * seccomp_data. Accepts what checkPiece() accepts.
  */
 export function possibleReturns(program: readonly Instruction[], words: readonly Word[]): ReadonlySet<Word> {
   const start: State = {

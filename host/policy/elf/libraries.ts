@@ -1,5 +1,5 @@
-// Finds the libraries of a program as the dynamic loader would: ld.so(8), and ldso/dynlink.c of musl. The program may be
-// hostile, and what is found is shown to it: only libraries are.
+// Finds the libraries of a program as the dynamic loader would: ld.so(8), and ldso/dynlink.c of musl. The program may
+// be hostile, and every file that is found is shown to it, so only libraries are accepted.
 import { existsSync, realpathSync } from 'node:fs';
 import path from 'node:path';
 import {
@@ -15,24 +15,24 @@ import {
 import { type DynamicInfo, OtherMachineError, parseElf } from './parser.js';
 import { withFile } from './source.js';
 
-/** A library, or the loader, and who asked for it. */
+/** A library, or the loader, and what needs it. */
 export interface FoundLibrary {
-  /** Absolute, and not always canonical: "/app/bin/../lib/libx.so". */
+  /** An absolute path, not always canonical: "/app/bin/../lib/libx.so". */
   readonly path: string;
   readonly neededBy: string;
 }
 
 export interface FoundLibraries {
-  /** Each by the path the loader will open. Empty for a static program. */
+  /** Each by the path that the loader will open. Empty for a static program. */
   readonly libraries: readonly FoundLibrary[];
-  /** What the loader reads to find them, if it is there. */
+  /** The file from which the loader learns where they are, if it exists. */
   readonly configuration: string | undefined;
 }
 
 export class LibraryError extends Error {}
 
 const maxLibraries = 1000;
-/** In one search; a program that wants more is made to keep us busy. */
+/** Lookups in one search. A program that needs more was made to keep the host busy. */
 const maxLookups = 100_000;
 const maxDirectories = 500;
 
@@ -46,7 +46,7 @@ function read(file: string, neededBy: string, machine?: number): DynamicInfo {
   }
 }
 
-/** The same for what nobody passes over. */
+/** The same, for a file that the loader does not skip. */
 function readMatching(file: string, neededBy: string, machine?: number): DynamicInfo {
   try {
     return read(file, neededBy, machine);
@@ -56,7 +56,7 @@ function readMatching(file: string, neededBy: string, machine?: number): Dynamic
   }
 }
 
-/** A program or library, and the one that brought it. */
+/** A program or library, and the object that needed it. */
 interface Loaded {
   readonly file: string;
   readonly info: DynamicInfo;
@@ -82,7 +82,7 @@ class Search {
     return directories.flatMap((directory) => expandTokens(directory, origin, this.#machine));
   }
 
-  /** DT_RPATH of an object and of those that brought it; it does not count where there is a DT_RUNPATH. */
+  /** DT_RPATH of an object and of those that needed it. It is ignored if there is a DT_RUNPATH. */
   #rpaths(loaded: Loaded): readonly string[] {
     const found: string[] = [];
     for (let at: Loaded | undefined = loaded; at !== undefined; at = at.by) {
@@ -92,7 +92,7 @@ class Search {
     return found;
   }
 
-  /** musl makes no difference between the two, and asks all that brought the object. */
+  /** musl treats both alike, and uses those of all objects that needed this one. */
   #muslPaths(loaded: Loaded): readonly string[] {
     const found: string[] = [];
     for (let at: Loaded | undefined = loaded; at !== undefined; at = at.by) {
@@ -120,16 +120,16 @@ class Search {
   #exists(file: string, by: Loaded): boolean {
     if (++this.#lookups > maxLookups)
       throw new LibraryError(`looking for the libraries of ${by.file}: more than ${maxLookups} places`);
-    // What lies in /proc is another for each process.
+    // Files in /proc are different for each process.
     return path.isAbsolute(file) && !/^\/proc(\/|$)/.test(file) && existsSync(file);
   }
 
-  /** The library, or undefined where the file is one of another machine, which the loader passes over. */
+  /** The library, or undefined if the file is for another machine, which the loader skips. */
   #load(file: string, by: Loaded): Loaded | undefined {
     try {
       const info = read(file, by.file, by.info.machine);
       if (info.isProgram)
-        throw new LibraryError(`${file} (needed by ${by.file}) is a program and no library`);
+        throw new LibraryError(`${file} (needed by ${by.file}) is a program, not a library`);
       return { file, info, by };
     } catch (error) {
       if (error instanceof OtherMachineError) return undefined;
@@ -142,15 +142,15 @@ class Search {
   }
 
   /**
-   * All files that the loader may take for a name: the one it takes on any machine, and before it those it prefers on a
-   * CPU that can more. Throws LibraryError where there is none.
+   * All files that the loader may use for a name: the one it uses on any machine, and before it those that it prefers
+   * on more capable CPUs. Throws LibraryError if there is none.
    */
   locate(name: string, by: Loaded): readonly Loaded[] {
     if (name.includes('/')) {
       const candidates = expandTokens(name, path.dirname(by.file), this.#machine);
       const found = candidates.find((file) => this.#exists(file, by));
       const loaded = found === undefined ? undefined : this.#load(found, by);
-      if (loaded === undefined) throw new LibraryError(`${name}, needed by ${by.file}, is not there`);
+      if (loaded === undefined) throw new LibraryError(`${name}, needed by ${by.file}, does not exist`);
       return [loaded];
     }
     const preferred: Loaded[] = [];
@@ -172,12 +172,12 @@ class Search {
 }
 
 /**
- * ldLibraryPath: directories to look in first, separated by ":" or ";". Throws LibraryError naming what is missing and
- * who needs it.
+ * ldLibraryPath: directories to search first, separated by ":" or ";". Throws LibraryError naming what is missing and
+ * what needs it.
  */
 export function findLibraries(program: string, ldLibraryPath = ''): FoundLibraries {
   const info = readMatching(program, 'the policy');
-  // The kernel tells the loader where the program really lies, whatever link led to it.
+  // The kernel gives the loader the program's real path, whatever link led to it.
   const file = realpathSync.native(program);
   const { interpreter } = info;
   if (interpreter === undefined) return { libraries: [], configuration: undefined };
@@ -186,12 +186,12 @@ export function findLibraries(program: string, ldLibraryPath = ''): FoundLibrari
   const kind = loaderKind(interpreter);
   if (kind === undefined) {
     throw new LibraryError(
-      `${program} needs ${JSON.stringify(interpreter)}, which is no dynamic loader that is known`,
+      `${program} needs ${JSON.stringify(interpreter)}, which is not a known dynamic loader`,
     );
   }
   if (!path.isAbsolute(interpreter) || !existsSync(interpreter)) {
     throw new LibraryError(
-      `${program} needs the dynamic loader ${interpreter}, which is not on this machine`,
+      `${program} needs the dynamic loader ${interpreter}, which does not exist on this machine`,
     );
   }
   readMatching(interpreter, program, info.machine);

@@ -5,7 +5,7 @@ import path from 'node:path';
 export interface Machine {
   /** As in "/lib/x86_64-linux-gnu", and what $PLATFORM becomes. */
   readonly cpu: string;
-  /** Directories below each that glibc looks into first where the CPU can (ld.so(8), "glibc-hwcaps"). */
+  /** Subdirectories that glibc searches first if the CPU supports them (ld.so(8), "glibc-hwcaps"). */
   readonly capabilities: readonly string[];
 }
 
@@ -17,7 +17,7 @@ export const machines: ReadonlyMap<number, Machine> = new Map([
 
 export type LoaderKind = 'glibc' | 'musl';
 
-/** undefined: no dynamic loader that is known. What a program names here is shown to it, so it is not taken on trust. */
+/** undefined: not a known dynamic loader. It is checked because the file that a program names here is shown to it. */
 export function loaderKind(interpreter: string): LoaderKind | undefined {
   const name = path.basename(interpreter);
   if (/^(ld-linux-(x86-64|aarch64)|ld64|ld)\.so\.\d+$/.test(name) || /^ld-\d+\.\d+\.so$/.test(name))
@@ -25,7 +25,7 @@ export function loaderKind(interpreter: string): LoaderKind | undefined {
   return /^ld-musl-\w+\.so\.1$/.test(name) ? 'musl' : undefined;
 }
 
-/** Directories that /etc/ld.so.conf adds; the loader knows them by way of /etc/ld.so.cache. */
+/** The directories that /etc/ld.so.conf adds; the loader learns of them from /etc/ld.so.cache. */
 function configuredDirectories(file = '/etc/ld.so.conf', depth = 0): string[] {
   if (depth > 5 || !existsSync(file)) return [];
   const directories: string[] = [];
@@ -42,7 +42,7 @@ function configuredDirectories(file = '/etc/ld.so.conf', depth = 0): string[] {
   return directories;
 }
 
-/** Files that match a pattern with * in its last part, as ld.so.conf has it. */
+/** The files that match a pattern with * in its last part, as ld.so.conf allows it. */
 function expand(pattern: string): string[] {
   const directory = path.dirname(pattern);
   if (!existsSync(directory)) return [];
@@ -57,17 +57,17 @@ function expand(pattern: string): string[] {
     .map((name) => path.join(directory, name));
 }
 
-/** The file that names musl's directories, in place of its own. */
+/** The file that replaces musl's own list of directories. */
 function muslPathFile(interpreter: string): string {
   const name = path.basename(interpreter).replace(/\.so\.1$/, '.path');
-  // "/lib/ld-musl-x86_64.so.1" and "/etc/ld-musl-x86_64.path" have one prefix (ldso/dynlink.c of musl).
+  // "/lib/ld-musl-x86_64.so.1" and "/etc/ld-musl-x86_64.path" have the same prefix (ldso/dynlink.c of musl).
   return path.join(path.dirname(path.dirname(interpreter)), 'etc', name);
 }
 
 export interface LoaderFiles {
-  /** Where libraries are looked for that no other path leads to. */
+  /** The directories that are searched last, after all other paths. */
   readonly directories: readonly string[];
-  /** What the loader reads to know of them, if it is there. */
+  /** The file from which the loader learns of them, if it exists. */
   readonly configuration: string;
 }
 
@@ -86,12 +86,12 @@ export function loaderFiles(kind: LoaderKind, interpreter: string, { cpu }: Mach
   return { directories: [...configuredDirectories(), ...usual], configuration: '/etc/ld.so.cache' };
 }
 
-/** Libraries that are musl's loader itself (ldso/dynlink.c, load_library()). */
+/** True for libraries that are part of musl's loader itself (ldso/dynlink.c, load_library()). */
 export function isPartOfMusl(name: string): boolean {
   return /^lib(c|pthread|rt|m|dl|util|xnet)\.(so|musl-\w+\.so\.1)$/.test(name);
 }
 
-/** A path with $ORIGIN, $LIB and $PLATFORM, as each distribution's loader may understand it. */
+/** A path with $ORIGIN, $LIB and $PLATFORM replaced, in every way a distribution's loader may do it. */
 export function expandTokens(text: string, origin: string, { cpu }: Machine): readonly string[] {
   const replace = (name: string, by: string, within: string) =>
     within.replaceAll(`\${${name}}`, () => by).replaceAll(new RegExp(`\\$${name}(?!\\w)`, 'g'), () => by);
@@ -101,8 +101,8 @@ export function expandTokens(text: string, origin: string, { cpu }: Machine): re
 }
 
 /**
- * Without needless slashes and ".". A ".." stays: behind a symlink it leads elsewhere than one would think, and the loader
- * goes through the directory before it.
+ * The path without needless slashes and ".". A ".." stays: after a symlink it leads elsewhere than it seems, and the
+ * loader goes through the directory before it.
  */
 export function tidy(file: string): string {
   const parts = file.split('/').filter((part) => part !== '' && part !== '.');

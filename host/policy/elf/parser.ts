@@ -1,21 +1,21 @@
-// As much of an ELF file as the dynamic loader looks at before it runs it. The file may be hostile: every offset and
-// count is checked against the file and against limits, and nothing is followed twice.
+// Reads as much of an ELF file as the dynamic loader does before it runs the file. The file may be hostile: every
+// offset and count is checked against the file and against limits, and nothing is followed twice.
 import { type ByteSource, ElfError } from './source.js';
 
 export interface DynamicInfo {
   /** e_machine: 62 for x86-64, 183 for aarch64. */
   readonly machine: number;
-  /** What PT_INTERP names; undefined for a static program or a library. */
+  /** The path in PT_INTERP; undefined for a static program or a library. */
   readonly interpreter: string | undefined;
   /** DT_NEEDED, in order. */
   readonly needed: readonly string[];
   readonly rpath: readonly string[];
   readonly runpath: readonly string[];
-  /** Says of itself that it is a program: the loader takes it for no library. */
+  /** True if the file is marked as a program: the loader does not accept it as a library. */
   readonly isProgram: boolean;
 }
 
-/** It is one for another kind of machine, and the dynamic loader passes over it. */
+/** The file is for another kind of machine; the dynamic loader skips it. */
 export class OtherMachineError extends ElfError {}
 
 const ET_EXEC = 2;
@@ -45,7 +45,7 @@ interface Segment {
 
 function range(source: ByteSource, offset: bigint, size: bigint, what: string): [number, number] {
   if (offset > BigInt(source.size) || size > BigInt(source.size) - offset)
-    throw new ElfError(`${what} lies outside the file`);
+    throw new ElfError(`${what} is outside the file`);
   return [Number(offset), Number(size)];
 }
 
@@ -101,14 +101,14 @@ function readDynamic(source: ByteSource, dynamic: Segment, segments: readonly Se
     else entries.push([tag, table.readBigUInt64LE(at + 8)]);
   }
   if (!ended && table.length < dynamic.size) throw new ElfError(`more than ${maxDynamic} dynamic entries`);
-  // Where there are several the loader has the last (elf_get_dynamic_info() of glibc, decode_vec() of musl).
+  // If there are several, the loader uses the last (elf_get_dynamic_info() of glibc, decode_vec() of musl).
   const value = (tag: bigint) => entries.findLast(([entry]) => entry === tag)?.[1];
   const tableAddress = value(DT_STRTAB);
   if (tableAddress === undefined) return nothing;
   const start = offsetOf(tableAddress, segments);
   const [, size] = range(source, BigInt(start), value(DT_STRSZ) ?? 0n, 'the string table');
   const text = (offset: bigint) => {
-    if (offset >= BigInt(size)) throw new ElfError('a name lies outside the string table');
+    if (offset >= BigInt(size)) throw new ElfError('a name is outside the string table');
     return textAt(source, start + Number(offset), start + size, 'a name');
   };
   const needed = entries.filter(([tag]) => tag === DT_NEEDED).map(([, offset]) => offset);
@@ -135,22 +135,22 @@ function readDynamic(source: ByteSource, dynamic: Segment, segments: readonly Se
 }
 
 /**
- * machine: e_machine that is wanted. Throws ElfError for what is no 64-bit little-endian program or library, or a broken
- * one; OtherMachineError for one of another machine.
+ * machine: the required e_machine. Throws ElfError if the file is not a 64-bit little-endian program or library, or is
+ * broken; OtherMachineError if it is for another machine.
  */
 export function parseElf(source: ByteSource, machine?: number): DynamicInfo {
   if (source.size >= 2 && source.read(0, 2).toString('latin1') === '#!')
     throw new ElfError('it is a script; the program that runs is the one in its first line');
-  if (source.size < 64) throw new ElfError('it is no ELF file');
+  if (source.size < 64) throw new ElfError('it is not an ELF file');
   const header = source.read(0, 64);
-  if (header.readUInt32BE(0) !== 0x7f454c46) throw new ElfError('it is no ELF file');
+  if (header.readUInt32BE(0) !== 0x7f454c46) throw new ElfError('it is not an ELF file');
   if (header[4] !== 2 || header[5] !== 1)
-    throw new OtherMachineError('it is no 64-bit little-endian ELF file');
+    throw new OtherMachineError('it is not a 64-bit little-endian ELF file');
   const found = header.readUInt16LE(18);
   if (machine !== undefined && found !== machine)
-    throw new OtherMachineError(`it is for machine ${found}, and ${machine} is wanted`);
+    throw new OtherMachineError(`it is for machine ${found}, not for ${machine}`);
   const type = header.readUInt16LE(16);
-  if (type !== ET_EXEC && type !== ET_DYN) throw new ElfError('it is neither program nor library');
+  if (type !== ET_EXEC && type !== ET_DYN) throw new ElfError('it is neither a program nor a library');
   const segments = segmentsOf(source, header);
   const named = segments.find((segment) => segment.type === PT_INTERP);
   const interpreter =

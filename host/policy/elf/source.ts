@@ -1,5 +1,5 @@
-// Bytes of a file, asked for piece by piece: a program of 100 MB is looked at in microseconds, and one that is no file,
-// or one that somebody made to hold up who reads it, does so to nobody.
+// The bytes of a file, read piece by piece, so that a program of 100 MB is examined in microseconds. A path that is not
+// a regular file, or that was made to block its reader, blocks nothing.
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 
 /** The file is not what it should be. */
@@ -7,7 +7,7 @@ export class ElfError extends Error {}
 
 export interface ByteSource {
   readonly size: number;
-  /** Throws ElfError where there are not so many bytes. */
+  /** Throws ElfError if the file is shorter. */
   read(offset: number, length: number): Buffer;
 }
 
@@ -19,13 +19,13 @@ export function bytesOf(buffer: Buffer): ByteSource {
   };
 }
 
-/** Does the work on an open file. Throws ElfError for what is no regular file. */
+/** Opens the file and does the work on it. Throws ElfError if it is not a regular file. */
 export function withFile<T>(path: string, work: (source: ByteSource) => T): T {
   // O_NONBLOCK: a FIFO is opened without waiting for its other end, and then refused.
   const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
   try {
     const status = fstatSync(fd);
-    if (!status.isFile()) throw new ElfError('it is no regular file');
+    if (!status.isFile()) throw new ElfError('it is not a regular file');
     const { size } = status;
     return work({
       size,

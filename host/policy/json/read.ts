@@ -1,5 +1,5 @@
-// A policy from a file that write.ts wrote. The file may be hostile or hand-made: nothing is taken that the builder would
-// not have taken, and nothing in it may say other than it does.
+// Reads a policy from a file that write.ts wrote. The file may be hostile or written by hand: nothing is accepted that
+// the builder would refuse, and every comment in it must be true.
 import { type Action, errnoNumber } from '../actions.js';
 import { type Instruction, instruction, maxInstructions } from '../bpf/instructions.js';
 import { always, type Condition, checkCondition, maxComparisons } from '../conditions.js';
@@ -11,12 +11,12 @@ import { type MountEntry, MountTree } from '../mount-tree.js';
 import type { PolicyFields } from '../policy-fields.js';
 import { shown } from '../quoting.js';
 import { checkPiece, type Entry, maxRules, type Rule, Rules } from '../rules.js';
-import { checkHostname, type StackTraces } from '../surroundings.js';
+import { checkHostname, type StackTraces } from '../sandbox-settings.js';
 import { type Arch, isForeign, syscallName, syscallNumber } from '../syscalls.js';
 import { constantName } from '../tables/constants.js';
 import { type DangerousToken, isDangerousToken } from '../tokens.js';
-import { checkMaker } from './makers.js';
 import { method, Place } from './reader.js';
+import { checkOrigin } from './rule-origins.js';
 import { checkJsonText } from './text.js';
 import { formatVersion, instructionData, type Of } from './write.js';
 
@@ -123,20 +123,20 @@ interface Reading {
 function readRules(place: Place, { arch, tokens, isOverridable, add }: Reading): void {
   for (const [name, list] of place.entries()) {
     const number = /^\d{1,10}$/.test(name) ? Number(name) : (syscallNumber(name, arch) ?? Number.NaN);
-    // A syscall that has a name goes by it, so that nobody reads over it.
+    // A syscall that has a name must be given by its name, so that no reviewer overlooks it.
     const canonical = syscallName(number, arch) ?? String(number);
     if (!(number < 0x40000000) || isForeign(number, arch) || canonical !== name) {
       list.fail(
         Number.isNaN(number)
           ? `${arch} has no syscall of this name`
-          : `${number} is no number of a syscall without a name`,
+          : `${number} is not the number of a syscall without a name`,
       );
     }
     for (const entry of list.list(maxRules)) {
       const rule = readRule(entry, { arch, syscall: name });
       entry.attempt(() => {
         checkGuard(name, rule, tokens);
-        checkMaker({ syscall: name, rule }, isOverridable);
+        checkOrigin({ syscall: name, rule }, isOverridable);
         add({ number, name, rule });
       });
     }
@@ -213,14 +213,14 @@ function parse(json: unknown): unknown {
     return parsed;
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
-    throw new PolicyError(method, error instanceof SyntaxError ? `this is no JSON: ${why}` : why);
+    throw new PolicyError(method, error instanceof SyntaxError ? `this is not JSON: ${why}` : why);
   }
 }
 
 /** Throws PolicyError. */
 export function readPolicy(json: unknown): PolicyFields {
   const whole = new Place(parse(json));
-  if (!whole.has('sandwirePolicy')) whole.fail('this is no policy: "sandwirePolicy" is missing');
+  if (!whole.has('sandwirePolicy')) whole.fail('this is not a policy: "sandwirePolicy" is missing');
   const names = [
     ...['sandwirePolicy', 'arch', 'tokens', 'defaultAction', 'syscalls', 'overridable', 'mounts'],
     ...['hostname', 'networking', 'rootWritable', 'landlock', 'stackTraces'],

@@ -1,14 +1,14 @@
-// Reading plain data of unknown origin: each value is asked for as what it must be, and a complaint names its place.
+// Reads plain data of unknown origin: each value is requested as a certain type, and an error names its place.
 import { maxNesting } from '../conditions.js';
 import { PolicyError } from '../errors.js';
 import { shown } from '../quoting.js';
 
 export const method = 'Policy.fromJSON';
 
-/** One that names its place already. */
+/** An error that names its place already. */
 class PlacedError extends PolicyError {}
 
-/** Deeper nesting is no policy: a condition takes two levels for each of its own, and has some above it. */
+/** Deeper nesting is never a policy: each condition takes two levels, and there are some above it. */
 const maxDepth = 2 * maxNesting + 10;
 
 /** A value and where it was found: "syscalls.read[0].do". */
@@ -32,7 +32,7 @@ export class Place {
     return new Place(value, path, this.#depth + 1);
   }
 
-  /** The fields of an object that has all of the required ones and at most the optional ones beside them. */
+  /** The fields of an object, which must have all required fields and no others than the optional ones. */
   fields(required: readonly string[], optional: readonly string[] = []): Readonly<Record<string, Place>> {
     const found: Record<string, Place> = Object.create(null);
     for (const [name, place] of this.entries()) {
@@ -46,7 +46,7 @@ export class Place {
     return found;
   }
 
-  /** Whether it is an object with this field of its own. */
+  /** True if it is an object that has this field itself. */
   has(field: string): boolean {
     return typeof this.value === 'object' && this.value !== null && Object.hasOwn(this.value, field);
   }
@@ -64,7 +64,8 @@ export class Place {
   list(maxLength: number): readonly Place[] {
     const { value } = this;
     if (!Array.isArray(value)) this.fail('a list is needed');
-    if (value.length > maxLength) this.fail(`a list of ${value.length} is too long; ${maxLength} are taken`);
+    if (value.length > maxLength)
+      this.fail(`a list of ${value.length} is too long; at most ${maxLength} are allowed`);
     return value.map((inner: unknown, index) => this.#inner(inner, `${this.path}[${index}]`));
   }
 
@@ -94,7 +95,7 @@ export class Place {
     return found;
   }
 
-  /** Does the work and turns what it complains of into a complaint about this place. */
+  /** Does the work and turns its error into an error about this place. */
   attempt<T>(work: () => T): T {
     try {
       return work();

@@ -1,8 +1,8 @@
-// What JSON.parse() does not tell of a text, and a reviewer would not see: that the same name is there twice, of which the
-// last counts; and letters written as escapes, which no search finds.
+// Checks what JSON.parse() does not report and a reviewer would not notice: the same name twice in an object, of which
+// the last counts; and letters written as escapes, which no search finds.
 import { shown } from '../quoting.js';
 
-/** Index of the quote that ends the string which begins at start. */
+/** The index of the quote that ends the string which begins at start. */
 function endOfString(text: string, start: number): number {
   for (let end = text.indexOf('"', start + 1); ; end = text.indexOf('"', end + 1)) {
     let backslashes = 0;
@@ -11,14 +11,14 @@ function endOfString(text: string, start: number): number {
   }
 }
 
-/** Printable ASCII that is written \u00…, in a string with its quotes. */
+/** True if a string, given with its quotes, has printable ASCII written as \u00…. */
 function hidesLetters(written: string): boolean {
   return /\\u00(?:[2-6][0-9a-f]|7[0-9a-e])/i.test(written.replaceAll('\\\\', ''));
 }
 
-/** Throws Error, with the line. Takes what JSON.parse() has taken. */
+/** Throws Error, with the line number. The text must be one that JSON.parse() accepts. */
 export function checkJsonText(text: string): void {
-  // The names of each object that is open, undefined for an array.
+  // The names in each open object; undefined for an array.
   const open: (Set<string> | undefined)[] = [];
   let isName = false;
   for (let at = 0; at < text.length; at++) {
@@ -49,7 +49,7 @@ export function checkJsonText(text: string): void {
         if (isName) {
           const name: string = JSON.parse(written);
           const names = open.at(-1);
-          if (names?.has(name)) fail(`${shown(name)} is there twice in one object`);
+          if (names?.has(name)) fail(`${shown(name)} exists twice in one object`);
           names?.add(name);
         }
         isName = false;

@@ -1,5 +1,5 @@
-// A policy as plain data, for a file that people review: what could be taken for something else is said in words beside
-// the numbers, and the reader (read.ts) checks that the words are true.
+// Writes a policy as plain data, for a file that people review. Beside numbers that are easily misread their meaning is
+// given in words, and the reader (read.ts) checks that the words are true.
 import { type Action, errnoName } from '../actions.js';
 import { instructionText } from '../bpf/disassembler.js';
 import type { Instruction } from '../bpf/instructions.js';
@@ -7,15 +7,15 @@ import type { Condition } from '../conditions.js';
 import type { MountEntry } from '../mount-tree.js';
 import type { PolicyFields } from '../policy-fields.js';
 import type { Rule } from '../rules.js';
-import type { Networking, StackTraces } from '../surroundings.js';
+import type { Networking, StackTraces } from '../sandbox-settings.js';
 import { type Arch, syscallName } from '../syscalls.js';
 import { constantName } from '../tables/constants.js';
 import type { DangerousToken } from '../tokens.js';
 
-/** Of the format; a reader takes no other. */
+/** The version of the format; a reader accepts no other. */
 export const formatVersion = 1;
 
-/** A number of the kernel's in hexadecimal, with its name where it has one: "0x1 AF_UNIX". */
+/** A number of the kernel's in hexadecimal, with its name if it has one: "0x1 AF_UNIX". */
 export type ValueData = string;
 
 export type ConditionData =
@@ -37,7 +37,7 @@ export type ConditionData =
   | { readonly any: readonly ConditionData[] }
   | { readonly not: ConditionData };
 
-/** An errno by name, or by number where it has none. */
+/** An errno by name, or by number if it has none. */
 export type ActionData =
   | 'allow'
   | 'violation'
@@ -45,14 +45,14 @@ export type ActionData =
   | { readonly errno: string | number }
   | { readonly trap: number };
 
-/** by: the call of PolicyBuilder that made it. */
+/** by: the method of PolicyBuilder that made the rule. */
 export type RuleData =
   | { readonly by: string; readonly do: ActionData; readonly when?: ConditionData }
   /** Instructions as "code jt jf k: what it does", all but the text in hexadecimal. */
   | { readonly by: string; readonly bpf: readonly string[] };
 
 export type MountData =
-  /** at: its place inside, where that is another. */
+  /** at: its path inside, if that differs. */
   | { readonly file: string; readonly at?: string; readonly writable?: true }
   | { readonly directory: string; readonly at?: string; readonly writable?: true }
   | { readonly tmpfs: string; readonly sizeBytes: number }
@@ -65,12 +65,12 @@ export type MountData =
 export interface PolicyData {
   readonly sandwirePolicy: number;
   readonly arch: Arch;
-  /** What weakens the sandbox, by name. */
+  /** Everything that weakens the sandbox, by name. */
   readonly tokens: readonly DangerousToken[];
   readonly defaultAction: 'violation' | 'allowAllSyscalls' | 'traceAllSyscalls';
-  /** By name, or by number where there is none; for each the rules in order. */
+  /** By name, or by number if the syscall has none; the rules of each in order. */
   readonly syscalls: Readonly<Record<string, readonly RuleData[]>>;
-  /** Asked where none of the others decides. */
+  /** Rules that count if none of the others decides. */
   readonly overridable: Readonly<Record<string, readonly RuleData[]>>;
   readonly mounts: readonly MountData[];
   readonly hostname: string;
@@ -80,7 +80,7 @@ export interface PolicyData {
   readonly stackTraces: StackTraces;
 }
 
-/** Whose argument a value is. */
+/** The syscall and argument that a value belongs to. */
 export interface Of {
   readonly arch: Arch;
   readonly syscall: string;
@@ -91,7 +91,7 @@ function valueData({ arch, syscall }: Of, argument: number, value: bigint, asBit
   return `0x${value.toString(16)}${name === undefined ? '' : ` ${name}`}`;
 }
 
-/** One instruction and what it does; at is its index. */
+/** An instruction and what it does; at is its index. */
 export function instructionData(entry: Instruction, at: number): string {
   const { code, jt, jf, k } = entry;
   const numbers = [code, jt, jf, k].map((number) => number.toString(16));
@@ -102,7 +102,7 @@ function conditionData(of: Of, condition: Condition): ConditionData {
   const inner = (part: Condition) => conditionData(of, part);
   switch (condition.kind) {
     case 'always':
-      throw new Error('what always holds is no part of a condition');
+      throw new Error('"always" cannot be part of a condition');
     case 'all':
       return { all: condition.of.map(inner) };
     case 'any':
@@ -128,7 +128,7 @@ function actionData(action: Action): ActionData {
     case 'trap':
       return { trap: action.data };
     case 'launch':
-      throw new Error('a launch is no rule of a policy');
+      throw new Error('a policy has no rule with the action "launch"');
     default:
       return action.kind;
   }

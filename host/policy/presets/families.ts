@@ -1,5 +1,5 @@
-// Families of syscalls, as the C libraries of today make them (glibc 2.41, musl 1.2.5): the older ones and what has come
-// in their place.
+// Families of syscalls as today's C libraries use them (glibc 2.41, musl 1.2.5): the older syscalls and those that
+// replaced them.
 import * as n from '../tables/numbers.js';
 import type { Preset } from './preset.js';
 
@@ -19,7 +19,7 @@ export const stat: Preset = {
 export const access: Preset = { allow: ['access', 'faccessat', 'faccessat2'] };
 export const dup: Preset = { allow: ['dup', 'dup2', 'dup3'] };
 export const pipe: Preset = { allow: ['pipe', 'pipe2'] };
-/** musl looks whether a descriptor that cannot be used is one at all. */
+/** musl checks whether a descriptor that cannot be used is open at all. */
 const isDescriptor: Preset['when'] = [['fcntl', (arg) => arg(1).eq(n.F_GETFD)]];
 export const chmod: Preset = { allow: ['chmod', 'fchmod', 'fchmodat', 'fchmodat2'], when: isDescriptor };
 export const chown: Preset = { allow: ['chown', 'lchown', 'fchown', 'fchownat'], when: isDescriptor };
@@ -73,7 +73,7 @@ export const getRlimit: Preset = {
   allow: ['getrlimit'],
   when: [['prlimit64', (arg) => arg(2).eq(0)]],
 };
-/** Its own limits only: a process id of another would be taken too, were it not for the 0. */
+/** A process's own limits only: without the 0 another process's id would be accepted too. */
 export const setRlimit: Preset = { allow: ['setrlimit'], when: [['prlimit64', (arg) => arg(0).eq(0)]] };
 export const getRandom: Preset = { when: [['getrandom', (arg) => arg(2).in(0, n.GRND_NONBLOCK)]] };
 export const prctlSetName: Preset = { when: [['prctl', (arg) => arg(0).eq(n.PR_SET_NAME)]] };
@@ -97,7 +97,7 @@ export const futexWake = futexOp(n.FUTEX_WAKE);
 export const futexWaitBitset = futexOp(n.FUTEX_WAIT_BITSET);
 
 export const mlock: Preset = { allow: ['mlock', 'munlock', 'mlock2'] };
-/** -1 is asked for by programs that look whether the kernel knows the advice at all. */
+/** Programs pass -1 to find out whether the kernel knows the advice at all. */
 export const wipeOnFork: Preset = { when: [['madvise', (arg) => arg(2).in(n.MADV_WIPEONFORK, -1)]] };
 export const mmapWithoutExec = withoutExec('mmap');
 export const mprotectWithoutExec = withoutExec('mprotect');

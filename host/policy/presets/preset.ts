@@ -1,20 +1,20 @@
-// What a preset is: syscalls that go together, allowed at once.
+// What a preset is: syscalls that belong together and are allowed at once.
 import { type ArgumentOf, argumentsOf } from '../arguments.js';
 import type { Condition } from '../conditions.js';
 
-/** Conditions under which a syscall is allowed; what they do not allow goes on to later rules. */
+/** Conditions under which a syscall is allowed. Other calls of it go on to later rules. */
 export type Allowance = readonly [syscall: string, condition: (arg: ArgumentOf) => Condition];
 
 export interface Preset {
-  /** All calls. Names that an architecture does not have are skipped there. */
+  /** Syscalls of which all calls are allowed. Names that an architecture does not have are skipped there. */
   readonly allow?: readonly string[];
   readonly when?: readonly Allowance[];
-  /** Answered with an errno unless another rule decides. */
+  /** Syscalls that fail with an errno unless another rule decides. */
   readonly otherwise?: readonly (readonly [syscall: string, errno: string])[];
   readonly includes?: readonly Preset[];
 }
 
-/** A preset with its conditions worked out once for all builders. */
+/** A preset with its conditions evaluated once, for all builders. */
 export interface ReadyPreset {
   readonly allow: readonly string[];
   readonly when: readonly (readonly [syscall: string, condition: Condition])[];
@@ -23,7 +23,7 @@ export interface ReadyPreset {
 
 const ready = new WeakMap<Preset, ReadyPreset>();
 
-/** Itself and all it includes. */
+/** Prepares a preset together with everything it includes. */
 export function prepare(preset: Preset): ReadyPreset {
   const present = ready.get(preset);
   if (present !== undefined) return present;

@@ -11,7 +11,7 @@ const rw = n.PROT_READ | n.PROT_WRITE;
 const rx = n.PROT_READ | n.PROT_EXEC;
 const anonymous = n.MAP_PRIVATE | n.MAP_ANONYMOUS;
 
-/** One of these pairs of protection and flags. */
+/** Any of these pairs of protection and flags. */
 const mapping =
   (...pairs: readonly (readonly [protection: number, ...flags: number[]])[]) =>
   (arg: ArgumentOf): Condition => ({
@@ -43,7 +43,7 @@ export const systemMalloc: Preset = {
     ['mprotect', (arg) => arg(2).in(rw, n.PROT_NONE)],
     ['madvise', (arg) => arg(2).in(n.MADV_DONTNEED, n.MADV_FREE, n.MADV_HUGEPAGE, n.MADV_NOHUGEPAGE)],
   ],
-  // malloc() takes a random number for tcache once.
+  // malloc() once needs a random number for its tcache.
   includes: [families.futexWake, families.getRandom],
 };
 
@@ -92,7 +92,7 @@ const readOnlyOpen: Preset = {
   ],
 };
 
-/** Programs read the list of CPUs for it, from the /proc and /sys/devices/system/cpu that the builder mounts. */
+/** Programs also read the list of CPUs, from the /proc and /sys/devices/system/cpu that the builder mounts. */
 export const restartableSequences: Preset = {
   allow: ['rseq', 'getcpu', 'membarrier', 'close'],
   when: [
@@ -148,7 +148,7 @@ export const tcMalloc: Preset = {
 
 const sanitizerAdvice = [n.MADV_DONTNEED, n.MADV_HUGEPAGE, n.MADV_NOHUGEPAGE, n.MADV_DONTDUMP, n.MADV_DODUMP];
 
-/** What the runtimes of ASan, MSan, TSan and UBSan (gcc and clang) do beside the program. */
+/** What the runtimes of ASan, MSan, TSan and UBSan (gcc and clang) do in addition to the program. */
 export const sanitizers: Preset = {
   allow: ['munmap', 'brk', 'sigaltstack', 'getrlimit', 'sched_yield', 'sched_getaffinity', 'close', 'gettid'],
   when: [
@@ -156,7 +156,7 @@ export const sanitizers: Preset = {
     ['mprotect', (arg) => arg(2).hasNone(n.PROT_EXEC)],
     ['madvise', (arg) => arg(2).in(...sanitizerAdvice)],
     ['personality', (arg) => arg(0).in(0xffffffff, 0, 0x40000)],
-    // The report of a fault; it also asks for PR_SET_PTRACER, and takes no for an answer.
+    // For the report of a fault. It also calls PR_SET_PTRACER, and accepts a failure.
     ['prctl', (arg) => arg(0).in(n.PR_GET_DUMPABLE, n.PR_SET_DUMPABLE)],
   ],
   otherwise: [
@@ -216,7 +216,7 @@ export const staticStartup: Preset = {
     ['readlink', 'ENOENT'],
     ['readlinkat', 'ENOENT'],
     ['sigaltstack', 'ENOSYS'],
-    // CET and the like: an arch_prctl that the kernel does not know either.
+    // CET and the like: arch_prctl calls that the kernel does not know either.
     ['arch_prctl', 'EINVAL'],
   ],
   includes: [families.getRlimit, families.getRandom, families.futexWaitBitset],
@@ -254,7 +254,7 @@ export const dynamicStartup: Preset = {
         [n.PROT_NONE, anonymous, anonymous | n.MAP_FIXED],
       ),
     ],
-    // musl reads a library's headers with pread and looks where it is.
+    // musl reads a library's headers with pread and checks where it is.
     ['fcntl', (arg) => arg(1).in(n.F_GETFD, n.F_SETFD)],
   ],
   includes: [families.access, families.open, families.read, families.stat, staticStartup],
@@ -264,7 +264,7 @@ export const sharedMemory: Preset = {
   allow: ['munmap', 'close'],
   when: [
     ['mmap', mapping([rw, n.MAP_SHARED])],
-    // A buffer's seals are looked at before it is mapped.
+    // A buffer's seals are checked before it is mapped.
     ['fcntl', (arg) => arg(1).eq(n.F_GET_SEALS)],
   ],
   includes: [families.stat],
@@ -274,7 +274,7 @@ export const sharedMemoryComms: Preset = {
   includes: [sharedMemory, families.futexWait, families.futexWake],
 };
 
-/** Without tcmalloc, which would let files be read. */
+/** Without tcmalloc, which would allow reading files. */
 export const logForwarding: Preset = {
   allow: ['clock_gettime', 'gettid', 'close'],
   when: [

@@ -1,15 +1,15 @@
-// What a policy says of a sandbox beside syscalls and files.
+// The sandbox settings: what a policy says besides syscalls and files.
 import { PolicyError } from './errors.js';
 import { shown } from './quoting.js';
 
-/** When stack traces are collected; the names are those of the builder's collectStacktracesOn… */
+/** When stack traces are taken; the names are those of the builder's collectStacktracesOn… */
 export interface StackTraces {
   readonly onViolation: boolean;
   readonly onSignal: boolean;
   readonly onTimeout: boolean;
   readonly onKill: boolean;
   readonly onExit: boolean;
-  /** Of all threads, and not only of the one that matters. */
+  /** Of all threads, and not only of the relevant one. */
   readonly allThreads: boolean;
 }
 
@@ -31,7 +31,7 @@ export function checkHostname(method: string, hostname: unknown): asserts hostna
   if (typeof hostname !== 'string' || !hostnameForm.test(hostname)) {
     throw new PolicyError(
       method,
-      `${shown(hostname)} is no host name of 1 to 64 letters, digits, "-" and "."`,
+      `${shown(hostname)} is not a host name of 1 to 64 letters, digits, "-" and "."`,
     );
   }
 }

@@ -1,4 +1,5 @@
-// Whether a method of the builder could have made a rule: what a file says of who made it is shown beside what it does.
+// Checks that the method which a policy file names as the origin of a rule could have made it, because reviewers read
+// the origin beside the rule.
 import { PresetBuilder } from '../preset-builder.js';
 import { shown } from '../quoting.js';
 import { type Rule, unconditional } from '../rules.js';
@@ -12,13 +13,13 @@ const always = ({ rule }: Made, ...kinds: readonly string[]) =>
   rule.body.kind === 'when' && kinds.includes(unconditional(rule)?.kind ?? '');
 const isProgram = ({ rule }: Made) => rule.body.kind === 'program';
 
-/** Presets allow, and refuse what else may come. */
+/** Presets allow calls, and refuse some others with an errno. */
 const presets: readonly string[] = [
   ...Object.keys(new PresetBuilder()).filter((name) => name.startsWith('allow')),
   ...['allowRestartableSequences', 'allowTcMalloc', 'allowLlvmCoverage'],
 ];
 
-const makers: ReadonlyMap<string, (made: Made) => boolean> = new Map<string, (made: Made) => boolean>([
+const origins: ReadonlyMap<string, (made: Made) => boolean> = new Map<string, (made: Made) => boolean>([
   ...presets.map(
     (name) =>
       [name, ({ rule: { body } }: Made) => body.kind === 'when' && body.action.kind === 'allow'] as const,
@@ -33,7 +34,7 @@ const makers: ReadonlyMap<string, (made: Made) => boolean> = new Map<string, (ma
   ['syscall', (made) => !isProgram(made)],
 ]);
 
-const overridableMakers: ReadonlyMap<string, (made: Made) => boolean> = new Map<
+const overridableOrigins: ReadonlyMap<string, (made: Made) => boolean> = new Map<
   string,
   (made: Made) => boolean
 >([
@@ -43,9 +44,9 @@ const overridableMakers: ReadonlyMap<string, (made: Made) => boolean> = new Map<
 ]);
 
 /** Throws RangeError. */
-export function checkMaker(made: Made, isOverridable: boolean): void {
+export function checkOrigin(made: Made, isOverridable: boolean): void {
   const { by } = made.rule;
-  const isMade = (isOverridable ? overridableMakers : makers).get(by);
-  if (isMade === undefined) throw new RangeError(`${shown(by)} is no method that makes such rules`);
+  const isMade = (isOverridable ? overridableOrigins : origins).get(by);
+  if (isMade === undefined) throw new RangeError(`${shown(by)} is not a method that makes such rules`);
   if (!isMade(made)) throw new RangeError(`${by}() does not make such a rule`);
 }
