@@ -75,13 +75,13 @@ const opensForIoctl = (arg: number): Condition => ({
 
 const makesListener = has(1, n.SECCOMP_FILTER_FLAG_NEW_LISTENER);
 
-/** A pointer is 64 bits wide, and none of them says by itself that it is NULL. */
+/** A pointer has 64 bits; it is NULL only if all of them are 0. */
 const isGiven = (arg: number): Condition => ({ kind: 'compare', arg, bits: 64, op: '!=', value: 0n });
 
 /**
- * A core_pattern program of the host's is started for any limit of core files but 1, for 0 as well (coredump_pipe() in the
- * kernel's fs/coredump.c). So the limit stays as it was set. Programs give their core files up to guard their secrets, and
- * some exit if they cannot: they hear that it is done.
+ * The host's core_pattern program is started for any limit of core files but 1, even for 0 (coredump_pipe() in the
+ * kernel's fs/coredump.c). So the limit stays as it was set. Programs lower it to protect their secrets, and some exit
+ * if they cannot; so the call reports success.
  */
 const changesCoreLimit = (resource: number, given: Condition[], errno: number): Piece => ({
   rule: rule({ kind: 'all', of: [is(resource, n.RLIMIT_CORE), ...given] }, { kind: 'errno', errno }),
@@ -201,7 +201,7 @@ export const preamble: ReadonlyMap<string, readonly Piece[]> = new Map<string, r
   [
     'prlimit64',
     [
-      // What asks for the old limit as well would find none: then it must not hear that all went well.
+      // A call that also asks for the old limit would not get it, so it must not report success.
       changesCoreLimit(1, [isGiven(2), isGiven(3)], errnoNumber('EPERM')),
       changesCoreLimit(1, [isGiven(2)], 0),
     ],

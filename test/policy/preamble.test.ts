@@ -210,7 +210,7 @@ test('calls that would affect the host beyond the sandbox are refused whatever t
   }
 });
 
-test('the limit of core files stays as it is, and who changes it hears that it is done', () => {
+test('the limit of core files stays as it is, and changing it reports success', () => {
   const [core, files, high] = [4, 7, 0xdeadbeefn << 32n];
   for (const arch of arches) {
     const builder = () => new PolicyBuilder({ arch });
