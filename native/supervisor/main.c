@@ -14,11 +14,11 @@
 
 #include "cgroup/cgroup.h"
 #include "control/control.h"
+#include "entry/host_privileges.h"
 #include "entry/inheritance.h"
 #include "loop/event_loop.h"
 #include "privileges.h"
 #include "probe/probe.h"
-#include "sandbox/host_power.h"
 
 enum { CONTROL_FD = 3 };
 

@@ -10,10 +10,10 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "dispatch.h"
 #include "loop/deadlines.h"
 #include "loop/event_loop.h"
 #include "reader.h"
-#include "requests.h"
 #include "run/run.h"
 #include "sandwire/wire.generated.h"
 #include "socket_io.h"

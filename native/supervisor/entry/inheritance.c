@@ -42,7 +42,7 @@ const char *inheritance_renounce(void) {
     }
   }
   /* With a hard limit of 0 a sandboxee could not be given the limit that keeps its memory from a core_pattern
-   * program (arrange.c). EPERM: an ordinary user's host cannot help it. */
+   * program (limits.c). EPERM: an ordinary user's host cannot help it. */
   struct rlimit core;
   if (getrlimit(RLIMIT_CORE, &core) != 0 ||
       (core.rlim_max == 0 && setrlimit(RLIMIT_CORE, &(struct rlimit){0, 1}) != 0 && errno != EPERM)) {

@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "sandbox/mount_source.h"
+#include "mount_source.h"
 #include "sandwire/wire.generated.h"
 
 /* From linux/landlock.h and the syscall table, the same on all architectures; many systems' headers are older

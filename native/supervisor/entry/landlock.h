@@ -7,7 +7,7 @@
 
 #include <stddef.h>
 
-#include "control/sandbox_description.h"
+#include "request/sandbox_description.h"
 
 enum {
   LANDLOCK_NOT_NEEDED = -2, /* the kernel cannot fence without changing what a program may do */

@@ -10,12 +10,12 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "arrange.h"
 #include "entrance.h"
 #include "filter.h"
+#include "host_privileges.h"
 #include "inheritance.h"
+#include "limits.h"
 #include "privileges.h"
-#include "sandbox/host_power.h"
 #include "sandwire/wire.generated.h"
 
 /* Past the filter there is no syscall left to end with, and no way to speak but the page. */

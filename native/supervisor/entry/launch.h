@@ -2,7 +2,7 @@
 #ifndef SUPERVISOR_LAUNCH_H
 #define SUPERVISOR_LAUNCH_H
 
-#include "control/start_request.h"
+#include "request/start_request.h"
 #include "sandbox/sandbox.h"
 #include "setup_report.h"
 

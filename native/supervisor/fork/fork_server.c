@@ -13,9 +13,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "control/events.h"
-#include "entry/arrange.h"
 #include "entry/inheritance.h"
+#include "entry/limits.h"
 #include "entry/setup_report.h"
 #include "filter.h"
 #include "loop/child_signal.h"
@@ -23,6 +22,7 @@
 #include "loop/process.h"
 #include "privileges.h"
 #include "program_view.h"
+#include "run/events.h"
 #include "run/run.h"
 #include "run/violation.h"
 #include "sandwire/wire.generated.h"

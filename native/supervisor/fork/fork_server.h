@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "control/start_request.h"
+#include "request/start_request.h"
 
 /* Takes the request, whose fds are all there, over. Exactly one Ended event follows. */
 void fork_server_start(struct start_request *request);

@@ -9,10 +9,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "entry/host_privileges.h"
 #include "probe_cgroups.h"
 #include "probe_kernel.h"
 #include "probe_namespaces.h"
-#include "sandbox/host_power.h"
 
 /* Every attempt in a child: it may be ended by a filter around us, get stuck, or leave something behind. */
 enum { PATIENCE_S = 5 };

@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "sandbox/host_power.h"
+#include "entry/host_privileges.h"
 #include "sandbox/id_map.h"
 
 enum {

@@ -8,9 +8,9 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "entry/arrange.h"
+#include "entry/limits.h"
 #include "listener.h"
-#include "questions.h"
+#include "notifications.h"
 #include "run.h"
 #include "run_private.h"
 #include "sandwire/wire.generated.h"

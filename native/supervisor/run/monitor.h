@@ -1,5 +1,5 @@
 /* What a run does under its filter: every notification is the launch, which is let through, a question to the
- * host (questions.h), or a violation, which ends it. Runs in the supervisor. */
+ * host (notifications.h), or a violation, which ends it. Runs in the supervisor. */
 #ifndef SUPERVISOR_MONITOR_H
 #define SUPERVISOR_MONITOR_H
 

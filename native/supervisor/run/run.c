@@ -1,6 +1,6 @@
 /* The life of a run, event by event:
  *
- *   sandbox ready ─► sandboxee there (entering.c) ─► filter in force ─► sandboxee ended
+ *   sandbox ready ─► sandboxee there (attaching.c) ─► filter in force ─► sandboxee ended
  *                                                                       └► Ended, then the sandbox released;
  *                                                          others it has left are killed first
  *
@@ -14,15 +14,15 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-#include "control/events.h"
-#include "entering.h"
+#include "attaching.h"
+#include "events.h"
 #include "fork/fork_server.h"
-#include "fork/forked.h"
+#include "forked_sandboxee.h"
 #include "listener.h"
 #include "loop/deadlines.h"
 #include "loop/event_loop.h"
 #include "monitor.h"
-#include "questions.h"
+#include "notifications.h"
 #include "run_private.h"
 #include "sandwire/wire.generated.h"
 #include "unwinder.h"

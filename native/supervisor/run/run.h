@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "control/start_request.h"
+#include "request/start_request.h"
 
 /* Takes the request, whose fds are all there, over. Whatever happens from here on, exactly one Ended event
  * follows. */

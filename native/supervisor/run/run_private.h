@@ -1,4 +1,4 @@
-/* A run's insides, shared by run.c, which leads it to its end, entering.c, which brings the sandboxee into
+/* A run's insides, shared by run.c, which leads it to its end, attaching.c, which brings the sandboxee into
  * its sandbox, and monitor.c, which watches what it does under its filter. Runs in the supervisor. */
 #ifndef SUPERVISOR_RUN_PRIVATE_H
 #define SUPERVISOR_RUN_PRIVATE_H
@@ -7,12 +7,12 @@
 #include <stddef.h>
 
 #include "cgroup/cgroup.h"
-#include "control/events.h"
-#include "control/start_request.h"
 #include "entry/setup_report.h"
+#include "events.h"
 #include "loop/deadlines.h"
 #include "loop/event_loop.h"
 #include "loop/process.h"
+#include "request/start_request.h"
 #include "sandbox/sandbox.h"
 #include "stack_trace.h"
 #include "violation.h"

@@ -7,9 +7,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "follow.h"
 #include "loop/deadlines.h"
 #include "loop/process.h"
+#include "tracer.h"
 
 struct run;
 struct unwind_request;

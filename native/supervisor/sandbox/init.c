@@ -14,8 +14,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "entry/host_privileges.h"
 #include "entry/inheritance.h"
-#include "host_power.h"
 #include "loopback.h"
 #include "mounts.h"
 #include "privileges.h"

@@ -2,9 +2,9 @@
 #ifndef SUPERVISOR_INIT_H
 #define SUPERVISOR_INIT_H
 
-#include "control/sandbox_description.h"
 #include "entry/setup_report.h"
 #include "mounts.h"
+#include "request/sandbox_description.h"
 
 /* Never returns. maker: its socket, which brings one byte when the ids are mapped, and gets one when the
  * sandbox is complete. supervisor: its pidfd. */

@@ -11,7 +11,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include "mount_source.h"
+#include "entry/mount_source.h"
 #include "sandwire/wire.generated.h"
 
 /* The mount calls by file descriptor (Linux 5.2, mount_setattr 5.12) rather than mount(2): a tree gets its

@@ -3,8 +3,8 @@
 #ifndef SUPERVISOR_MOUNTS_H
 #define SUPERVISOR_MOUNTS_H
 
-#include "control/sandbox_description.h"
 #include "entry/setup_report.h"
+#include "request/sandbox_description.h"
 
 /* Which file a mount shows. */
 struct source_identity {

@@ -10,13 +10,13 @@
 #include <unistd.h>
 
 #include "cgroup/cgroup.h"
+#include "loop/orphans.h"
 #include "loop/process.h"
-#include "maker.h"
 #include "mounts.h"
-#include "run/strays.h"
-#include "sandbox_pool.h"
+#include "prewarmed_pool.h"
 #include "sandwire/wire.generated.h"
 #include "shared_network.h"
+#include "stage1.h"
 
 struct sandbox {
   struct process maker, init, resident;

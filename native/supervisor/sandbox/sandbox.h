@@ -9,8 +9,8 @@
 #include <sys/resource.h>
 #include <sys/types.h>
 
-#include "control/sandbox_description.h"
 #include "entry/setup_report.h"
+#include "request/sandbox_description.h"
 
 struct cgroup;
 struct process;
@@ -27,7 +27,7 @@ enum sandbox_state {
 struct sandbox_wish {
   const uint8_t *description; /* a SandboxDescription message */
   size_t size;
-  bool resident; /* with a process in it that becomes the sandboxee (entry/resident.h) */
+  bool resident; /* with a process in it that becomes the sandboxee (standby.h) */
   bool fresh;    /* not one made ahead */
 };
 

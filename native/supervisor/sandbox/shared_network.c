@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "host_power.h"
+#include "entry/host_privileges.h"
 #include "id_map.h"
 #include "loopback.h"
 #include "sandwire/wire.generated.h"

@@ -8,7 +8,7 @@
 
 #include <stdbool.h>
 
-#include "control/sandbox_description.h"
+#include "request/sandbox_description.h"
 
 /* In the supervisor, before a sandbox of this description is made: makes the network it wants, once. False:
  * it wants none that is shared, or there cannot be one (errno). */

@@ -1,10 +1,10 @@
 /* The supervisor's child that tells a child of a fork server the way into a sandbox. */
-#ifndef SUPERVISOR_GUIDE_H
-#define SUPERVISOR_GUIDE_H
+#ifndef SUPERVISOR_ATTACH_FORKED_H
+#define SUPERVISOR_ATTACH_FORKED_H
 
-#include "control/start_request.h"
 #include "entry/setup_report.h"
-#include "sandbox/sandbox.h"
+#include "request/start_request.h"
+#include "sandbox.h"
 
 /* Never returns. Runs in a child of the supervisor, in the place of launch_main() for a sandboxee that
  * another process forks: makes the Landlock rules in the sandbox, since only there its files are to be seen,

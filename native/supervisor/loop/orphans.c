@@ -1,4 +1,4 @@
-#include "strays.h"
+#include "orphans.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -6,10 +6,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "follow.h"
+#include "deadlines.h"
 #include "fork/fork_server.h"
-#include "loop/deadlines.h"
-#include "loop/process.h"
+#include "process.h"
+#include "run/tracer.h"
 #include "sandbox/sandbox.h"
 
 /* What is killed is gone in a moment; it is looked for a while, and only after such an event. A sandbox that

@@ -1,16 +1,16 @@
-#include "requests.h"
+#include "dispatch.h"
 
 #include <errno.h>
 #include <stdbool.h>
 #include <unistd.h>
 
-#include "events.h"
 #include "fork/fork_server.h"
 #include "protobuf.h"
-#include "run/questions.h"
+#include "request/start_request.h"
+#include "run/events.h"
+#include "run/notifications.h"
 #include "run/run.h"
 #include "sandwire/wire.generated.h"
-#include "start_request.h"
 
 static struct start_request *awaiting_fds; /* its Fd messages are still coming */
 static uint64_t awaiting_listener;         /* the run whose listener comes next; 0: none */

@@ -1,14 +1,14 @@
 /* Sandboxes made ahead. Descriptions that come again and again get a few spare sandboxes, each used once;
  * they are ended when nobody asked for them for a while, and when the machine's mounts change. Runs in the
  * supervisor. */
-#ifndef SUPERVISOR_SANDBOX_POOL_H
-#define SUPERVISOR_SANDBOX_POOL_H
+#ifndef SUPERVISOR_PREWARMED_POOL_H
+#define SUPERVISOR_PREWARMED_POOL_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "control/sandbox_description.h"
+#include "request/sandbox_description.h"
 
 enum {
   MAX_SPARES = 64,         /* of one description, where a number is asked for */

@@ -2,7 +2,7 @@
  * forked on the way, that is the fastest. Where there is none – a child of a fork server comes by itself, and
  * a request may be too long for a message – an enterer is forked. It does a bounded piece of work and ends by
  * itself; it is never killed, since it alone knows the pid of what it forked. */
-#include "entering.h"
+#include "attaching.h"
 
 #include <errno.h>
 #include <sys/epoll.h>
@@ -10,14 +10,14 @@
 #include <unistd.h>
 
 #include "entry/launch.h"
-#include "entry/resident.h"
-#include "fork/forked.h"
-#include "fork/guide.h"
+#include "forked_sandboxee.h"
 #include "loop/event_loop.h"
+#include "loop/orphans.h"
 #include "loop/process.h"
 #include "run_private.h"
+#include "sandbox/attach_forked.h"
+#include "sandbox/standby.h"
 #include "sandwire/wire.generated.h"
-#include "strays.h"
 
 void entering_take_sandbox(struct run *run, bool fresh) {
   const struct start_request *request = run->request;

@@ -1,4 +1,4 @@
-#include "maker.h"
+#include "stage1.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,15 +13,15 @@
 #include <unistd.h>
 
 #include "entrance.h"
+#include "entry/host_privileges.h"
 #include "entry/inheritance.h"
-#include "entry/resident.h"
-#include "host_power.h"
 #include "id_map.h"
 #include "init.h"
 #include "mounts.h"
 #include "privileges.h"
 #include "sandwire/wire.generated.h"
 #include "shared_network.h"
+#include "standby.h"
 
 /* Runs with the host's privileges. */
 static void write_id_file(struct setup_report *report, pid_t pid, const char *name, const char *text) {

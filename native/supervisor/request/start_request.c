@@ -7,7 +7,7 @@
 
 #include "arena.h"
 #include "protobuf.h"
-#include "sandbox/sandbox_pool.h"
+#include "sandbox/prewarmed_pool.h"
 #include "sandwire/wire.generated.h"
 
 const struct limit_kind start_request_limits[LIMIT_KINDS] = {

@@ -3,7 +3,7 @@
 #ifndef SUPERVISOR_MOUNT_SOURCE_H
 #define SUPERVISOR_MOUNT_SOURCE_H
 
-#include "control/sandbox_description.h"
+#include "request/sandbox_description.h"
 
 /* Opens what a file or directory mount shows, as a place (O_PATH). -1 with errno: ELOOP for a symlink on the
  * way; EPERM for what belongs to a process, and for a /proc or /sys of the host that is whole or could be

@@ -1,11 +1,11 @@
 /* What the host's user may do beyond an ordinary user. Root in a container is often not all of root. Runs in
  * the supervisor and the children it forks. */
-#ifndef SUPERVISOR_HOST_POWER_H
-#define SUPERVISOR_HOST_POWER_H
+#ifndef SUPERVISOR_HOST_PRIVILEGES_H
+#define SUPERVISOR_HOST_PRIVILEGES_H
 
 #include <stdbool.h>
 
-#include "control/sandbox_description.h"
+#include "request/sandbox_description.h"
 
 /* Looks once, while the supervisor starts; what it finds does not change. */
 void host_power_look(void);

@@ -1,13 +1,13 @@
 /* What a child of the supervisor gets of its request before it becomes a program: fds in their places,
  * limits, the rules of its fence. */
-#ifndef SUPERVISOR_ARRANGE_H
-#define SUPERVISOR_ARRANGE_H
+#ifndef SUPERVISOR_LIMITS_H
+#define SUPERVISOR_LIMITS_H
 
 #include <stdbool.h>
 #include <sys/types.h>
 
-#include "control/sandbox_description.h"
-#include "control/start_request.h"
+#include "request/sandbox_description.h"
+#include "request/start_request.h"
 #include "sandbox/sandbox.h"
 #include "setup_report.h"
 

@@ -10,7 +10,7 @@
 
 #include "cgroup/cgroup.h"
 #include "entry/setup_report.h"
-#include "run/violation.h"
+#include "violation.h"
 
 /* How a run ended; what does not apply to its kind is not looked at. */
 struct run_end {

@@ -3,8 +3,8 @@
  * us by clone() with CLONE_PARENT, which every policy refuses, but nothing refuses to a program before it
  * calls sandboxMeHere(). They die with their sandbox, and one that is not reaped holds up the end of all of
  * it (zap_pid_ns_processes() in the kernel's pid_namespace.c). Runs in the supervisor. */
-#ifndef SUPERVISOR_STRAYS_H
-#define SUPERVISOR_STRAYS_H
+#ifndef SUPERVISOR_ORPHANS_H
+#define SUPERVISOR_ORPHANS_H
 
 #include <signal.h>
 

@@ -1,13 +1,13 @@
 /* The resident of a sandbox: a process of ours that is in it before a run takes it, made with it, and becomes
  * the run's sandboxee. What it needs for that reaches it by its socket, once, as one message. */
-#ifndef SUPERVISOR_RESIDENT_H
-#define SUPERVISOR_RESIDENT_H
+#ifndef SUPERVISOR_STANDBY_H
+#define SUPERVISOR_STANDBY_H
 
 #include <stdbool.h>
 
-#include "control/sandbox_description.h"
-#include "control/start_request.h"
-#include "setup_report.h"
+#include "entry/setup_report.h"
+#include "request/sandbox_description.h"
+#include "request/start_request.h"
 
 /* Whether the request fits into one message. If not, its sandboxee enters a sandbox without a resident
  * (launch.h). */

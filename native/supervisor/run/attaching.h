@@ -1,6 +1,6 @@
 /* From a run's sandbox to the sandboxee in it. Runs in the supervisor. */
-#ifndef SUPERVISOR_ENTERING_H
-#define SUPERVISOR_ENTERING_H
+#ifndef SUPERVISOR_ATTACHING_H
+#define SUPERVISOR_ATTACHING_H
 
 #include <signal.h>
 #include <stdbool.h>

@@ -1,13 +1,13 @@
 /* Makes a sandbox: forked by the supervisor for one sandbox, forks its init into fresh namespaces, leads its
- * resident in (entry/resident.h), and ends. */
-#ifndef SUPERVISOR_MAKER_H
-#define SUPERVISOR_MAKER_H
+ * resident in (standby.h), and ends. */
+#ifndef SUPERVISOR_STAGE1_H
+#define SUPERVISOR_STAGE1_H
 
 #include <stdbool.h>
 
-#include "control/sandbox_description.h"
 #include "entry/setup_report.h"
 #include "mounts.h"
+#include "request/sandbox_description.h"
 
 /* The kernel uid and gid of a sandboxee when root is the host and names none: nobody's. */
 enum { UNPRIVILEGED_ID = 65534 };

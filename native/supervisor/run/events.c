@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "../../unwinder/request.h"
-#include "control.h"
+#include "control/control.h"
 #include "protobuf.h"
 #include "sandwire/wire.generated.h"
 

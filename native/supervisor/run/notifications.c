@@ -1,4 +1,4 @@
-#include "questions.h"
+#include "notifications.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -7,7 +7,7 @@
 #include <sys/ioctl.h>
 
 #include "control/control.h"
-#include "control/events.h"
+#include "events.h"
 #include "filter_evaluation.h"
 #include "listener.h"
 #include "loop/deadlines.h"

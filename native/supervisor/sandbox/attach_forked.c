@@ -1,4 +1,4 @@
-#include "guide.h"
+#include "attach_forked.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -7,10 +7,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "entry/arrange.h"
+#include "entry/host_privileges.h"
+#include "entry/limits.h"
 #include "entry/setup_socket.h"
 #include "protobuf.h"
-#include "sandbox/host_power.h"
 #include "sandwire/wire.generated.h"
 
 enum { MESSAGE_SIZE = PATH_MAX + 8 * SANDWIRE_MAX_LAUNCH_FDS };

@@ -3,7 +3,7 @@
  * SCM_CREDENTIALS). So the pid is taken if, held by a pidfd, it is our child, which only a child of ours can
  * have left to us, and in each of the namespaces of this sandbox: then it can at worst be another process of
  * the same sandbox. */
-#include "forked.h"
+#include "forked_sandboxee.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -17,13 +17,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "entry/arrange.h"
+#include "entry/limits.h"
 #include "entry/setup_socket.h"
 #include "loop/deadlines.h"
 #include "loop/event_loop.h"
 #include "protobuf.h"
 #include "reader.h"
-#include "run/run_private.h"
+#include "run_private.h"
 #include "sandwire/wire.generated.h"
 
 enum { MESSAGE_LIMIT = 4096 };

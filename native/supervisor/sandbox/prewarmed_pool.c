@@ -1,4 +1,4 @@
-#include "sandbox_pool.h"
+#include "prewarmed_pool.h"
 
 #include <fcntl.h>
 #include <stdbool.h>

@@ -1,9 +1,9 @@
 /* A run whose sandboxee another process forks: the supervisor's wait for it to come into the sandbox. Runs in
  * the supervisor. */
-#ifndef SUPERVISOR_FORKED_H
-#define SUPERVISOR_FORKED_H
+#ifndef SUPERVISOR_FORKED_SANDBOXEE_H
+#define SUPERVISOR_FORKED_SANDBOXEE_H
 
-#include "control/start_request.h"
+#include "request/start_request.h"
 
 struct run;
 struct forked;

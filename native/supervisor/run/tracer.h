@@ -3,8 +3,8 @@
  * moment. Runs in the supervisor, which never waits for a thread to stop: it hears of it by SIGCHLD.
  *
  * A tracer that dies takes what it follows with it (PTRACE_O_EXITKILL). */
-#ifndef SUPERVISOR_FOLLOW_H
-#define SUPERVISOR_FOLLOW_H
+#ifndef SUPERVISOR_TRACER_H
+#define SUPERVISOR_TRACER_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-#include "host_power.h"
+#include "host_privileges.h"
 
 #include <linux/capability.h>
 #include <stdio.h>
@@ -6,7 +6,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "maker.h"
+#include "sandbox/stage1.h"
 
 static struct { bool can_mount, can_map, nobody_is_mapped; } power;
 

@@ -1,4 +1,4 @@
-#include "follow.h"
+#include "tracer.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* What the host asks for, message by message. A request that cannot be taken is refused and forgotten, with
  * the fds that came for it; the others are none the worse for it. Runs in the supervisor. */
-#ifndef SUPERVISOR_REQUESTS_H
-#define SUPERVISOR_REQUESTS_H
+#ifndef SUPERVISOR_DISPATCH_H
+#define SUPERVISOR_DISPATCH_H
 
 #include <stddef.h>
 #include <stdint.h>

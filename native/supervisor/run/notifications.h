@@ -1,8 +1,8 @@
 /* Calls that are for the host to judge. Each is a thread that stands before its syscall until the host's
  * answer comes, or the time for it is over, or the run ends. Runs in the supervisor, which goes on with all
  * else meanwhile. */
-#ifndef SUPERVISOR_QUESTIONS_H
-#define SUPERVISOR_QUESTIONS_H
+#ifndef SUPERVISOR_NOTIFICATIONS_H
+#define SUPERVISOR_NOTIFICATIONS_H
 
 #include <linux/seccomp.h>
 #include <stdbool.h>

@@ -1,4 +1,4 @@
-#include "resident.h"
+#include "standby.h"
 
 #include <errno.h>
 #include <stdint.h>
@@ -9,7 +9,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "launch.h"
+#include "entry/launch.h"
 #include "privileges.h"
 #include "sandwire/wire.generated.h"
 

@@ -1,4 +1,4 @@
-#include "arrange.h"
+#include "limits.h"
 
 #include <errno.h>
 #include <fcntl.h>
