@@ -1,7 +1,7 @@
 // The host's end of a comms channel, which is there before anybody is at its other end.
 import { addon } from '../native/addon.js';
 import { SocketTransport } from '../native/socket-transport.js';
-import type { Transport } from '../protocol/index.js';
+import type { ReceiveCall, SendCall, Transport } from '../protocol/index.js';
 import { Stretches } from './message-stretches.js';
 
 /** How long a receive may be ahead of the start before it is taken for one that nobody will serve. */
@@ -110,54 +110,34 @@ export class HostEnd extends SocketTransport {
     this.#takesDirectories = true;
   }
 
-  override receive(
-    into: Uint8Array,
-    offset: number,
-    length: number,
-    fds: number[],
-    wait: boolean,
-    timeoutMs: number,
-  ): number {
+  override receive(call: ReceiveCall): number {
     if (this.#isHeld) return -1;
+    const { wait, timeoutMs } = call;
     if (!this.#isStarted && wait && timeoutMs < 0) throw new Error(`this would wait for ever: ${advice}`);
-    if (!wait || timeoutMs >= 0) return this.#take(into, offset, length, fds, wait, timeoutMs);
+    if (!wait || timeoutMs >= 0) return this.#take(call);
     this.#lookWhileWaiting();
     for (;;) {
-      const count = this.#take(into, offset, length, fds, wait, timeoutMs);
+      const count = this.#take(call);
       if (count >= 0) return count;
       this.#lookWhoIsThere();
     }
   }
 
-  #take(
-    into: Uint8Array,
-    offset: number,
-    length: number,
-    fds: number[],
-    wait: boolean,
-    timeoutMs: number,
-  ): number {
+  #take(call: ReceiveCall): number {
     const stretches = this.#stretches;
-    if (stretches === undefined) return super.receive(into, offset, length, fds, wait, timeoutMs);
-    const call = [into, offset, length, fds, wait, timeoutMs] as const;
-    return stretches.take(call, (...part) => this.receiveOnce(...part));
+    if (stretches === undefined) return super.receive(call);
+    return stretches.take(call, (part) => this.receiveOnce(part));
   }
 
-  override send(
-    bytes: Uint8Array,
-    offset: number,
-    length: number,
-    fd: number,
-    wait: boolean,
-    timeoutMs: number,
-  ): number {
+  override send(call: SendCall): number {
     if (this.#isHeld) return -1;
     this.#hasSent = true;
+    const { fd, wait, timeoutMs } = call;
     if (fd >= 0 && !this.#takesDirectories && addon().isDirectory(fd)) throw new Error(directoryRefusal);
-    if (!wait || timeoutMs >= 0) return super.send(bytes, offset, length, fd, wait, timeoutMs);
+    if (!wait || timeoutMs >= 0) return super.send(call);
     this.#lookWhileWaiting();
     for (;;) {
-      const count = super.send(bytes, offset, length, fd, wait, timeoutMs);
+      const count = super.send(call);
       if (count >= 0) return count;
       this.#lookWhoIsThere();
     }

@@ -1,8 +1,6 @@
 // Receives from a stream of messages no further than the end of the one it is at.
-import type { Transport } from '../protocol/index.js';
+import type { ReceiveCall } from '../protocol/index.js';
 import { WireLimit } from '../protocol/wire.generated.js';
-
-type Receive = Transport['receive'];
 
 /** Where in a message a stream is. What a sandboxee announces is believed for that long and no longer. */
 export class Stretches {
@@ -14,14 +12,15 @@ export class Stretches {
   #left = 0n;
 
   /** As receive, which it calls for the header and for the payload; only the first of them waits. */
-  take(
-    [into, offset, length, fds, wait, timeoutMs]: Readonly<Parameters<Receive>>,
-    receive: Receive,
-  ): number {
+  take(call: ReceiveCall, receive: (part: ReceiveCall) => number): number {
+    const { into, offset, length, fds, wait } = call;
+    const part = { ...call };
     let got = 0;
     while (got < length) {
-      const wanted = this.#wanted(length - got);
-      const count = receive(into, offset + got, wanted, fds, wait && got === 0, timeoutMs);
+      part.offset = offset + got;
+      part.length = this.#wanted(length - got);
+      part.wait = wait && got === 0;
+      const count = receive(part);
       if (count <= 0) return got > 0 ? got : count;
       this.#advance(into.subarray(offset + got, offset + got + count));
       got += count;

@@ -1,5 +1,5 @@
 // The transport under Comms that is a real socket.
-import type { Credentials, Transport } from '../protocol/transport.js';
+import type { Credentials, ReceiveCall, SendCall, Transport } from '../protocol/transport.js';
 import { addon, type NativeSocket } from './addon.js';
 
 /** Bytes an array must have to be taken for a channel's own, and not for somebody's message. */
@@ -33,33 +33,21 @@ export class SocketTransport implements Transport {
     return this.#socket?.fd ?? -1;
   }
 
-  receive(
-    into: Uint8Array,
-    offset: number,
-    length: number,
-    fds: number[],
-    wait: boolean,
-    timeoutMs: number,
-  ): number {
+  receive(call: ReceiveCall): number {
     const socket = this.#openWithCalls();
+    const { into, offset, length } = call;
     if (this.#inbox === undefined && into.length >= worthKnowing) {
       this.#inbox = into;
       socket.knowInbox(into);
     }
     return into === this.#inbox && offset + length === into.length
-      ? socket.receiveKnown(offset, fds, wait, timeoutMs)
-      : socket.receive(into, offset, length, fds, wait, timeoutMs);
+      ? socket.receiveKnown(offset, call.fds, call.wait, call.timeoutMs)
+      : socket.receive(into, offset, length, call.fds, call.wait, call.timeoutMs);
   }
 
-  send(
-    bytes: Uint8Array,
-    offset: number,
-    length: number,
-    fd: number,
-    wait: boolean,
-    timeoutMs: number,
-  ): number {
+  send(call: SendCall): number {
     const socket = this.#openWithCalls();
+    const { bytes, offset, length, fd, wait, timeoutMs } = call;
     if (this.#outbox === undefined && bytes.length >= worthKnowing) {
       this.#outbox = bytes;
       socket.knowOutbox(bytes);
@@ -69,13 +57,16 @@ export class SocketTransport implements Transport {
       : socket.send(bytes, offset, length, fd, wait, timeoutMs);
   }
 
-  /** As receive() and send(), for memory that does not come again. */
-  protected receiveOnce(...call: Parameters<Transport['receive']>): number {
-    return this.#openWithCalls().receive(...call);
+  /** As receive(), for memory that does not come again. */
+  protected receiveOnce(call: ReceiveCall): number {
+    const { into, offset, length, fds, wait, timeoutMs } = call;
+    return this.#openWithCalls().receive(into, offset, length, fds, wait, timeoutMs);
   }
 
-  protected sendOnce(...call: Parameters<Transport['send']>): number {
-    return this.#openWithCalls().send(...call);
+  /** As send(), for memory that does not come again. */
+  protected sendOnce(call: SendCall): number {
+    const { bytes, offset, length, fd, wait, timeoutMs } = call;
+    return this.#openWithCalls().send(bytes, offset, length, fd, wait, timeoutMs);
   }
 
   watch(

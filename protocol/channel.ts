@@ -13,9 +13,11 @@ import {
   waitMs,
   waitSyncMs,
 } from './receiving.js';
-import type { Transport } from './transport.js';
+import type { ReceiveCall, SendCall, Transport } from './transport.js';
 import type { ValueType } from './values.js';
 import { Tag, WireLimit } from './wire.generated.js';
+
+const nothing = new Uint8Array();
 
 interface Receiver {
   readonly what: Receiving<unknown>;
@@ -44,7 +46,16 @@ export class Channel {
   readonly #receivers: Receiver[] = [];
   readonly #aborts = new AbortWatch();
   readonly #message = new InboxMessage();
-  readonly #fds: number[] = [];
+  // One object for all calls, since each call would otherwise need a new one.
+  readonly #receiveCall: ReceiveCall = {
+    into: nothing,
+    offset: 0,
+    length: 0,
+    fds: [],
+    wait: false,
+    timeoutMs: -1,
+  };
+  readonly #sendCall: SendCall = { bytes: nothing, offset: 0, length: 0, fd: -1, wait: false, timeoutMs: -1 };
   readonly #flushAfterTick = () => {
     this.#flushScheduled = false;
     this.#flush(false);
@@ -154,6 +165,27 @@ export class Channel {
     return isSent;
   }
 
+  /** As Transport.send() for bytes[start, end). */
+  #sendBytes(
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    fd: number,
+    wait: boolean,
+    timeoutMs: number,
+  ): number {
+    const call = this.#sendCall;
+    call.bytes = bytes;
+    call.offset = start;
+    call.length = end - start;
+    call.fd = fd;
+    call.wait = wait;
+    call.timeoutMs = timeoutMs;
+    const count = this.#transport.send(call);
+    call.bytes = nothing; // they may be the caller's, and large
+    return count;
+  }
+
   #sendSmall(operation: string, tag: number, payload: Uint8Array): void {
     const { scratch } = this.#outbox;
     writeHeader(scratch, 0, tag, payload.length);
@@ -163,7 +195,7 @@ export class Channel {
     else scratch.set(payload, WireLimit.HEADER_SIZE);
     let sent = 0;
     try {
-      while (sent < end) sent += this.#transport.send(scratch, sent, end - sent, -1, true, -1);
+      while (sent < end) sent += this.#sendBytes(scratch, sent, end, -1, true, -1);
     } catch (error) {
       this.#failSending(error);
       throw this.#errorOf(operation);
@@ -215,7 +247,7 @@ export class Channel {
       }
       let count: number;
       try {
-        count = this.#transport.send(bytes, start, end - start, fd, wait, leftUntil(deadline));
+        count = this.#sendBytes(bytes, start, end, fd, wait, leftUntil(deadline));
       } catch (error) {
         if (fd < 0 || isEndOfSending(error)) {
           this.#failSending(error);
@@ -449,8 +481,15 @@ export class Channel {
       return true;
     }
     try {
-      const count = this.#transport.receive(buffer, offset, room, this.#fds, wait, timeoutMs);
-      const fd = this.#fds.pop() ?? -1;
+      const call = this.#receiveCall;
+      call.into = buffer;
+      call.offset = offset;
+      call.length = room;
+      call.wait = wait;
+      call.timeoutMs = timeoutMs;
+      const count = this.#transport.receive(call);
+      call.into = nothing; // it may be the caller's, and large
+      const fd = call.fds.pop() ?? -1;
       if (count < 0) return false;
       if (count === 0) {
         this.#atEnd = true;

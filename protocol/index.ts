@@ -17,6 +17,6 @@ export {
 export { decodeValue, encodeValue } from './messagepack.js';
 export { decodeMessage, encodeMessage, type Messages } from './messages.js';
 export type { ReceiveOptions, SyncReceiveOptions } from './receiving.js';
-export type { Credentials, Transport } from './transport.js';
+export type { Credentials, ReceiveCall, SendCall, Transport } from './transport.js';
 export type { Message, ProtobufDecoder, ProtobufEncoder, Status } from './values.js';
 export { Handshake, StatusCode, Tag, WireFd, WireLimit, WireName } from './wire.generated.js';

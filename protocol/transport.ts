@@ -8,38 +8,46 @@ export interface Credentials {
   readonly gid: number;
 }
 
+/** Where received bytes go. The caller may use the object again: it counts only until the call returns. */
+export interface ReceiveCall {
+  into: Uint8Array;
+  offset: number;
+  /** How many bytes at most. */
+  length: number;
+  /** An fd that comes along is pushed here. */
+  fds: number[];
+  /** Whether to wait where the call stands until something comes. */
+  wait: boolean;
+  /** How long at most, in milliseconds; below 0: without limit. */
+  timeoutMs: number;
+}
+
+/** What is to be sent: bytes[offset, offset + length). The caller may use the object again, as with ReceiveCall. */
+export interface SendCall {
+  bytes: Uint8Array;
+  offset: number;
+  length: number;
+  /** It goes with the first byte and stays the caller's; -1: none. */
+  fd: number;
+  /** Whether to wait where the call stands until there is room. */
+  wait: boolean;
+  /** How long at most, in milliseconds; below 0: without limit. */
+  timeoutMs: number;
+}
+
 /** A connected byte stream that can carry file descriptors: a socket, or a stand-in for one. */
 export interface Transport {
-  /** Its name in messages, "fd 23" for example. */
+  /** The name in messages, "fd 23" for example. */
   readonly name: string;
   readonly isOpen: boolean;
   /**
-   * Receives up to length bytes into into[offset…]. Returns their number; 0 at the end of the stream; -1 when nothing
-   * has arrived (wait false) or nothing came in time (wait true; timeoutMs < 0: no limit). At most one fd comes with
-   * them and is pushed to fds; it belongs to the last bytes received. Throws an Error with code "SURPLUS_FD" when more
-   * fds came than allowed (all are closed then), or a system error with code and syscall.
+   * Receives bytes. Returns their number, 0 at the end of the stream, -1 when nothing has come (in time). At most one fd
+   * comes along; it belongs to the last bytes received. Throws an Error with code "SURPLUS_FD" when more fds came than may
+   * (all are closed then), or a system error with code and syscall.
    */
-  receive(
-    into: Uint8Array,
-    offset: number,
-    length: number,
-    fds: number[],
-    wait: boolean,
-    timeoutMs: number,
-  ): number;
-  /**
-   * Sends bytes[offset, offset + length). Returns the number of bytes that were taken; -1 when there is no room (wait
-   * false) or there was none in time (wait true; timeoutMs < 0: no limit). fd -1: none; otherwise the fd is sent with
-   * the first byte, and the caller still owns it. Throws system errors; never raises SIGPIPE.
-   */
-  send(
-    bytes: Uint8Array,
-    offset: number,
-    length: number,
-    fd: number,
-    wait: boolean,
-    timeoutMs: number,
-  ): number;
+  receive(call: ReceiveCall): number;
+  /** Sends bytes. Returns the number taken, -1 when there was no room (in time). Throws system errors; never SIGPIPE. */
+  send(call: SendCall): number;
   /**
    * Calls the listener from the event loop while the stream is readable (or at its end) or writable, as asked.
    * watch(false, false) stops that and lets the event loop end.

@@ -72,18 +72,47 @@ static void test_memory(void) {
   REQUIRE(munmap(far, 4096) == 0 && munmap(again, 4096) == 0);
 }
 
+static void touch_page(void *page) {
+  (void)*(volatile char *)page;
+}
+
+static void write_page(void *page) {
+  *(volatile char *)page = 1;
+}
+
+/* Whether a child is killed by what the protection forbids. */
+static bool access_faults(void *page, bool may_read) {
+  const int written = in_child(write_page, page);
+  const int read = in_child(touch_page, page);
+  return WIFSIGNALED(written) && WTERMSIG(written) == SIGSEGV &&
+         (may_read ? read == 0 : WIFSIGNALED(read) && WTERMSIG(read) == SIGSEGV);
+}
+
 static void test_shared_memory(void) {
   char name[100] = "";
   CHECK_EQUAL(0, sandwire_find_shared_memory(name, sizeof name));
   const int fd = memfd_create("a name with spaces", MFD_CLOEXEC);
   REQUIRE(fd >= 0 && ftruncate(fd, 8192) == 0);
-  void *shown = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0);
+  char path[64];
+  snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+  const int read_only = open(path, O_RDONLY | O_CLOEXEC);
+  REQUIRE(read_only >= 0);
+  void *shown = mmap(NULL, 4096, PROT_READ, MAP_SHARED, read_only, 0);
   void *private = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
   REQUIRE(shown != MAP_FAILED && private != MAP_FAILED);
   CHECK_EQUAL(0, sandwire_find_shared_memory(name, sizeof name));
   void *shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 4096);
   REQUIRE(shared != MAP_FAILED);
   CHECK_EQUAL(1, sandwire_find_shared_memory(name, sizeof name));
+  /* What is only read, of a file that is open for writing, can be made writable; to find that out leaves it
+   * as it is. */
+  for (int protection = PROT_NONE; protection <= PROT_READ; protection += PROT_READ - PROT_NONE) {
+    REQUIRE(mprotect(shared, 4096, protection) == 0);
+    name[0] = '\0';
+    CHECK_EQUAL(1, sandwire_find_shared_memory(name, sizeof name));
+    CHECK(strcmp(name, "/memfd:a name with spaces (deleted)") == 0);
+    CHECK(access_faults(shared, protection == PROT_READ));
+  }
   CHECK(strcmp(name, "/memfd:a name with spaces (deleted)") == 0);
   REQUIRE(munmap(shared, 4096) == 0);
   shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -92,7 +121,7 @@ static void test_shared_memory(void) {
   CHECK_EQUAL(1, sandwire_find_shared_memory(narrow, sizeof narrow));
   CHECK(strcmp(narrow, "/dev/") == 0);
   REQUIRE(munmap(shared, 4096) == 0 && munmap(shown, 4096) == 0 && munmap(private, 4096) == 0 &&
-          close(fd) == 0);
+          close(fd) == 0 && close(read_only) == 0);
 }
 
 /* ---- Descriptors ---- */

@@ -60,7 +60,7 @@ test('a wrong value is refused by the promise, or thrown by the synchronous call
     calls.push(['sendStatus', /RangeError.*code/, { code, message: '' }]);
   }
   calls.push(['sendStatus', /TypeError.*string/, { code: 1 }]);
-  for (const wrong of [null, undefined, 5]) calls.push(['sendStatus', /TypeError.*a status is/, wrong]);
+  for (const wrong of [null, undefined, 5]) calls.push(['sendStatus', /TypeError.*a status must be/, wrong]);
   calls.push(['sendStatus', /RangeError.*code/, { code: 5n, message: '' }]);
   for (const payloads of [5, 'x', null, []]) {
     calls.push(['sendStatus', /TypeError.*payloads .*object/, { code: 1, message: '', payloads }]);

@@ -1,5 +1,5 @@
 // A byte stream in memory, with fds that are only numbers. Two of them make a pair.
-import type { Transport } from '../../protocol/index.js';
+import type { ReceiveCall, SendCall, Transport } from '../../protocol/index.js';
 
 interface Chunk {
   bytes: Uint8Array;
@@ -46,7 +46,7 @@ export class FakeTransport implements Transport {
     return this.#readable || this.#writable;
   }
 
-  receive(into: Uint8Array, offset: number, length: number, fds: number[]): number {
+  receive({ into, offset, length, fds }: ReceiveCall): number {
     this.receives++;
     const room = Math.min(length, this.longestReceive());
     let count = 0;
@@ -68,14 +68,7 @@ export class FakeTransport implements Transport {
     return this.ended ? 0 : -1;
   }
 
-  send(
-    bytes: Uint8Array,
-    offset: number,
-    length: number,
-    fd: number,
-    wait: boolean,
-    timeoutMs: number,
-  ): number {
+  send({ bytes, offset, length, fd, wait, timeoutMs }: SendCall): number {
     this.sends++;
     if (this.peer !== undefined && !this.peer.isOpen) {
       throw Object.assign(new Error('send EPIPE'), { code: 'EPIPE', syscall: 'send' });
