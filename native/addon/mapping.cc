@@ -151,7 +151,10 @@ bool IsElsewhere(napi_env env, const Mapping *mapping) {
   return napi_is_detached_arraybuffer(env, array_buffer, &is_detached) != napi_ok || is_detached;
 }
 
-// The environment ends, or has no more use for it. What is elsewhere then stays mapped for good.
+// The environment ends, or has no more use for it. What is elsewhere then stays mapped for good; and so does
+// what only seems to be: its ArrayBuffer was collected so shortly before the end that V8 has not let go of
+// the memory yet. Node-API tells nothing of which it was, and memory lost is better than memory that goes
+// away under a reader.
 void OnSentinelEnd(napi_env env, void *, void *hint) {
   Mapping *mapping = static_cast<Mapping *>(hint);
   if (mapping->sentinel != nullptr) {

@@ -42,13 +42,15 @@ export function buildFolder(name: string): string {
   }
 }
 
-/** Configures (once) and builds. Returns the folder of the test programs. Throws with the compiler's words. */
+/**
+ * Configures (once) and builds. Returns the folder of the test programs. Throws with the compiler's words. Test files that run
+ * beside each other build one after the other.
+ */
 export function build(variant: Variant): string {
   const folder = buildFolder(variant);
-  if (!existsSync(join(folder, 'CMakeCache.txt'))) {
-    run('cmake', ['-S', join(root, 'sandboxee-c'), '-B', folder, ...optionsOf[variant]]);
-  }
-  run('cmake', ['--build', folder, '--parallel', '2']);
+  const steps = '[ -e "$1/Makefile" ] || cmake -B "$@" && cmake --build "$1" --parallel 2';
+  const args = [folder, '-S', join(root, 'sandboxee-c'), ...optionsOf[variant]];
+  run('flock', [`${folder}.lock`, 'sh', '-c', steps, 'sh', ...args]);
   return join(folder, 'test');
 }
 

@@ -4,14 +4,15 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { checkout } from './sandbox.js';
 
-export const testedMajors = [20, 22, 24, 26] as const;
+/** Each has a test file of its own, sandboxee-node/version-MAJOR.test.ts. */
+export type TestedMajor = 20 | 22 | 24 | 26;
 
 export type InstalledNode =
   | { readonly ok: true; readonly path: string }
   | { readonly ok: false; readonly reason: string };
 
 /** Installs it into build/ on demand. */
-export function installNode(major: number): InstalledNode {
+export function installNode(major: TestedMajor): InstalledNode {
   const folder = path.join(checkout, 'build/node-versions', String(major));
   const name = `node-linux-${process.arch}`;
   const binary = path.join(folder, 'node_modules', name, 'bin/node');

@@ -1,0 +1,5 @@
+// What depends on Node's own doings, on Node 24.
+// Early: several test files, one after the other.
+import { runOnNodeVersion } from './on-node-version.js';
+
+runOnNodeVersion(24);
