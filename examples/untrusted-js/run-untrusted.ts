@@ -21,8 +21,22 @@ const answerValues = 100_000;
 /** For Node to start, and the first child. */
 const startMs = 60_000;
 
+/**
+ * How much of a new object's memory V8 may have at once, in MiB: the heap has three such spaces beside memoryMiB. V8 takes
+ * powers of two.
+ */
+const semiSpaceMiB = (memoryMiB: number) =>
+  2 ** Math.floor(Math.log2(Math.min(Math.max(memoryMiB / 8, 1), 16)));
+
+/**
+ * What a process may use beside what its fork server had, as a multiple of memoryMiB. A full heap ends in V8's own words only
+ * if the kernel refuses it nothing before: the heap itself, its three spaces for new objects, and an array that grows,
+ * which is there twice for a moment, half as large again the second time. The rest is for what lies outside of the heap.
+ */
+const dataFactor = 4;
+
 export interface UntrustedLimits {
-  /** Of the JavaScript heap, and again of what lies outside of it (array buffers). */
+  /** Of the JavaScript heap. With what lies outside of it (array buffers) a process has at most four times as much. */
   readonly memoryMiB: number;
   readonly cpuSeconds: number;
   readonly wallMs: number;
@@ -74,7 +88,11 @@ export class UntrustedRunner implements AsyncDisposable {
 
   /** Starts Node once; every run after that is a fork of it. */
   static async start(limits: UntrustedLimits): Promise<UntrustedRunner> {
-    const execArgv = [`--max-old-space-size=${limits.memoryMiB}`];
+    const { memoryMiB } = limits;
+    const execArgv = [
+      `--max-old-space-size=${memoryMiB}`,
+      `--max-semi-space-size=${semiSpaceMiB(memoryMiB)}`,
+    ];
     const executor = Executor.nodeForkServer(runner, [], { execArgv });
     const made = new UntrustedRunner(await executor.startForkServer(), limits);
     try {
@@ -83,7 +101,7 @@ export class UntrustedRunner implements AsyncDisposable {
       if (first.kind !== 'value') {
         throw new Error(`no child: ${first.kind === 'ended' ? first.result : first.message}`);
       }
-      made.#dataLimit = mappedBytes(made.#server.pid) + limits.memoryMiB * MiB;
+      made.#dataLimit = mappedBytes(made.#server.pid) + dataFactor * memoryMiB * MiB;
       return made;
     } catch (error) {
       await made[Symbol.asyncDispose]();

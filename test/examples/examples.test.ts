@@ -124,14 +124,19 @@ for (const [what, args, expected, code] of [
   ['an exception', ['throw new TypeError("no")'], /^TypeError: no\n$/, 1],
   ['no JavaScript', ['numbers ='], /^(SyntaxError|ReferenceError): /, 1],
   ['time', ['--wall', '300', 'for (;;);'], /^Process TIMEOUT/, 2],
-  ['CPU', ['--cpu', '1', '--wall', '20000', 'for (;;);'], /^Process terminated with a SIGNAL/, 2],
-  [
-    'the heap',
-    ['--memory', '32', '--cpu', '20', '--wall', '30000', 'const a = []; for (;;) a.push([a])'],
-    /SIGABRT|SIGTRAP/,
-    2,
-  ],
-  ['memory outside of the heap', ['new Uint8Array(2e8).length'], /^RangeError: /, 1],
+  ['CPU', ['--cpu', '1', '--wall', '120000', 'for (;;);'], /^Process terminated with a SIGNAL/, 2],
+  ...[
+    ['the heap', 'const a = []; for (;;) a.push([a])'],
+    ['the heap, in one array that grows', 'const a = []; for (let i = 0; ; i++) a.push(i + 0.5)'],
+    [
+      'the heap, in strings',
+      'const a = []; for (let i = 0; ; i++) a.push(("x" + i).repeat(1000).toUpperCase())',
+    ],
+  ].map(([what = '', code = '']) => {
+    const limits = ['--memory', '32', '--cpu', '60', '--wall', '120000'];
+    return [what, [...limits, code], /SIGABRT|SIGTRAP/, 2] as const;
+  }),
+  ['memory outside of the heap', ['new Uint8Array(4e8).length'], /^RangeError: /, 1],
   ['files', [escaped('outer("fs").readdirSync("/").join()')], /^""\n$/, 0],
   ['a file', [escaped('outer("fs").readFileSync("/etc/passwd", "utf8")')], /ENOENT/, 1],
   [
