@@ -79,7 +79,7 @@ static void take_answer(const struct sandwire_protobuf_field *message) {
   questions_answer(run, question, &answer);
 }
 
-void requests_take(const uint8_t *bytes, size_t size) {
+void dispatch_message(const uint8_t *bytes, size_t size) {
   if (awaiting_fds != NULL) {
     refuse_awaiting("not all of its file descriptors came");
   }
@@ -130,7 +130,7 @@ static void start(struct start_request *request) {
   }
 }
 
-void requests_take_fd(int fd) {
+void dispatch_fd(int fd) {
   if (awaiting_listener != 0) {
     uint64_t run = awaiting_listener;
     awaiting_listener = 0;
@@ -151,7 +151,7 @@ void requests_take_fd(int fd) {
   }
 }
 
-void requests_refuse(const uint8_t *beginning, size_t size) {
+void dispatch_too_long(const uint8_t *beginning, size_t size) {
   if (awaiting_fds != NULL) {
     refuse_awaiting("not all of its file descriptors came");
   }
@@ -169,7 +169,7 @@ void requests_refuse(const uint8_t *beginning, size_t size) {
   events_send_refused(is_told ? field.value : 0, "a request of more bytes than are taken");
 }
 
-void requests_forget(void) {
+void dispatch_forget(void) {
   start_request_destroy(awaiting_fds);
   awaiting_fds = NULL;
 }

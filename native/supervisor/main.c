@@ -1,6 +1,6 @@
 /* The supervisor of one host process. It is started with its control socket on fd 3 and nothing else: no
- * arguments, no environment (with --probe it only tells what this machine allows). It makes sandboxes,
- * watches what runs in them and tells the host how that ended. When the host goes, the socket ends, and
+ * arguments, no environment (with --probe it only reports what this machine allows). It makes sandboxes,
+ * watches what runs in them and reports to the host how that ended. When the host ends, the socket ends, and
  * everything ends with it. Runs with the host's uid and privileges, single-threaded, and executes nothing a
  * sandboxee sent. */
 #include <errno.h>
@@ -14,18 +14,56 @@
 
 #include "cgroup/cgroup.h"
 #include "control/control.h"
+#include "dispatch.h"
 #include "entry/host_privileges.h"
 #include "entry/inheritance.h"
+#include "fork/fork_server.h"
+#include "loop/deadlines.h"
 #include "loop/event_loop.h"
 #include "privileges.h"
 #include "probe/probe.h"
+#include "run/run.h"
+#include "sandbox/sandbox.h"
 
 enum { CONTROL_FD = 3 };
+
+/* For what hangs in the kernel when the host has ended; the supervisor's own end is the end of that, too. */
+static const uint64_t patience_ns = 1000000000u;
 
 static int fail(const char *what) {
   fprintf(stderr, "sandwire-supervisor: %s: %s\n", what, strerror(errno));
   return 1;
 }
+
+/* ---- the end of the host ---- */
+
+static void on_gone(void) {
+  if (sandboxes_alive() == 0 && fork_servers_alive() == 0) {
+    event_loop_stop();
+  }
+}
+
+static void on_patience_ended(struct deadline *deadline) {
+  (void)deadline;
+  event_loop_stop();
+}
+
+/* Nobody is left to run anything for. The loop goes on until all is reaped, so that nothing is left to the
+ * machine's init, which may take its time. */
+static void end_everything(void) {
+  static struct deadline patience;
+  dispatch_forget();
+  sandboxes_when_gone(on_gone);
+  fork_servers_end(on_gone);
+  runs_end();
+  sandboxes_close();
+  on_gone();
+  if (deadline_set(&patience, monotonic_now_ns() + patience_ns, on_patience_ended) != 0) {
+    event_loop_stop();
+  }
+}
+
+/* ---- the start ---- */
 
 int main(int argc, char **argv) {
   if (argc == 2 && strcmp(argv[1], "--probe") == 0) {
@@ -64,7 +102,14 @@ int main(int argc, char **argv) {
   if (setrlimit(RLIMIT_NOFILE, &files) != 0) {
     return fail("setrlimit");
   }
-  if (event_loop_open() != 0 || control_open(CONTROL_FD) != 0) {
+  static const struct control_callbacks callbacks = {
+      .message = dispatch_message,
+      .fd = dispatch_fd,
+      .too_long = dispatch_too_long,
+      .has_room = runs_on_host_room,
+      .closed = end_everything,
+  };
+  if (event_loop_open() != 0 || control_open(CONTROL_FD, &callbacks) != 0) {
     return fail("epoll on the control socket (fd 3); this program is started by the sandwire host library");
   }
   const int result = event_loop_run() == 0 ? 0 : fail("epoll_wait");

@@ -10,15 +10,14 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "dispatch.h"
 #include "loop/deadlines.h"
 #include "loop/event_loop.h"
 #include "reader.h"
-#include "run/run.h"
 #include "sandwire/wire.generated.h"
 #include "socket_io.h"
 
 static struct watch control = {.fd = -1};
+static const struct control_callbacks *callbacks;
 static struct sandwire_reader reader;
 static uint64_t to_pass_over; /* bytes of a message that is too long to be read */
 static int reserve = -1;      /* a number for the next fd */
@@ -48,13 +47,10 @@ static void release_reserve(void) {
   }
 }
 
-/* The host is gone, or the stream makes no sense any more: there is nobody left to run anything for. The loop
- * goes on until all is reaped, so that nothing is left to the machine's init, which may take its time. */
 static void give_up(void) {
   event_loop_close(&control);
   release_reserve();
-  requests_forget();
-  run_end_all(event_loop_stop);
+  callbacks->closed();
 }
 
 /* Sending has failed. Not the place to end runs: one of them may be sending right now. The event loop sees
@@ -150,10 +146,10 @@ static int begin_passing_over(void) {
   if (tag != SANDWIRE_TAG_PROTO2 || length > SANDWIRE_MAX_PAYLOAD) {
     return -1;
   }
-  if (reader.end - reader.start < SANDWIRE_HEADER_SIZE + REQUEST_BEGINNING) {
+  if (reader.end - reader.start < SANDWIRE_HEADER_SIZE + CONTROL_BEGINNING) {
     return 0;
   }
-  requests_refuse(reader.buffer + reader.start + SANDWIRE_HEADER_SIZE, REQUEST_BEGINNING);
+  callbacks->too_long(reader.buffer + reader.start + SANDWIRE_HEADER_SIZE, CONTROL_BEGINNING);
   to_pass_over = SANDWIRE_HEADER_SIZE + length;
   return 1;
 }
@@ -188,9 +184,9 @@ static int take_message(void) {
       message.fd = -1;
       (void)hold_reserve();
     }
-    requests_take_fd(message.fd);
+    callbacks->fd(message.fd);
   } else if (message.tag == SANDWIRE_TAG_PROTO2) {
-    requests_take(message.payload, message.length);
+    callbacks->message(message.payload, message.length);
   } else {
     if (message.fd >= 0) {
       close(message.fd);
@@ -204,7 +200,7 @@ static void on_control(struct watch *watch, uint32_t events) {
   if (events & EPOLLOUT) {
     send_outgoing();
     if (control_has_room()) {
-      run_all_host_has_room();
+      callbacks->has_room();
     }
   }
   if (control.fd < 0 || !(events & (EPOLLIN | EPOLLHUP | EPOLLERR))) {
@@ -228,7 +224,8 @@ static void on_control(struct watch *watch, uint32_t events) {
   }
 }
 
-int control_open(int socket) {
+int control_open(int socket, const struct control_callbacks *by) {
+  callbacks = by;
   sandwire_reader_init(&reader, SANDWIRE_REQUEST_LIMIT);
   return event_loop_add(&control, socket, EPOLLIN, on_control) != 0 || !hold_reserve() ? -1 : 0;
 }

@@ -6,8 +6,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "sandbox/stage1.h"
-
 static struct { bool can_mount, can_map, nobody_is_mapped; } power;
 
 static bool is_mapped(const char *map, unsigned id) {

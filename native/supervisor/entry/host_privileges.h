@@ -7,6 +7,9 @@
 
 #include "request/sandbox_description.h"
 
+/* The kernel uid and gid of a sandboxee when root is the host and names none: nobody's. */
+enum { UNPRIVILEGED_ID = 65534 };
+
 /* Looks once, while the supervisor starts; what it finds does not change. */
 void host_power_look(void);
 

@@ -148,8 +148,8 @@ static int fill(int rules, const struct sandbox_description *description, unsign
   return allow_mounts(rules, description, known, object);
 }
 
-int landlock_prepare(const struct sandbox_description *description, int program, const int *fds,
-                     size_t fd_count, const char **object) {
+static int make_rules(const struct sandbox_description *description, int program, const int *fds,
+                      size_t fd_count, const char **object) {
   const int abi = landlock_abi();
   *object = "ruleset";
   if (abi < (description->landlock_only ? LANDLOCK_ONLY_ABI : LANDLOCK_FENCE_ABI)) {
@@ -179,6 +179,19 @@ int landlock_prepare(const struct sandbox_description *description, int program,
     close(rules);
     errno = error;
     return -1;
+  }
+  return rules;
+}
+
+int landlock_rules(const struct start_request *request, const struct sandbox_description *description,
+                   int program, const int *fds, struct setup_report *report) {
+  if (!request->landlock_fence && !description->landlock_only) {
+    return LANDLOCK_NOT_NEEDED;
+  }
+  const char *object = "";
+  int rules = make_rules(description, program, fds, request->fd_count - 1, &object);
+  if (rules == -1) {
+    setup_fail(report, SANDWIRE_STEP_LANDLOCK, object);
   }
   return rules;
 }

@@ -5,9 +5,9 @@
 #ifndef SUPERVISOR_LANDLOCK_H
 #define SUPERVISOR_LANDLOCK_H
 
-#include <stddef.h>
-
 #include "request/sandbox_description.h"
+#include "request/start_request.h"
+#include "setup_report.h"
 
 enum {
   LANDLOCK_NOT_NEEDED = -2, /* the kernel cannot fence without changing what a program may do */
@@ -19,10 +19,11 @@ enum {
  * is switched off at boot. */
 int landlock_abi(void);
 
-/* Makes the rules: what the description mounts, the program (-1: none), and, with landlock_only, the
- * directories among the fds. Returns an fd, LANDLOCK_NOT_NEEDED, or -1 with errno and *object, the path it
- * failed on. */
-int landlock_prepare(const struct sandbox_description *description, int program, const int *fds,
-                     size_t fd_count, const char **object);
+/* In the sandbox, as long as nothing keeps the process from opening what the rules are about: limits, or
+ * another user's directories. Makes the rules for what the description mounts, the program (-1: none), and,
+ * with landlock_only, the directories among the fds. fds: those of the request from its second on, in their
+ * places by now or not. Returns an fd or LANDLOCK_NOT_NEEDED. A failure ends the process. */
+int landlock_rules(const struct start_request *request, const struct sandbox_description *description,
+                   int program, const int *fds, struct setup_report *report);
 
 #endif

@@ -11,9 +11,11 @@
 #include <unistd.h>
 
 #include "entrance.h"
+#include "fds.h"
 #include "filter.h"
 #include "host_privileges.h"
 #include "inheritance.h"
+#include "landlock.h"
 #include "limits.h"
 #include "privileges.h"
 #include "sandwire/wire.generated.h"
@@ -61,11 +63,11 @@ _Noreturn void launch_go_on(const struct start_request *request, struct setup_re
   if (cgroup_fd >= 0 && sandwire_join_cgroup(cgroup_fd) != 0) { /* first, so that all it uses counts */
     setup_fail(report, SANDWIRE_STEP_CGROUP, "entering it");
   }
-  arrange_fds(request, rendezvous_fd, report);
+  fds_put_in_place(request, rendezvous_fd, report);
   take_program_from_inside(request->program_inside, report);
-  const int fence = arrange_fence(request, description, SANDWIRE_EXEC_FD, request->targets + 1, report);
+  const int fence = landlock_rules(request, description, SANDWIRE_EXEC_FD, request->targets + 1, report);
   const char *limit = "";
-  if (arrange_limits(request, 0, &limit) != 0) {
+  if (limits_set(request, 0, &limit) != 0) {
     setup_fail(report, SANDWIRE_STEP_LIMITS, limit);
   }
   enum sandwire_setup_step step;
@@ -97,23 +99,4 @@ _Noreturn void launch_go_on(const struct start_request *request, struct setup_re
     fail_under_filter(report, SANDWIRE_STEP_EXEC, request->program);
   }
   setup_fail(report, SANDWIRE_STEP_EXEC, request->program);
-}
-
-_Noreturn void launch_main(const struct start_request *request, struct setup_report *report,
-                           const struct sandbox *sandbox, int rendezvous_fd, int cgroup_fd,
-                           pid_t supervisor) {
-  const int init_pidfd = arrange_entrance(sandbox, report, supervisor);
-  if (inheritance_volunteer_for_oom() != 0) {
-    setup_fail(report, SANDWIRE_STEP_PRIVILEGES, "oom_score_adj");
-  }
-  pid_t sandboxee = sandwire_enter_sandbox(init_pidfd, sandbox_keeps_network(sandbox));
-  if (sandboxee < 0) {
-    arrange_entrance_failed(sandbox, report, "setns and fork");
-  }
-  if (sandboxee == 0) {
-    launch_prepare(report);
-    launch_go_on(request, report, rendezvous_fd, cgroup_fd, sandbox_describe(sandbox));
-  }
-  report->child_pid = sandboxee;
-  _exit(0);
 }

@@ -13,15 +13,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "entry/fds.h"
 #include "entry/inheritance.h"
-#include "entry/limits.h"
 #include "entry/setup_report.h"
 #include "filter.h"
 #include "loop/child_signal.h"
 #include "loop/deadlines.h"
+#include "loop/orphans.h"
 #include "loop/process.h"
 #include "privileges.h"
-#include "program_view.h"
+#include "program_mount.h"
 #include "run/events.h"
 #include "run/run.h"
 #include "run/violation.h"
@@ -35,7 +36,7 @@ struct fork_server {
   struct setup_report *report;
   struct run_end end; /* kind 0: it runs */
   pid_t group;        /* of its processes; 0: it was not started */
-  int view;           /* what keeps the mounts of its program's view, see program_view.h; -1: nothing */
+  int view;           /* what keeps the mounts of its program's view, see program_mount.h; -1: nothing */
   bool told; /* that it has ended; it stays as long as there are processes of its group to be reaped */
 };
 
@@ -56,8 +57,8 @@ _Noreturn static void fork_server_main(const struct start_request *request, stru
   if (inheritance_volunteer_for_oom() != 0) { /* and its sandboxees with it */
     setup_fail(report, SANDWIRE_STEP_PRIVILEGES, "oom_score_adj");
   }
-  program_view_take(request->fds[0], view_holder);
-  arrange_fds(request, -1, report);
+  program_mount_take(request->fds[0], view_holder);
+  fds_put_in_place(request, -1, report);
   /* EPERM: without CAP_SETPCAP it stays as it is. no_new_privs then keeps an exec from giving anything back.
    */
   if ((sandwire_drop_bounding_set() != 0 && errno != EPERM) || sandwire_clear_capabilities(-1) != 0 ||
@@ -130,7 +131,9 @@ static void reap_orphans_of(struct fork_server *server) {
   }
 }
 
-bool fork_servers_own(pid_t group) {
+/* True for a process of the group of a fork server. */
+static bool is_of_server(pid_t pid) {
+  const pid_t group = getpgid(pid);
   const struct fork_server *server = servers;
   while (server != NULL && server->group != group) {
     server = server->next;
@@ -138,7 +141,10 @@ bool fork_servers_own(pid_t group) {
   return server != NULL;
 }
 
-void fork_servers_reap_orphans(void) {
+static struct orphan_claim processes_of_servers = {.claims = is_of_server};
+
+/* Also called when a sandboxee of theirs was reaped, since the wait does not get past it before. */
+static void reap_orphans(void) {
   struct fork_server *next;
   for (struct fork_server *server = servers; server != NULL; server = next) {
     next = server->next;
@@ -196,7 +202,9 @@ static void fail(struct fork_server *server, int step, int error, const char *de
 }
 
 static void start(struct fork_server *server) {
-  if (!child_signal_listen(fork_servers_reap_orphans)) {
+  orphans_claim(&processes_of_servers);
+  runs_on_forked_sandboxee_end(reap_orphans);
+  if (!child_signal_listen(reap_orphans)) {
     fail(server, SANDWIRE_STEP_MEMORY, errno, "signalfd");
     return;
   }

@@ -14,13 +14,6 @@ void fork_server_start(struct start_request *request);
 /* Does nothing if there is none of that number. The sandboxees it has forked go on. */
 void fork_server_kill(uint64_t number);
 
-/* Reaps what fork servers have left to us and nobody watches. Called when somebody who is watched was reaped.
- */
-void fork_servers_reap_orphans(void);
-
-/* Whether the process group is one of theirs. */
-bool fork_servers_own(pid_t group);
-
 /* Kills all; gone is called when the last is reaped. */
 void fork_servers_end(void (*gone)(void));
 size_t fork_servers_alive(void);

@@ -1,13 +1,13 @@
 #include "start_request.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "arena.h"
 #include "protobuf.h"
-#include "sandbox/prewarmed_pool.h"
 #include "sandwire/wire.generated.h"
 
 const struct limit_kind start_request_limits[LIMIT_KINDS] = {
@@ -224,7 +224,7 @@ static const char *parse_field(struct start_request *request, const struct sandw
     case SANDWIRE_START_REQUEST_CGROUP:
       return parse_cgroup(request, field);
     case SANDWIRE_START_REQUEST_SPARES:
-      request->spares = field->value > MAX_SPARES ? MAX_SPARES : (int)field->value;
+      request->spares = field->value > INT_MAX ? INT_MAX : (int)field->value;
       return NULL;
     case SANDWIRE_START_REQUEST_STACK_TRACES:
       parse_stack_traces(request, field);

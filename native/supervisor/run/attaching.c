@@ -9,13 +9,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "entry/launch.h"
 #include "forked_sandboxee.h"
 #include "loop/event_loop.h"
 #include "loop/orphans.h"
 #include "loop/process.h"
 #include "run_private.h"
-#include "sandbox/attach_forked.h"
+#include "sandbox/attach_joining.h"
+#include "sandbox/attach_sending.h"
 #include "sandbox/standby.h"
 #include "sandwire/wire.generated.h"
 
@@ -28,7 +28,7 @@ void entering_take_sandbox(struct run *run, bool fresh) {
       .fresh = fresh,
   };
   const char *reason = "";
-  run->sandbox = sandbox_acquire(&wish, run, run_advance, &reason);
+  run->sandbox = sandbox_acquire(&wish, &run->sandbox_user, &reason);
   if (run->sandbox == NULL) {
     run_fail_setup(run, SANDWIRE_STEP_MEMORY, 0, reason);
   }
@@ -122,7 +122,7 @@ static void on_enterer_end(struct process *process, const siginfo_t *info, const
   struct run *run = RUN_OF(process, enterer);
   struct setup_report *said = sandbox_entrance_report(run->sandbox);
   if (said->is_stale && run->end.kind == 0) {
-    strays_launcher_ended(info);
+    orphans_forker_ended(info);
     entering_start_over(run);
     run_advance(run);
     return;
@@ -133,7 +133,7 @@ static void on_enterer_end(struct process *process, const siginfo_t *info, const
     run_watch_sandboxee(run, sandboxee);
   }
   entering_hear(run);
-  strays_launcher_ended(info);
+  orphans_forker_ended(info);
   if (info->si_code != CLD_EXITED || info->si_status != 0) {
     run_fail_setup(run, SANDWIRE_STEP_FORK, 0, "the process that enters the sandbox was killed");
   } else if (run->request->mode == SANDWIRE_FORKED && run->end.kind == 0) {
@@ -166,9 +166,9 @@ static void fork_enterer(struct run *run) {
   if (pid == 0) {
     const int cgroup_fd = run->cgroup == NULL ? -1 : cgroup_entrance(run->cgroup);
     if (run->request->mode == SANDWIRE_FORKED) {
-      guide_main(run->request, report, run->sandbox, pair[1], cgroup_fd, self);
+      attach_sending_main(run->request, report, run->sandbox, pair[1], cgroup_fd, self);
     }
-    launch_main(run->request, report, run->sandbox, pair[1], cgroup_fd, self);
+    attach_joining_main(run->request, report, run->sandbox, pair[1], cgroup_fd, self);
   }
   int error = errno;
   close(pair[1]);

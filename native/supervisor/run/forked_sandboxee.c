@@ -103,7 +103,7 @@ static void adopt(struct forked *forked, pid_t pid) {
   }
   const char *limit = "";
   const uint32_t go = SANDWIRE_LIMITS_APPLIED;
-  if (arrange_limits(run->request, pid, &limit) != 0) {
+  if (limits_set(run->request, pid, &limit) != 0) {
     run_fail_setup(run, SANDWIRE_STEP_LIMITS, errno, limit);
   } else if (setup_socket_send(forked->setup.fd, SANDWIRE_TAG_UINT32, &go, sizeof(go), -1) != 0) {
     fail(run, errno, "telling its child to go on");

@@ -94,7 +94,7 @@ bool monitor_is_reading(const struct run *run) {
 
 /* The program was on its own between its exec, or the fork server's fork, and its policy. */
 static bool came_as_it_should(struct run *run) {
-  if (arrange_core_limit_stands(run->request, run->sandboxee.pid)) {
+  if (limits_core_stands(run->request, run->sandboxee.pid)) {
     return true;
   }
   run_fail_setup(run, SANDWIRE_STEP_LIMITS, EPERM,

@@ -16,7 +16,6 @@
 
 #include "attaching.h"
 #include "events.h"
-#include "fork/fork_server.h"
 #include "forked_sandboxee.h"
 #include "listener.h"
 #include "loop/deadlines.h"
@@ -28,6 +27,7 @@
 #include "unwinder.h"
 
 static struct run *runs;
+static void (*forked_sandboxee_reaped)(void);
 
 struct run *run_find(uint64_t number) {
   struct run *run = runs;
@@ -188,8 +188,8 @@ void run_on_sandboxee_end(struct process *process, const siginfo_t *info, const 
     settle_exit(run, info);
     run_end(run, run->end.kind);
   }
-  if (run->request->mode == SANDWIRE_FORKED) {
-    fork_servers_reap_orphans();
+  if (run->request->mode == SANDWIRE_FORKED && forked_sandboxee_reaped != NULL) {
+    forked_sandboxee_reaped();
   }
   run_advance(run);
 }
@@ -221,6 +221,10 @@ static void make_cgroup(struct run *run) {
   }
 }
 
+static void on_sandbox_changed(struct sandbox_user *user) {
+  run_advance(RUN_OF(user, sandbox_user));
+}
+
 void run_start(struct start_request *request) {
   struct run *run = calloc(1, sizeof(*run));
   if (run == NULL) {
@@ -229,6 +233,7 @@ void run_start(struct start_request *request) {
     return;
   }
   run->request = request;
+  run->sandbox_user.changed = on_sandbox_changed;
   run->announced_listener = -1;
   run->rendezvous.fd = run->listener.fd = -1;
   process_init(&run->enterer);
@@ -273,7 +278,7 @@ void run_set_walltime(uint64_t number, uint64_t walltime_ms) {
   }
 }
 
-void run_all_host_has_room(void) {
+void runs_on_host_room(void) {
   struct run *next;
   for (struct run *run = runs; run != NULL; run = next) {
     next = run->next;
@@ -281,34 +286,16 @@ void run_all_host_has_room(void) {
   }
 }
 
-static void (*when_all_gone)(void);
-
-static void on_gone(void) {
-  if (sandboxes_alive() == 0 && fork_servers_alive() == 0) {
-    when_all_gone();
-  }
+void runs_on_forked_sandboxee_end(void (*reaped)(void)) {
+  forked_sandboxee_reaped = reaped;
 }
 
-static void on_patience_ended(struct deadline *deadline) {
-  (void)deadline;
-  when_all_gone();
-}
-
-void run_end_all(void (*gone)(void)) {
-  static struct deadline patience;
-  when_all_gone = gone;
-  sandboxes_when_gone(on_gone);
-  fork_servers_end(on_gone);
+void runs_end(void) {
   struct run *next;
   for (struct run *run = runs; run != NULL; run = next) {
     next = run->next;
     stack_trace_drop(run);
     run_end(run, SANDWIRE_KILLED);
     run_advance(run);
-  }
-  sandboxes_close();
-  on_gone();
-  if (deadline_set(&patience, monotonic_now_ns() + 1000000000u, on_patience_ended) != 0) {
-    gone();
   }
 }

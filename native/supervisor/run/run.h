@@ -16,15 +16,17 @@ void run_start(struct start_request *request);
 void run_kill(uint64_t number);
 void run_set_walltime(uint64_t number, uint64_t walltime_ms);
 
-/* The host has taken what waited for it. */
-void run_all_host_has_room(void);
+/* The host has taken what waited for it: control_has_room(). */
+void runs_on_host_room(void);
 
 /* The listener of a sandboxee that hands it over by itself (a C++ one); takes the fd over. -1: there was none
  * left for it. */
 void run_attach_listener(uint64_t number, int listener);
 
-/* The host is gone: kills every sandbox and calls gone when the last is taken down, or after a second with
- * what then still hangs in the kernel; the supervisor's death is the end of that, too. */
-void run_end_all(void (*gone)(void));
+/* From now on called whenever the sandboxee of a run was reaped that a fork server had forked. */
+void runs_on_forked_sandboxee_end(void (*reaped)(void));
+
+/* The host is gone: kills every run. Their sandboxes are taken down after that. */
+void runs_end(void);
 
 #endif

@@ -22,7 +22,8 @@ struct run {
   struct start_request *request;
   struct setup_report report; /* the failure that stands, of whatever step */
   struct sandbox *sandbox;    /* NULL once it is released */
-  struct cgroup *cgroup;      /* NULL if none was asked for */
+  struct sandbox_user sandbox_user;
+  struct cgroup *cgroup; /* NULL if none was asked for */
   struct process enterer, sandboxee;
   struct watch rendezvous, listener;
   struct deadline walltime;

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "loop/child_signal.h"
+#include "loop/orphans.h"
 #include "loop/process.h"
 
 enum {
@@ -45,9 +46,12 @@ static struct follow *follow_of(pid_t tid) {
   return follow;
 }
 
-bool follow_knows(pid_t tid) {
+/* Their ends come by this file's own wait. */
+static bool is_followed(pid_t tid) {
   return follow_of(tid) != NULL;
 }
+
+static struct orphan_claim followed_threads = {.claims = is_followed};
 
 static void forget_thread(struct follow *follow, struct followed_thread *thread) {
   *thread = follow->threads[--follow->count];
@@ -239,6 +243,7 @@ bool follow_begin(struct follow *follow, struct process *process, bool until_exi
   if (!child_signal_listen(on_children)) {
     return false;
   }
+  orphans_claim(&followed_threads);
   follow->count = 0;
   follow->stops = 0;
   follow->letting_go = follow->interrupting = false;

@@ -47,9 +47,6 @@ bool follow_begin(struct follow *follow, struct process *process, bool until_exi
 /* Forgets all of it; the process has been reaped. */
 void follow_end(struct follow *follow);
 
-/* Whether anybody follows this thread. */
-bool follow_knows(pid_t tid);
-
 /* NULL: this thread is not followed. */
 struct followed_thread *follow_find(struct follow *follow, pid_t tid);
 

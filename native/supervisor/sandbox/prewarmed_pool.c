@@ -206,7 +206,7 @@ void sandbox_pool_fill(struct sandbox_template *template, int number) {
   if (closed || template->expiry.place == 0) {
     return;
   }
-  template->wanted = number < 0 ? suggested(template) : (size_t)number;
+  template->wanted = number<0 ? suggested(template) : number> MAX_SPARES ? MAX_SPARES : (size_t)number;
   if (number >= 0 && template->spare_count > template->wanted) {
     end_spares(template);
   }

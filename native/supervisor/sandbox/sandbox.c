@@ -26,8 +26,7 @@ struct sandbox {
   struct sandbox *next, *previous; /* of all */
   struct sandbox *next_spare;      /* in the pool */
   struct cgroup *cgroup;           /* of the run that is over, to be removed with us */
-  struct run *run;                 /* NULL: made ahead and not taken, or released */
-  void (*changed)(struct run *);
+  struct sandbox_user *user;       /* NULL: made ahead and not taken, or released */
   bool made_ahead;
   bool is_complete;
   bool killed;
@@ -35,8 +34,20 @@ struct sandbox {
 };
 
 static struct sandbox *all;
-static size_t alive, dying;
+static size_t alive;
 static void (*when_gone)(void);
+
+/* True for a child that a maker or an enterer has reported, and that is not watched yet. */
+static bool is_reported(pid_t pid) {
+  const struct sandbox *sandbox = all;
+  while (sandbox != NULL && sandbox->made->report.child_pid != pid &&
+         sandbox->made->entrance.child_pid != pid) {
+    sandbox = sandbox->next;
+  }
+  return sandbox != NULL;
+}
+
+static struct orphan_claim reported_children = {.claims = is_reported};
 
 static size_t made_size(struct sandbox_template *template) {
   return sizeof(struct made) +
@@ -62,16 +73,16 @@ static void forget_if_done(struct sandbox *sandbox) {
     sandbox->next->previous = sandbox->previous;
   }
   free(sandbox);
+  orphans_sandbox_gone();
   alive--;
-  dying--;
   if (alive == 0 && when_gone != NULL) {
     when_gone();
   }
 }
 
 static void tell(struct sandbox *sandbox) {
-  if (sandbox->run != NULL) {
-    sandbox->changed(sandbox->run);
+  if (sandbox->user != NULL) {
+    sandbox->user->changed(sandbox->user);
   } else if (!sandbox->released && sandbox_state(sandbox) == SANDBOX_FAILED) {
     /* A spare that came to nothing. Whoever needs one makes its own, and hears why. */
     sandbox_pool_remove(sandbox->template, sandbox);
@@ -126,7 +137,7 @@ static void on_maker_end(struct process *process, const siginfo_t *info, const s
   /* Before anything else: they must be reaped even if the maker failed after forking them. */
   watch_child(sandbox, &sandbox->init, &sandbox->made->report.child_pid, on_init_end);
   watch_child(sandbox, &sandbox->resident, &sandbox->made->entrance.child_pid, on_resident_end);
-  strays_launcher_ended(info);
+  orphans_forker_ended(info);
   if (info->si_code != CLD_EXITED || info->si_status != 0) {
     setup_report_failure(&sandbox->made->report, SANDWIRE_STEP_FORK, 0,
                          "the process that makes the sandbox was killed");
@@ -195,12 +206,13 @@ struct sandbox *sandbox_make(struct sandbox_template *template) {
   }
   all = sandbox;
   alive++;
+  orphans_claim(&reported_children);
   begin(sandbox);
   return sandbox;
 }
 
-struct sandbox *sandbox_acquire(const struct sandbox_wish *wish, struct run *run,
-                                void (*changed)(struct run *), const char **reason) {
+struct sandbox *sandbox_acquire(const struct sandbox_wish *wish, struct sandbox_user *user,
+                                const char **reason) {
   struct sandbox_template *template =
       sandbox_template_for(wish->description, wish->size, wish->resident, reason);
   if (template == NULL) {
@@ -216,8 +228,7 @@ struct sandbox *sandbox_acquire(const struct sandbox_wish *wish, struct run *run
   if (sandbox == NULL) {
     *reason = "no memory";
   } else {
-    sandbox->run = run;
-    sandbox->changed = changed;
+    sandbox->user = user;
     sandbox_template_used(template);
   }
   sandbox_template_unref(template);
@@ -294,18 +305,17 @@ void sandbox_keep_cgroup(struct sandbox *sandbox, struct cgroup *cgroup) {
 void sandbox_kill(struct sandbox *sandbox) {
   if (!sandbox->killed) {
     sandbox->killed = true;
-    dying++;
+    orphans_sandbox_killed();
   }
   process_kill(&sandbox->init);
-  strays_sandbox_killed();
 }
 
 void sandbox_release(struct sandbox *sandbox) {
   struct sandbox_template *template = sandbox->template;
-  if (sandbox->run != NULL) {
+  if (sandbox->user != NULL) {
     sandbox_template_unused(template);
   }
-  sandbox->run = NULL;
+  sandbox->user = NULL;
   sandbox->released = true;
   sandbox_kill(sandbox);
   forget_if_done(sandbox);
@@ -321,19 +331,6 @@ struct sandbox **sandbox_link(struct sandbox *sandbox) {
 
 size_t sandboxes_alive(void) {
   return alive;
-}
-
-size_t sandboxes_dying(void) {
-  return dying;
-}
-
-bool sandboxes_expect(pid_t pid) {
-  const struct sandbox *sandbox = all;
-  while (sandbox != NULL && sandbox->made->report.child_pid != pid &&
-         sandbox->made->entrance.child_pid != pid) {
-    sandbox = sandbox->next;
-  }
-  return sandbox != NULL;
 }
 
 void sandboxes_when_gone(void (*gone)(void)) {

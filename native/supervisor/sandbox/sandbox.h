@@ -15,7 +15,11 @@
 struct cgroup;
 struct process;
 struct sandbox;
-struct run;
+
+/* Who uses a sandbox; embedded in it. */
+struct sandbox_user {
+  void (*changed)(struct sandbox_user *user);
+};
 
 enum sandbox_state {
   SANDBOX_BEING_MADE,
@@ -31,11 +35,11 @@ struct sandbox_wish {
   bool fresh;    /* not one made ahead */
 };
 
-/* Takes one: made ahead, if there is any, otherwise it begins to be made now. changed(run) is called whenever
- * its state has changed, until it is released. NULL with *reason when the description is no good or there is
- * no memory. */
-struct sandbox *sandbox_acquire(const struct sandbox_wish *wish, struct run *run,
-                                void (*changed)(struct run *), const char **reason);
+/* Takes one: made ahead, if there is any, otherwise it begins to be made now. user->changed is called
+ * whenever its state has changed, until it is released. NULL with *reason when the description is no good or
+ * there is no memory. */
+struct sandbox *sandbox_acquire(const struct sandbox_wish *wish, struct sandbox_user *user,
+                                const char **reason);
 
 enum sandbox_state sandbox_state(const struct sandbox *sandbox);
 const struct setup_report *sandbox_report(const struct sandbox *sandbox);
@@ -80,12 +84,8 @@ void sandbox_make_ahead(const struct sandbox *sandbox, int wanted);
 /* Ends all sandboxes made ahead, and makes no more. */
 void sandboxes_close(void);
 
-/* How many are not yet forgotten; and of them, those that are killed. */
+/* How many are not yet forgotten. */
 size_t sandboxes_alive(void);
-size_t sandboxes_dying(void);
-
-/* Whether this is a child that a maker or an enterer has reported, and nobody watches yet. */
-bool sandboxes_expect(pid_t pid);
 
 /* Called when the last of them is forgotten. */
 void sandboxes_when_gone(void (*gone)(void));

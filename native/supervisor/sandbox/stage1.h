@@ -9,9 +9,6 @@
 #include "mounts.h"
 #include "request/sandbox_description.h"
 
-/* The kernel uid and gid of a sandboxee when root is the host and names none: nobody's. */
-enum { UNPRIVILEGED_ID = 65534 };
-
 /* What the maker says, in a page it shares with the supervisor. */
 struct made {
   struct setup_report report;          /* child_pid: init */

@@ -1,4 +1,4 @@
-#include "program_view.h"
+#include "program_mount.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -40,7 +40,7 @@ _Noreturn static void look(const char *path, int program, int holder) {
   _exit(0);
 }
 
-void program_view_take(int program, int holder) {
+void program_mount_take(int program, int holder) {
   char link[40];
   char path[PATH_MAX];
   snprintf(link, sizeof(link), "/proc/self/fd/%d", program);

@@ -1,4 +1,4 @@
-#include "attach_forked.h"
+#include "attach_sending.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -7,8 +7,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "attach.h"
 #include "entry/host_privileges.h"
-#include "entry/limits.h"
+#include "entry/landlock.h"
 #include "entry/setup_socket.h"
 #include "protobuf.h"
 #include "sandwire/wire.generated.h"
@@ -48,14 +49,15 @@ static void send_entrance(const struct start_request *request, struct setup_repo
   send_or_fail(request, report, SANDWIRE_TAG_PROTO2, bytes, message.size, -1);
 }
 
-_Noreturn void guide_main(const struct start_request *request, struct setup_report *report,
-                          const struct sandbox *sandbox, int rendezvous_fd, int cgroup_fd, pid_t supervisor) {
-  const int init_pidfd = arrange_entrance(sandbox, report, supervisor);
+_Noreturn void attach_sending_main(const struct start_request *request, struct setup_report *report,
+                                   const struct sandbox *sandbox, int rendezvous_fd, int cgroup_fd,
+                                   pid_t supervisor) {
+  const int init_pidfd = attach_open_init(sandbox, report, supervisor);
   const struct sandbox_description *description = sandbox_describe(sandbox);
   if (setns(init_pidfd, CLONE_NEWUSER | CLONE_NEWNS) != 0) {
-    arrange_entrance_failed(sandbox, report, "setns");
+    attach_failed(sandbox, report, "setns");
   }
-  const int rules = arrange_fence(request, description, -1, request->fds + 1, report);
+  const int rules = landlock_rules(request, description, -1, request->fds + 1, report);
   send_entrance(request, report, description, rules >= 0, cgroup_fd >= 0);
   send_or_fail(request, report, SANDWIRE_TAG_FD, NULL, 0, init_pidfd);
   send_or_fail(request, report, SANDWIRE_TAG_FD, NULL, 0, rendezvous_fd);
