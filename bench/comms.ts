@@ -1,5 +1,5 @@
 // Comms between the host and a C sandboxee. Each row has its floor in the same run: the same work by plain C at both
-// ends of another socket pair, whose sandboxee's end is in the same process under the same policy.
+// ends of another socket pair. The sandboxee's end is in the same process, under the same policy.
 import { spawn } from 'node:child_process';
 import { closeSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
@@ -31,7 +31,7 @@ const policy = new PolicyBuilder()
   .build();
 
 interface Work {
-  /** What the sandboxee is told, and the floor for its side. */
+  /** The order sent to the sandboxee, and the floor for its side. */
   readonly peer: string;
   readonly floor: string;
   readonly size: number;
@@ -51,7 +51,7 @@ class Bench {
     await Promise.all([comms.sendString(prefix + what), comms.sendUint32(count), comms.sendUint32(size)]);
   }
 
-  /** Microseconds, each sample a round, or the whole divided by count. */
+  /** Microseconds: each sample is a round trip, or the whole divided by count. */
   async floor(work: Work): Promise<number[]> {
     await this.order(work, 'raw ');
     const args = [work.floor, String(work.count), String(work.size)];
@@ -67,7 +67,7 @@ class Bench {
   }
 }
 
-/** Runs the floor and each way of the host's in turns, so that a slow second of the machine hits them all. */
+/** Runs the floor and the host's variants in turns, so that a slow second of the machine hits them all. */
 async function compare(
   bench: Bench,
   work: Work,
@@ -78,7 +78,7 @@ async function compare(
   const samples = Object.keys(ways).map((): number[] => []);
   for (let batch = -1; batch < work.batches; batch++) {
     const floorBatch = await bench.floor(work);
-    if (batch >= 0) floor.push(...floorBatch); // the first is for warming up
+    if (batch >= 0) floor.push(...floorBatch); // the first batch is a warm-up
     for (const [index, way] of Object.values(ways).entries()) {
       await bench.order(work);
       const taken = await way(work);
@@ -127,7 +127,7 @@ function roundTrips(bench: Bench): Promise<Row[]> {
   );
 }
 
-/** One way to the sandboxee: time until it has received all. */
+/** To the sandboxee: the time until it has received everything. */
 function sending(bench: Bench, what: string, work: Omit<Work, 'peer' | 'floor'>): Promise<Row[]> {
   const { comms } = bench;
   const bytes = new Uint8Array(work.size).fill(1);
@@ -149,7 +149,7 @@ function sending(bench: Bench, what: string, work: Omit<Work, 'peer' | 'floor'>)
   });
 }
 
-/** One way from the sandboxee. */
+/** From the sandboxee. */
 function receiving(
   bench: Bench,
   what: string,
@@ -232,7 +232,7 @@ async function withBench(run: (bench: Bench) => Promise<Section>): Promise<Secti
   }
 }
 
-/** What is about latency. */
+/** The benchmarks of latency. */
 export function benchLatency(where: string): Promise<Section> {
   return withBench(async (bench) => ({
     title: `Comms with a C sandboxee, ${where}; µs each`,
@@ -240,7 +240,7 @@ export function benchLatency(where: string): Promise<Section> {
   }));
 }
 
-/** What is about throughput, on all cores. */
+/** The benchmarks of throughput, on all cores. */
 export function benchThroughput(): Promise<Section> {
   return withBench(async (bench) => ({
     title: 'Comms with a C sandboxee, one way; µs each',

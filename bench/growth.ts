@@ -1,4 +1,4 @@
-// 10,000 runs in a row: what has grown by the end.
+// 10,000 runs in a row: what has grown at the end.
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Executor, PolicyBuilder, Sandbox2 } from '../host/index.js';
@@ -40,7 +40,7 @@ function heapKiB(): number {
 export async function benchGrowth(): Promise<Section> {
   await run(500);
   const supervisor = supervisorPid();
-  await sleep(6000); // sandboxes made ahead have gone
+  await sleep(6000); // the prewarmed sandboxes have ended
   const before = belongings(supervisor);
   await run(runs);
   await sleep(6000);

@@ -1,4 +1,4 @@
-// A thousand idle C sandboxees at once: what each takes, and that they do nothing.
+// A thousand idle C sandboxees at once: how much memory each takes, and that they use no CPU.
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';

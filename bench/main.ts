@@ -20,7 +20,7 @@ const { values, positionals } = parseArgs({
 
 const printedByChild = new Set<Section>();
 
-/** Again, in a process that may only use one core, as has all it starts. */
+/** Runs the benchmark again in a process that may use only one core, like everything it starts. */
 function pinned(name: string): readonly Section[] {
   const file = path.join(tmpdir(), `sandwire-bench-${process.pid}.json`);
   const self = fileURLToPath(import.meta.url);

@@ -1,4 +1,4 @@
-// Node sandboxees: what it takes until the first message of a forked, sandboxed Node process is in the host.
+// Node sandboxees: the time until the first message of a forked, sandboxed Node process is in the host.
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { Comms, Executor, type ForkServer, PolicyBuilder, Sandbox2 } from '../host/index.js';
@@ -13,14 +13,14 @@ const batches = 10;
 const forksPerBatch = 20;
 const startsPerBatch = 3;
 const node = [process.execPath, '-e', '0'];
-/** What it holds can cost Node much at its start: NODE_EXTRA_CA_CERTS, for one. */
+/** The environment of this process. Some variables make Node's start slow: NODE_EXTRA_CA_CERTS, for one. */
 const environment = Object.entries(process.env).map(([name, value]) => `${name}=${value ?? ''}`);
 const policy = new PolicyBuilder().allowNode().build();
 
-/** A fork server that is asked as sandbox2 asks: its children enter no sandbox. */
+/** A fork server with requests like sandbox2's: its children are in no sandbox. */
 function startUnsandboxed() {
   const [hostEnd, theirs] = addon().socketPair();
-  // The child's fd 3 is its comms, by the variable that says so.
+  // The child's fd 3 is its comms, as the variable says.
   const child = spawn(process.execPath, [...forkableNodeFlags, script, 'plain'], {
     env: { SANDBOX2_COMMS_FD: '3' },
     stdio: ['ignore', 'ignore', 'inherit', theirs],

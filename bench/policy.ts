@@ -1,4 +1,4 @@
-// What a policy costs: to build, and at each syscall of a C program in the sandbox.
+// The cost of a policy: of building it, and at each syscall of a C program in the sandbox.
 import { Executor, type Policy, PolicyBuilder, Sandbox2, SYS } from '../host/index.js';
 import { guardOf } from '../host/policy/tokens.js';
 import { callFloor, callTimes, syscalls } from './floors.js';
@@ -8,11 +8,11 @@ const rounds = 15;
 const batchesPerRound = 40;
 
 const names = Object.keys(SYS).filter((name) => guardOf(name) === undefined);
-/** What the C program does beside the calls that are measured. */
+/** What the C program does besides the measured calls. */
 const ofTheProgram = (builder: PolicyBuilder) =>
   builder.allowStaticStartup().allowSystemMalloc().allowStat().allowWrite().allowTime().allowExit();
 
-/** The calls of the measurement, and nothing else. */
+/** Allows the measured calls, and nothing else. */
 function small(): Policy {
   return ofTheProgram(new PolicyBuilder())
     .allowSyscall('getpid')

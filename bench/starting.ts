@@ -11,7 +11,7 @@ const batches = 15;
 const perBatch = 20;
 
 const policy = new PolicyBuilder().allowStaticStartup().allowExit().build();
-/** For the program that violates. */
+/** The policy of the program that violates. */
 const violated = (stackTrace: boolean) =>
   new PolicyBuilder()
     .allowStaticStartup()
@@ -29,7 +29,7 @@ const unfollowed = new PolicyBuilder()
   .build();
 let hosts = 0;
 
-/** A policy that was never used before: its sandbox cannot have been made ahead. */
+/** A policy that was never used before, so that its sandbox cannot be prewarmed. */
 function unusedPolicy(): Policy {
   hosts += 1;
   return new PolicyBuilder().allowStaticStartup().allowExit().setHostname(`host-${hosts}`).build();
@@ -57,7 +57,7 @@ async function timesOf(
   return times;
 }
 
-/** Runs per second, so many at a time. */
+/** Runs per second, width at a time. */
 async function rate(total: number, width: number, start: () => Promise<void>): Promise<number> {
   const started = performance.now();
   let left = total;
@@ -80,7 +80,7 @@ function spawnOnce(): Promise<void> {
   });
 }
 
-/** From the violating call to the result in the host. */
+/** The time from the violating call to the result in the host. */
 async function violationTimes(count: number, used: Policy): Promise<number[]> {
   const times: number[] = [];
   const file = path.join(tmpdir(), `sandwire-bench-${process.pid}`);
@@ -133,9 +133,9 @@ export async function benchStarting(): Promise<Section> {
   const rows = [
     floorRow,
     summarise('sandwire, all fresh, from TypeScript', fresh, floorRow),
-    summarise('sandwire, sandbox made ahead', prepared, floorRow),
-    summarise('sandwire, sandbox made ahead, no stack of a crash wanted', notFollowed, floorRow),
-    summarise('sandwire, forked by a C fork server, sandbox made ahead', forked, floorRow),
+    summarise('sandwire, prewarmed sandbox', prepared, floorRow),
+    summarise('sandwire, prewarmed sandbox, no stack trace of crashes', notFollowed, floorRow),
+    summarise('sandwire, forked by a C fork server, prewarmed sandbox', forked, floorRow),
   ];
   const killed = summarise('floor: a call that kills, until waitpid knows, from C', violationsFloor);
   rows.push(

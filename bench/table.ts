@@ -6,11 +6,11 @@ export interface Row {
   readonly minUs: number;
   readonly medianUs: number;
   readonly p95Us: number;
-  /** Median over the floor's median; undefined for a row that has no floor. */
+  /** The median divided by the floor's median; undefined for a row that has no floor. */
   readonly ratio: number | undefined;
 }
 
-/** One number, of something that is not a time of many. */
+/** One number that is not a time with many samples. */
 export interface Figure {
   readonly what: string;
   readonly value: number;

@@ -1,14 +1,14 @@
-// Loads the native addon. The only TypeScript that knows where the build puts things.
+// Loads the native addon. No other TypeScript file knows where the build puts things.
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Credentials } from '../protocol/transport.js';
 
-/** A stream socket as native/addon/socket.cc offers it. */
+/** A stream socket as native/addon/socket.cc provides it. */
 export interface NativeSocket {
   readonly fd: number;
-  /** Makes the calls from receive() to sendKnown(), which are not there before. */
+  /** Defines the calls from receive() to sendKnown(), which do not exist before. */
   defineCalls(): void;
   receive(
     into: Uint8Array,
@@ -44,7 +44,7 @@ export interface NativeSocket {
   release(): number;
 }
 
-/** libsandwire's forking client, as native/addon/forking.cc offers it. */
+/** libsandwire's forking client, as native/addon/forking.cc provides it. */
 export interface NativeForkingClient {
   readonly errorText: string;
   waitAndFork(): number;
@@ -90,12 +90,12 @@ export class NativeUnavailableError extends Error {
   override readonly name = 'NativeUnavailableError';
 }
 
-/** How Node must be started to be forked: V8 without threads, which a child would not have; Node insists on one. */
+/** How Node must be started to be forked: V8 without threads, which a child would not have. Node insists on one. */
 export const forkableNodeFlags = ['--single-threaded', '--v8-pool-size=1'] as const;
 
 /**
- * What makes its children faster: Node's code in pages of 2 MiB, which a child has from its beginning, where other pages
- * of a file are fetched one by one. Where the machine has no such pages Node goes without.
+ * What makes its children faster: Node's code in pages of 2 MiB, which a child has from the start; other pages of a
+ * file are fetched one by one. If the machine has no such pages, Node does without.
  */
 export const fasterNodeFlags = ['--use-largepages=silent'] as const;
 
@@ -119,8 +119,8 @@ function notBuilt(file: string, what: string): NativeUnavailableError {
   return new NativeUnavailableError(
     isPackage
       ? `sandwire's ${what} is not built: ${file} does not exist. Build it with: ${command}`
-      : `sandwire's ${what} is not where its code is: ${file} does not exist, and ${folder} is not sandwire's package. ` +
-          'If a bundler has taken the code out of it, have it leave sandwire out (external: ["sandwire"])',
+      : `sandwire's ${what} is not beside its code: ${file} does not exist, and ${folder} is not sandwire's package. ` +
+          'If a bundler has moved the code, exclude sandwire from the bundle (external: ["sandwire"])',
   );
 }
 
@@ -136,19 +136,19 @@ export function addon(): Addon {
   return loaded;
 }
 
-/** Path of the supervisor's executable. Throws NativeUnavailableError. */
+/** The path of the supervisor's executable. Throws NativeUnavailableError. */
 export function supervisorPath(): string {
   checkPlatform();
   if (!existsSync(supervisorFile)) throw notBuilt(supervisorFile, 'supervisor');
   return supervisorFile;
 }
 
-/** Where a Node sandboxee finds what "sandwire/sandboxee" consists of. */
+/** Where a Node sandboxee finds the files that "sandwire/sandboxee" consists of. */
 export interface SandboxeePackage {
   readonly root: string;
   readonly files: readonly string[];
   readonly directories: readonly string[];
-  /** Packages that it imports in turn. */
+  /** Packages that it imports. */
   readonly dependencies: readonly string[];
 }
 

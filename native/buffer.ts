@@ -1,4 +1,4 @@
-// Memory that host and sandboxee share: a memfd, its mapping as a Uint8Array.
+// Memory that host and sandboxee share: a memfd, mapped as a Uint8Array.
 import { constants } from 'node:buffer';
 import { fstatSync, readSync, writeSync } from 'node:fs';
 import { kindOf } from '../protocol/arguments.js';
@@ -7,14 +7,14 @@ import { addon } from './addon.js';
 
 export interface BufferOptions {
   /**
-   * false: data is a copy of its own, which load() fills from the shared memory and store() writes back. For contents
-   * that must not change while they are looked at, and for file descriptors that cannot be mapped safely. true unless
-   * set.
+   * false: data is a separate copy, which load() fills from the shared memory and store() writes back. Use it for
+   * contents that must not change while they are read, and for file descriptors that cannot be mapped safely. Default:
+   * true.
    */
   readonly shared?: boolean | undefined;
   /**
-   * A file descriptor with more than so many bytes is refused. Unless set 256 MiB for a copy; memory that is mapped takes
-   * none before it is touched, and has no limit.
+   * A file descriptor with more bytes than this is refused. Default: 256 MiB for a copy; no limit for mapped memory,
+   * which takes nothing before it is touched.
    */
   readonly maxBytes?: number | undefined;
 }
@@ -24,7 +24,7 @@ const defaultMaxBytes = 256 << 20;
 /** A file descriptor that cannot be a buffer; the message says why, and what to do. */
 export class BufferError extends Error {
   override readonly name = 'BufferError';
-  /** NOT_SEALED: it could shrink under the reader, or only be read. NOT_MEMORY: no memfd of ordinary pages. */
+  /** NOT_SEALED: it could shrink while it is read, or is read-only. NOT_MEMORY: not a memfd of ordinary pages. */
   readonly code: 'NOT_SEALED' | 'NOT_MEMORY' | 'EMPTY' | 'TOO_LARGE';
 
   constructor(code: BufferError['code'], why: string, cause?: unknown) {
@@ -42,7 +42,7 @@ function refusal(fd: number, error: unknown): Error {
     case 'EPERM':
       return new BufferError(
         'NOT_SEALED',
-        `${what} it lacks F_SEAL_SHRINK, so that whoever shares it could shrink it and reading it would end this ` +
+        `${what} it lacks F_SEAL_SHRINK, so another process could shrink it, and reading it would end this ` +
           `process by SIGBUS, or it is sealed against writing. Make it with Buffer.create(), ${copyInstead}`,
         error,
       );
@@ -54,7 +54,7 @@ function refusal(fd: number, error: unknown): Error {
     case 'EINVAL':
       return new BufferError(
         'NOT_MEMORY',
-        `${what} it is no memfd, or empty. Make it with Buffer.create(), ${copyInstead}`,
+        `${what} it is not a memfd, or it is empty. Make it with Buffer.create(), ${copyInstead}`,
       );
     case 'ENOTSUP':
       return new BufferError(
@@ -66,7 +66,7 @@ function refusal(fd: number, error: unknown): Error {
   }
 }
 
-/** What a Buffer shows; mapping: undefined for a copy. */
+/** The contents of a Buffer; mapping: undefined for a copy. */
 interface Contents {
   readonly data: Uint8Array;
   readonly mapping: number | undefined;
@@ -83,37 +83,36 @@ function checkBufferOptions(method: string, options: BufferOptions): void {
   checkOptions(`Buffer.${method}`, options, ['shared', 'maxBytes']);
   const { shared, maxBytes } = options;
   if (shared !== undefined && typeof shared !== 'boolean')
-    throw new TypeError(`Buffer.${method}: shared is true or false, not ${kindOf(shared)}`);
+    throw new TypeError(`Buffer.${method}: shared must be true or false, not ${kindOf(shared)}`);
   if (maxBytes === undefined) return;
   if (typeof maxBytes !== 'number')
-    throw new TypeError(`Buffer.${method}: maxBytes is a number, not ${kindOf(maxBytes)}`);
-  if (!(maxBytes >= 0)) throw new RangeError(`Buffer.${method}: maxBytes is 0 or more, not ${maxBytes}`);
+    throw new TypeError(`Buffer.${method}: maxBytes must be a number, not ${kindOf(maxBytes)}`);
+  if (!(maxBytes >= 0)) throw new RangeError(`Buffer.${method}: maxBytes must be 0 or more, not ${maxBytes}`);
 }
 
 /**
- * Memory shared between two processes, to be passed by comms.sendFd(buffer) and received by Buffer.fromFd(). It is a
- * memfd sealed against shrinking, so that no sandboxee can make reading it fatal (see memfd_create(2), fcntl(2)).
+ * Memory shared between two processes, sent by comms.sendFd(buffer) and received by Buffer.fromFd(). It is a memfd
+ * sealed against shrinking, so that no sandboxee can make reading it fatal (see memfd_create(2), fcntl(2)).
  *
- * The other side may write to shared memory at any time: copy what must not change before looking at it.
+ * The other side may write to shared memory at any time: if the contents must not change while you use them, copy them
+ * first.
  *
- * dispose() closes the file descriptor and unmaps the memory. Of a Buffer that is forgotten instead, the file descriptor
- * stays open, and the memory stays mapped as long as a Uint8Array over it can be reached.
+ * dispose() closes the file descriptor and unmaps the memory. If a Buffer is dropped without dispose(), the file
+ * descriptor stays open, and the memory stays mapped while a Uint8Array over it can be reached.
  *
- * Memory that was moved out of data.buffer (ArrayBuffer.prototype.transfer()) stays with where it was moved to. If its
- * thread ends meanwhile, it stays mapped for good, since another thread may have it.
+ * Memory that was moved out of data.buffer (ArrayBuffer.prototype.transfer()) stays where it was moved to. If its
+ * thread ends meanwhile, it stays mapped for good, because another thread may have it.
  */
 export class Buffer implements Disposable {
   #fd: number;
   #data: Uint8Array;
   readonly #isShared: boolean;
-  /** As the addon knows them, those of before expand() included. */
+  /** The mappings by the addon's numbers, including those from before expand(). */
   readonly #mappings: number[] = [];
 
   private constructor(fd: number, contents: Contents) {
     if (!(contents?.data instanceof Uint8Array)) {
-      throw new TypeError(
-        'Buffer: made by Buffer.create(size or bytes) or Buffer.fromFd(fd), and not by new',
-      );
+      throw new TypeError('Buffer: use Buffer.create(size or bytes) or Buffer.fromFd(fd), not new');
     }
     this.#fd = fd;
     this.#data = contents.data;
@@ -121,7 +120,10 @@ export class Buffer implements Disposable {
     if (contents.mapping !== undefined) this.#mappings.push(contents.mapping);
   }
 
-  /** A new buffer: of so many bytes, all zero, or with these bytes in it. Throws RangeError, or a system error. */
+  /**
+   * Makes a new buffer: with this many bytes, all zero, or with these bytes in it. Throws RangeError, or a system
+   * error.
+   */
   static create(contents: number | Uint8Array, options: BufferOptions = {}): Buffer {
     const size = contents instanceof Uint8Array ? contents.length : contents;
     checkSize('create', size);
@@ -141,13 +143,13 @@ export class Buffer implements Disposable {
   }
 
   /**
-   * The buffer behind a file descriptor that was received, with all of its size at this moment. The fd is the buffer's
-   * from now on. Throws BufferError for one that could become dangerous to read, and the fd stays the caller's; with
-   * { shared: false } any memfd or file is taken, as a copy.
+   * The buffer behind a received file descriptor, with all of its size at this moment. The buffer owns the fd from now
+   * on. Throws BufferError if the fd could become dangerous to read; then the caller still owns it. With { shared:
+   * false } any memfd or file is accepted, as a copy.
    */
   static fromFd(fd: number, options: BufferOptions = {}): Buffer {
     if (!Number.isInteger(fd) || fd < 0 || fd > 0x7fffffff)
-      throw new TypeError(`Buffer.fromFd: ${fd} is no file descriptor number`);
+      throw new TypeError(`Buffer.fromFd: ${fd} is not a file descriptor number`);
     checkBufferOptions('fromFd', options);
     if (options.shared === false) return new Buffer(fd, { data: copyOf(fd, options), mapping: undefined });
     let size: number;
@@ -161,7 +163,7 @@ export class Buffer implements Disposable {
     }
   }
 
-  /** fromFd(), by the guide's name. */
+  /** The same as fromFd(), by the name in the guide. */
   static setup(fd: number, options: BufferOptions = {}): Buffer {
     return Buffer.fromFd(fd, options);
   }
@@ -172,30 +174,31 @@ export class Buffer implements Disposable {
     return this.#data;
   }
 
-  /** In bytes, as far as it is mapped here. Throws after dispose(). */
+  /** The size in bytes, as far as it is mapped here. Throws after dispose(). */
   get size(): number {
     this.#checkOpen();
     return this.#data.length;
   }
 
-  /** For comms.sendFd(). Stays the buffer's. Throws after dispose(). */
+  /** The fd, for comms.sendFd(). The buffer still owns it. Throws after dispose(). */
   get fd(): number {
     this.#checkOpen();
     return this.#fd;
   }
 
   /**
-   * Whether data is the memory itself. false if it was asked for so, or if the runtime allows no ArrayBuffer over memory
-   * that is not its own (V8's sandbox, as in Electron): then use load() and store().
+   * True if data is the memory itself. false if the options say so, or if the runtime allows no ArrayBuffer over
+   * foreign memory (V8's sandbox, as in Electron): then use load() and store().
    */
   get isShared(): boolean {
     return this.#isShared;
   }
 
   /**
-   * Makes it at least size bytes large, and maps all of it, what the other side has added included: 0 means "what there
-   * is". It never becomes smaller. data is another Uint8Array afterwards if the size has changed; earlier ones go on
-   * showing the part they always showed, until dispose(). Throws RangeError, or a system error; then nothing has changed.
+   * Makes it at least size bytes large, and maps all of it, including what the other side has added; 0 means "its
+   * present size". It never becomes smaller. If the size has changed, data is another Uint8Array afterwards; earlier
+   * ones still show the part they always showed, until dispose(). Throws RangeError, or a system error; then nothing
+   * has changed.
    */
   expand(size: number): void {
     this.#checkOpen();
@@ -209,13 +212,13 @@ export class Buffer implements Disposable {
     if (mapping !== undefined) this.#mappings.push(mapping);
   }
 
-  /** Takes over what is in the shared memory now. Only a copy needs it. */
+  /** Copies the present contents of the shared memory into data. Only needed for a copy. */
   load(): void {
     this.#checkOpen();
     if (!this.#isShared) fill(this.#fd, this.#data);
   }
 
-  /** Puts what was written to data into the shared memory. Only a copy needs it. */
+  /** Copies data into the shared memory. Only needed for a copy. */
   store(): void {
     this.#checkOpen();
     if (this.#isShared) return;
@@ -224,9 +227,10 @@ export class Buffer implements Disposable {
   }
 
   /**
-   * Closes the fd and unmaps the memory, at once. All views of it, data and those of before expand() included, are empty
-   * from now on, so no call may be using them: what an unfinished fs.read() still puts there is lost, or worse. A copy stays
-   * good. What Node keeps of each, about 1 KiB, goes with the next turn of the event loop. Safe to call twice.
+   * Closes the fd and unmaps the memory at once. All views of it, data and those from before expand() included, are
+   * empty from now on. So no call may be using them: an unfinished fs.read() would write to memory that is lost or used
+   * for something else. A copy stays valid. What Node keeps for each view, about 1 KiB, is freed with the next turn of
+   * the event loop. Safe to call twice.
    */
   dispose(): void {
     if (this.#fd < 0) return;
@@ -257,7 +261,7 @@ function tooLarge(fd: number, size: number, limit: number): BufferError {
   return new BufferError('TOO_LARGE', `fd ${fd} has ${size} bytes, more than ${limit}`);
 }
 
-/** Only of what a read cannot wait for. */
+/** Only for files, which a read cannot block on. */
 function copyOf(fd: number, options: BufferOptions): Uint8Array {
   const status = fstatSync(fd);
   if (!status.isFile()) throw new BufferError('NOT_MEMORY', `fd ${fd} is neither a memfd nor a file`);
@@ -269,7 +273,7 @@ function copyOf(fd: number, options: BufferOptions): Uint8Array {
   return copy;
 }
 
-/** Reads the beginning of a file; where it has become shorter the rest is zero. */
+/** Reads the beginning of a file. If the file has become shorter, the rest is zero. */
 function fill(fd: number, into: Uint8Array): void {
   let at = 0;
   while (at < into.length) {

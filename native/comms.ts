@@ -1,5 +1,5 @@
-// Comms over sockets: what host and sandboxees have beyond the protocol's own calls, file descriptors as Node's objects
-// above all.
+// Comms over sockets: what host and sandboxees have in addition to the protocol's own calls, mainly file descriptors as
+// Node's objects.
 import { createReadStream, createWriteStream, fstatSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { Socket } from 'node:net';
@@ -30,17 +30,17 @@ export class Comms extends ProtocolComms {
   }
 
   /**
-   * A file descriptor of a file or directory, as a FileHandle, which the caller closes. INVALID_VALUE, and the fd is
-   * closed, for a pipe, a socket or a device: reading from one could hold a thread of Node's for ever; see
-   * recvReadable() and recvWritable(). It needs to be allowed to open "/".
+   * Receives the file descriptor of a file or directory as a FileHandle, which the caller must close. Fails with
+   * INVALID_VALUE, and closes the fd, for a pipe, a socket or a device, because reading from one could block a thread
+   * of Node's for ever; see recvReadable() and recvWritable(). It must be allowed to open "/".
    */
   async recvFileHandle(options?: ReceiveOptions): Promise<FileHandle> {
     const fd = await this.recvFd(options);
     const status = fstatSync(fd);
     if (!status.isFile() && !status.isDirectory()) {
-      refuse(fd, 'recvFileHandle', this.#transport.name, `fd ${fd} is neither file nor directory`);
+      refuse(fd, 'recvFileHandle', this.#transport.name, `fd ${fd} is neither a file nor a directory`);
     }
-    // Node makes FileHandles only of what it opens itself, so the fd takes the place of one.
+    // Node makes FileHandles only for files it opens itself, so the fd replaces one of those.
     let handle: FileHandle;
     try {
       handle = await open('/', 'r');
@@ -59,8 +59,8 @@ export class Comms extends ProtocolComms {
   }
 
   /**
-   * A file descriptor as a stream to read from: a file from its offset on, a pipe or a socket. It is closed with the
-   * stream. INVALID_VALUE, and the fd is closed, for anything else.
+   * Receives a file descriptor as a stream to read from: a file from its offset on, a pipe or a socket. It is closed
+   * with the stream. For anything else it fails with INVALID_VALUE, and closes the fd.
    */
   async recvReadable(options?: ReceiveOptions): Promise<Readable> {
     const fd = await this.recvFd(options);
@@ -81,9 +81,9 @@ export class Comms extends ProtocolComms {
       try {
         return new Socket({ fd, readable, writable: !readable });
       } catch {
-        // A socket, but no stream: refused like the rest.
+        // A socket, but not a stream: refused like the rest.
       }
     }
-    return refuse(fd, operation, this.#transport.name, `fd ${fd} is no file, pipe or stream socket`);
+    return refuse(fd, operation, this.#transport.name, `fd ${fd} is not a file, pipe or stream socket`);
   }
 }

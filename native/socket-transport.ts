@@ -2,7 +2,7 @@
 import type { Credentials, ReceiveCall, SendCall, Transport } from '../protocol/transport.js';
 import { addon, type NativeSocket } from './addon.js';
 
-/** Bytes an array must have to be taken for a channel's own, and not for somebody's message. */
+/** An array with fewer bytes is taken for a caller's message, not for a channel's own buffer. */
 const worthKnowing = 4096;
 
 /** A connected stream socket. Owns its fd from construction on. */
@@ -10,8 +10,8 @@ export class SocketTransport implements Transport {
   readonly #name: string;
   #socket: NativeSocket | undefined;
   #hasCalls = false;
-  // The memory that a channel comes with again and again. The addon has its address: asking for that of an array takes
-  // as long as the rest of a call.
+  // The memory that a channel passes again and again. The addon keeps its address, because asking for the address of an
+  // array takes as long as the rest of a call.
   #inbox: Uint8Array | undefined;
   #outbox: Uint8Array | undefined;
 
@@ -57,13 +57,13 @@ export class SocketTransport implements Transport {
       : socket.send(bytes, offset, length, fd, wait, timeoutMs);
   }
 
-  /** As receive(), for memory that does not come again. */
+  /** Like receive(), for memory that is not used again. */
   protected receiveOnce(call: ReceiveCall): number {
     const { into, offset, length, fds, wait, timeoutMs } = call;
     return this.#openWithCalls().receive(into, offset, length, fds, wait, timeoutMs);
   }
 
-  /** As send(), for memory that does not come again. */
+  /** Like send(), for memory that is not used again. */
   protected sendOnce(call: SendCall): number {
     const { bytes, offset, length, fd, wait, timeoutMs } = call;
     return this.#openWithCalls().send(bytes, offset, length, fd, wait, timeoutMs);
@@ -98,12 +98,12 @@ export class SocketTransport implements Transport {
     this.#socket = undefined;
   }
 
-  /** Nothing more is sent; what has come can still be received, and then the stream is at its end. */
+  /** Ends the stream: nothing more is sent. What has arrived can still be received, then the stream is at its end. */
   shutDown(): void {
     if (this.#socket !== undefined) addon().shutDown(this.#socket.fd);
   }
 
-  /** Gives the fd up without closing it; the transport is closed then. */
+  /** Gives the fd up without closing it. The transport is closed then. */
   release(): number {
     const fd = this.#open().release();
     this.#socket = undefined;

@@ -4,7 +4,7 @@ import { WireFd, WireName } from '../protocol/wire.generated.js';
 import type { Comms } from './comms.js';
 import { receivePolicy, SandboxingError } from './handshake.js';
 
-/** Names and numbers from "name,fd,name,fd". */
+/** Parses the names and numbers of "name,fd,name,fd". */
 function parseMappings(text: string): Map<string, number> {
   const fds = new Map<string, number>();
   if (text === '') return fds;
@@ -21,12 +21,12 @@ function parseMappings(text: string): Map<string, number> {
 
 let isRendezvousGiven = false;
 
-/** For a forked process: the rendezvous socket is in its place, without an environment to say so. */
+/** For a forked process: the rendezvous socket has its usual number, but no environment variable says so. */
 export function noteRendezvous(): void {
   isRendezvousGiven = true;
 }
 
-/** What a program under a sandwire host does beyond talking: take mapped fds, and sandbox itself. */
+/** What a program under a sandwire host does besides using comms: it takes mapped fds, and sandboxes itself. */
 export class Client {
   readonly #comms: Comms;
   readonly #fds: Map<string, number>;
@@ -37,13 +37,13 @@ export class Client {
     delete process.env[WireName.FD_MAPPINGS_ENV];
   }
 
-  /** The fd that the host mapped under this name; the caller's from then on, and asked for once. */
+  /** The fd that the host mapped under this name. The caller owns it from then on; it can be requested once. */
   getMappedFd(name: string): number {
     const fd = this.#fds.get(name);
     if (fd === undefined) {
       throw new SandboxingError(
-        `no fd was mapped under the name ${JSON.stringify(name)}, or sandboxMeHere(), with which the host's names come, is ` +
-          'still to be called',
+        `no fd is mapped under the name ${JSON.stringify(name)}; the host's names arrive with sandboxMeHere(), ` +
+          'so call that first',
       );
     }
     this.#fds.delete(name);
@@ -55,9 +55,9 @@ export class Client {
   }
 
   /**
-   * Puts the whole process, all its threads, under the host's policy; in force when it returns. Only under a sandwire
-   * host, started with setEnableSandboxBeforeExec(false). Throws while nothing is in force; later failures end the
-   * process.
+   * Puts the whole process, all its threads, under the host's policy, which is in force when it returns. Works only
+   * under a sandwire host, in a process started with setEnableSandboxBeforeExec(false). Throws while nothing is in
+   * force; a later failure ends the process.
    */
   sandboxMeHere(): void {
     if (!isRendezvousGiven && process.env[WireName.RENDEZVOUS_FD_ENV] !== String(WireFd.RENDEZVOUS_FD)) {

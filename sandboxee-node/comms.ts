@@ -11,7 +11,7 @@ function openDefault(fd: number): Comms {
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : undefined;
     if (code !== 'EBADF' && code !== 'ENOTSOCK') throw error;
-    const fact = code === 'EBADF' ? 'is not open' : 'is no socket';
+    const fact = code === 'EBADF' ? 'is not open' : 'is not a socket';
     throw new Error(
       `this process has no sandwire host (fd ${fd} ${fact}); a host starts it with Executor.node() or Executor.nodeForkServer()`,
       { cause: error },
@@ -31,28 +31,28 @@ export class Comms extends SocketComms {
     this.#socket = transport instanceof SocketTransport ? transport : undefined;
   }
 
-  /** The channel on fd 1023, or on the one that SANDBOX2_COMMS_FD names. The same object each time. */
+  /** The channel on fd 1023, or on the one that SANDBOX2_COMMS_FD names. Returns the same object each time. */
   static default(): Comms {
     if (Comms.#default === undefined) {
       const text = process.env[WireName.COMMS_FD_ENV] ?? String(WireFd.COMMS_FD);
       if (!/^\d{1,9}$/.test(text))
-        throw new Error(`${WireName.COMMS_FD_ENV} is ${JSON.stringify(text)}, no fd number`);
-      delete process.env[WireName.COMMS_FD_ENV]; // not for children: two readers would tear messages apart
+        throw new Error(`${WireName.COMMS_FD_ENV} is ${JSON.stringify(text)}, which is not an fd number`);
+      delete process.env[WireName.COMMS_FD_ENV]; // not for child processes: two readers would tear messages apart
       Comms.#default = openDefault(Number(text));
     }
     return Comms.#default;
   }
 
-  /** For a forked process: this channel becomes the default one, in the place of what is returned. */
+  /** For a forked process: makes this channel the default one, and returns the one that it replaces. */
   static adopt(comms: Comms | undefined): Comms | undefined {
     const before = Comms.#default;
     Comms.#default = comms;
     return before;
   }
 
-  /** Gives its fd up, for who goes on with it in another way; this object is closed then. */
+  /** Gives its fd up, so that the caller can use it in another way. This object is closed then. */
   release(): number {
-    if (this.#socket === undefined) throw new TypeError('Comms.release: this channel is no socket');
+    if (this.#socket === undefined) throw new TypeError('Comms.release: this channel is not a socket');
     const fd = this.#socket.release();
     this.close();
     return fd;

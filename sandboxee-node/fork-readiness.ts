@@ -1,17 +1,20 @@
-// What a Node process must be like to be forked. Everything that could hang or go wrong in a child is refused here, in
-// words.
+// Checks that a Node process can be forked. Everything that could hang or go wrong in a child is refused here, with an
+// error message.
 import { readdirSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import inspector from 'node:inspector';
 import { isMainThread } from 'node:worker_threads';
 import { addon, forkableNodeFlags } from '../native/addon.js';
 
-/** The majors whose children the tests have seen working. */
+/** The major versions that the tests have forked. */
 const testedMajors = [20, 22, 24, 26];
 
-/** What a sandboxee's pid is inside, after that of the sandbox's init. */
+/** The pid of a sandboxee inside its sandbox, where init has 1. */
 const childPid = 2;
-/** Another process that watches, what a child has to change and cannot, a thread that a child would not have. */
+/**
+ * Flags for another process that watches, for objects that a child has to change and cannot, and for a thread that a
+ * child would not have.
+ */
 const hindering = /^--(watch|frozen-intrinsics|inspect)/;
 
 /** This process cannot be forked, and why. */
@@ -19,29 +22,30 @@ export class ForkError extends Error {
   override readonly name = 'ForkError';
 }
 
-// In NODE_OPTIONS Node takes the second of the flags only.
+// Node accepts only the second of the flags in NODE_OPTIONS.
 const given = [...process.execArgv, ...(process.env['NODE_OPTIONS'] ?? '').split(/\s+/)];
 
 const missing = forkableNodeFlags.filter((flag) => !given.includes(flag));
 const hindrance = given.find((flag) => hindering.test(flag));
 
-/** Whether this process was started to be forked. */
+/** True if this process was started to be forked. */
 export const isMeantToFork = missing.length === 0 && hindrance === undefined;
 
-/** Throws ForkError where no fork server can be made of this process at all. */
+/** Throws ForkError if this process can never be a fork server. */
 export function checkForkable(): void {
   const major = Number(process.versions.node.split('.')[0]);
   if (!testedMajors.includes(major)) {
     throw new ForkError(
-      `a Node process can be forked where that was tested, in versions ${testedMajors.join(', ')}; this is ${process.version}`,
+      `only tested Node versions can be forked: ${testedMajors.join(', ')}; this is ${process.version}`,
     );
   }
   if (!isMainThread)
     throw new ForkError('a worker thread cannot fork; make the ForkingClient in the main thread');
   if (process.pid <= childPid) {
     throw new ForkError(
-      `this process has the pid ${process.pid}, as its children may have in their sandboxes: OpenSSL, which notices a fork by ` +
-        'the pid, would give them all the same random numbers. Start something else before the host, in this container',
+      `this process has the pid ${process.pid}, which its children may have in their sandboxes, too. OpenSSL notices ` +
+        'a fork by the pid, so it would give them all the same random numbers. Start another process before the host ' +
+        'in this container',
     );
   }
   if (hindrance !== undefined)
@@ -54,7 +58,7 @@ export function checkForkable(): void {
   }
 }
 
-/** Threads that Node itself has: main, V8's worker, timers, the signal that wakes the inspector. */
+/** The threads of Node itself: main, V8's worker, timers, the signal that wakes the inspector. */
 const ownThreads = process.execArgv.includes('--disable-sigusr1') ? 3 : 4;
 
 function poolThreads(): number {
@@ -62,17 +66,17 @@ function poolThreads(): number {
   return Number.isNaN(size) || size < 1 ? 1 : Math.min(size, 1024);
 }
 
-/** What a fork server may have at most: its own threads, and libuv's pool, which every child starts anew. */
+/** The most threads that a fork server may have: Node's own, and libuv's pool, which every child starts anew. */
 export const forkableThreads = ownThreads + poolThreads();
 
-/** What Node has on `process` and does not tell TypeScript. */
+/** Members of `process` that Node has but does not declare for TypeScript. */
 interface ProcessInternals {
   _getActiveHandles(): readonly { readonly _isStdio?: boolean }[];
 }
 
 /**
- * What this process waits for, by the names of async_hooks. Standard output and error are not among them: Node counts
- * them once they have been looked at, though nothing comes from them, and a child has its own.
+ * What this process waits for, by the names of async_hooks. Standard output and error are left out: once they were
+ * used, Node counts them although nothing comes from them, and a child has its own.
  */
 function pendingResources(): readonly string[] {
   const handles = (process as unknown as ProcessInternals)._getActiveHandles();
@@ -84,7 +88,10 @@ function pendingResources(): readonly string[] {
   });
 }
 
-/** Waits for what is about to be done, and throws ForkError for what is not: a child would wait for it for ever. */
+/**
+ * Waits for what will soon be finished, and throws ForkError for anything else that is pending: a child would wait for
+ * it for ever.
+ */
 export async function settle(): Promise<void> {
   if (inspector.url() !== undefined)
     throw new ForkError(
@@ -102,15 +109,15 @@ export async function settle(): Promise<void> {
   const shared = addon().sharedMemory();
   if (shared !== undefined) {
     throw new ForkError(
-      `this process has memory that all its children could write to, and see what others write (${shared}): a Buffer of ` +
+      `this process has memory that all its children could write to and read from each other (${shared}): a Buffer of ` +
         'sandwire’s, or another shared mapping',
     );
   }
   const named = pendingResources();
-  const pending = named.length > 0 ? named : addon().pollHandles(); // those that Node does not tell of
+  const pending = named.length > 0 ? named : addon().pollHandles(); // handles that Node does not report
   if (pending.length > 0) {
     throw new ForkError(
-      `this process waits for something, which would be shared by all its children or never come in them: ` +
+      `this process waits for something that all its children would share, or that would never come in them: ` +
         `${[...new Set(pending)].join(', ')}. Close it, clear it or await it before you wait for requests`,
     );
   }

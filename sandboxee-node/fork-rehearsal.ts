@@ -1,6 +1,6 @@
-// Runs, in the fork server, what each of its children does first, so that they find it compiled and in memory: the
-// first time is slow in JavaScript, and would be a first time in every child. That goes for every function: to compile
-// one, however small, is to touch all that a compiler consists of.
+// Runs in the fork server what each of its children does first, so that the children find it compiled and in memory.
+// The first time is slow in JavaScript, and every child would have a first time. This holds for every function:
+// compiling one, however small, touches all of a compiler's memory.
 import { EventEmitter } from 'node:events';
 import { addon } from '../native/addon.js';
 import { encodeMessage } from '../protocol/index.js';
@@ -9,13 +9,13 @@ import { Client } from './client.js';
 import { Comms } from './comms.js';
 import { becomeOwnProcess } from './forked-process.js';
 
-/** Often enough for V8 to have seen every branch. */
+/** Often enough that V8 has seen every branch. */
 const rounds = 12;
-/** As large as policies are, and none: no whole number of instructions. The last step of all refuses it. */
-const noPolicy = new Uint8Array(8 * 300 + 1);
+/** As large as a policy but not valid: not a whole number of instructions. The last step of all refuses it. */
+const invalidPolicy = new Uint8Array(8 * 300 + 1);
 
-/** Of the process nothing is changed; the console will find its streams again. */
-function becomeNobody(fd: number): Comms {
+/** Changes nothing of the process itself; the console will find its streams again. */
+function becomeDummyProcess(fd: number): Comms {
   const before = Comms.adopt(undefined);
   try {
     return becomeOwnProcess({
@@ -31,8 +31,8 @@ function becomeNobody(fd: number): Comms {
   }
 }
 
-function sandboxNobody(comms: Comms): void {
-  const mappings = process.env[WireName.FD_MAPPINGS_ENV]; // for the fork server's own Client, if it comes to have one
+function rehearseSandboxMeHere(comms: Comms): void {
+  const mappings = process.env[WireName.FD_MAPPINGS_ENV]; // kept for a Client of the fork server itself
   try {
     new Client(comms).sandboxMeHere();
   } catch (error) {
@@ -41,17 +41,17 @@ function sandboxNobody(comms: Comms): void {
   if (mappings !== undefined) process.env[WireName.FD_MAPPINGS_ENV] = mappings;
 }
 
-/** A child's first steps, with a host that has said everything beforehand. */
+/** A child's first steps, with a host that has sent everything in advance. */
 function rehearseOnce(): void {
   const [hostEnd, ownEnd] = addon().socketPair();
   const host = new Comms(hostEnd);
-  const policyBytes = noPolicy;
+  const policyBytes = invalidPolicy;
   host.sendVersionSync(`V${Handshake.VERSION}`);
   host.sendProtobufBytesSync(encodeMessage('SandboxingConfig', { cwd: '.', policyBytes, fdMappings: [] }));
   void host.sendNoUpgrade();
   host.sendUint32Sync(Handshake.GO_UNOTIFY);
-  const comms = becomeNobody(ownEnd);
-  sandboxNobody(comms);
+  const comms = becomeDummyProcess(ownEnd);
+  rehearseSandboxMeHere(comms);
   comms.sendStringSync('ready');
   comms.sendValueSync({ text: 'ä', list: [1, null, { deep: true }] });
   host.sendValueSync({ text: 'ä', list: [1, null, { deep: true }] });

@@ -1,4 +1,4 @@
-// Makes a process of its own of a forked one: in a child, right after the fork.
+// Turns a forked process into one of its own; runs in a child, right after the fork.
 import type { EventEmitter } from 'node:events';
 import { addon } from '../native/addon.js';
 import { noteRendezvous } from './client.js';
@@ -8,17 +8,17 @@ import { type Leaving, leaveWithoutThreads, type WatchForEnd } from './forked-ex
 import { renewRandomness } from './forked-randomness.js';
 import { renewStdio } from './forked-stdio.js';
 
-/** What is changed; in a rehearsal, what stands in for it. */
+/** The objects that are changed; in a rehearsal, their stand-ins. */
 export interface ProcessParts {
   readonly process: Leaving & Pick<EventEmitter, 'on'>;
   readonly watchForEnd: WatchForEnd;
-  /** The fd of the channel to the host. */
+  /** Returns the fd of the channel to the host. */
   readonly takeComms: () => number;
 }
 
 /**
- * A worker thread would start, and never end: it would wait for work of V8's that a thread was to do which is not there.
- * Node tells of each new one by this event, so that the exception is one that nobody can catch.
+ * A worker thread would start but never end: it would wait for work of a V8 thread that does not exist. Node announces
+ * each new one with this event, so the exception cannot be caught.
  */
 function refuseWorkers(emitter: Pick<EventEmitter, 'on'>): void {
   emitter.on('worker', () => {
@@ -27,11 +27,11 @@ function refuseWorkers(emitter: Pick<EventEmitter, 'on'>): void {
 }
 
 /**
- * What JavaScript has remembered of the fork server becomes that of the child, and the child can leave. Returns its channel
- * to the host, which is Comms.default() from then on.
+ * Replaces what JavaScript remembers of the fork server by the child's own, and lets the child exit. Returns its
+ * channel to the host, which is Comms.default() from then on.
  */
 export function becomeOwnProcess(parts: ProcessParts): Comms {
-  leaveWithoutThreads(parts.process, parts.watchForEnd); // first: whatever fails from here on can end the process
+  leaveWithoutThreads(parts.process, parts.watchForEnd); // first: after a failure the process must be able to end
   Object.defineProperty(parts.process, 'pid', {
     value: addon().ownPid(),
     writable: false,

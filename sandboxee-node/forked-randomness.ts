@@ -1,14 +1,14 @@
-// Randomness of a forked process. OpenSSL's generator notices a fork by itself; what Node and V8 have drawn ahead does
-// not, and two children would draw the same numbers.
+// The randomness of a forked process. OpenSSL's generator notices a fork by itself. Random numbers that Node and V8
+// have prepared in advance are copied, so that two children would draw the same.
 import crypto from 'node:crypto';
 import { setFlagsFromString } from 'node:v8';
 import vm from 'node:vm';
 import { addon } from '../native/addon.js';
 
-/** What crypto.randomInt() and randomUUID() keep ahead (lib/internal/crypto/random.js of Node). */
+/** How many numbers crypto.randomInt() and randomUUID() prepare in advance (lib/internal/crypto/random.js of Node). */
 const integersAhead = 1024;
 const uuidsAhead = 128;
-/** What a child has to draw before it comes to UUIDs of its own. */
+/** How many UUIDs are left of those prepared in the fork server. */
 let uuidsLeft = uuidsAhead;
 
 let a = 0;
@@ -26,17 +26,17 @@ function next(): number {
   return result >>> 0;
 }
 
-/** In place of Math.random(), as V8 offers no way to seed that anew: 53 bits make a number from 0 to 1. */
+/** Replaces Math.random(), because V8 offers no way to seed that anew: 53 bits make a number from 0 to 1. */
 function random(): number {
   return ((next() >>> 5) * 0x4000000 + (next() >>> 6)) / 0x20000000000000;
 }
 
-/** Contexts of node:vm: V8 seeds each, when it first draws a number in it, with what it was told last. */
+/** Seeds contexts of node:vm: when a context first draws a number, V8 seeds it with the last seed it was given. */
 function seedContexts(): void {
   setFlagsFromString(`--random-seed=${(next() >>> 2) + 1}`);
 }
 
-/** From the kernel, as OpenSSL takes its time to notice the fork. */
+/** Reads from the kernel, because OpenSSL needs time to notice the fork. */
 function seed(): void {
   const words = new Int32Array(4);
   addon().fillRandom(words);
@@ -46,9 +46,9 @@ function seed(): void {
 }
 
 /**
- * In the fork server, right before the fork: draws UUIDs until none is left of those made ahead, so that the next one is
- * made by who draws it. One cannot ask how many there are; but Node looks at the length of the bytes when it fills them
- * anew, and there one can look on.
+ * In the fork server, right before the fork: draws UUIDs until no prepared one is left, so that the process that draws
+ * the next one makes it. Node does not report how many are left; but it reads the length of the array when it fills it
+ * anew, and that read can be observed.
  */
 export function useUpUuids(): void {
   uuidsLeft = uuidsAhead;
@@ -75,8 +75,8 @@ export function useUpUuids(): void {
 }
 
 /**
- * As soon as may be in what is to become a fork server: from now on Math.random and the contexts of node:vm have seeds of
- * ours. A function that a module has kept before (const { random } = Math) is V8's own, and stays as it is.
+ * As early as possible in a future fork server: from now on Math.random and the contexts of node:vm have our seeds. A
+ * function that a module has kept before (const { random } = Math) is V8's own, and stays as it is.
  */
 export function replaceRandomness(): void {
   if (Math.random === random) return;
@@ -87,7 +87,7 @@ export function replaceRandomness(): void {
     enumerable: false,
     configurable: true,
   });
-  // All that runs in a context goes through here.
+  // Everything that runs in a context goes through here.
   const { runInContext } = vm.Script.prototype;
   vm.Script.prototype.runInContext = function (this: vm.Script, ...args): unknown {
     seedContexts();
@@ -95,11 +95,11 @@ export function replaceRandomness(): void {
   };
 }
 
-/** In the fork server, before its children: uses the integers up that are there. */
+/** In the fork server, before its first child: uses the prepared integers up. */
 export async function prepareRandomness(): Promise<void> {
   replaceRandomness();
-  // With a callback an integer comes at once, or, when there is none left, after 1,024 have been made: then one knows
-  // where one is.
+  // With a callback an integer comes at once or, if none is left, after 1,024 have been made: then the position is
+  // known.
   for (let tries = 0; tries <= integersAhead; tries++) {
     let isThere = false;
     const drawn = new Promise<void>((resolve) => {

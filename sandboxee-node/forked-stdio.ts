@@ -1,12 +1,12 @@
-// Standard input, output and error of a forked process: the descriptors are the child's own, and so must be the streams
-// on them, whatever the fork server has done with its.
+// Standard input, output and error of a forked process: the descriptors are the child's own, so the streams on them
+// must be, too, whatever the fork server has done with its streams.
 import { createReadStream, writeSync } from 'node:fs';
 import { Writable } from 'node:stream';
 
 const oneMillisecond = 1;
 const neverNotified = new Int32Array(new SharedArrayBuffer(4));
 
-/** Writes at once, as Node does to files and, on Linux, to pipes. */
+/** Writes synchronously, as Node does to files and, on Linux, to pipes. */
 class DescriptorStream extends Writable {
   readonly fd: number;
 
@@ -47,11 +47,11 @@ function defineLazily<Stream>(owner: object, name: 'stdin' | 'stdout' | 'stderr'
   });
 }
 
-/** @param owner `process`, or what stands in for it in a rehearsal */
+/** @param owner `process`, or its stand-in in a rehearsal */
 export function renewStdio(owner: object): void {
   defineLazily(owner, 'stdin', () => createReadStream('', { fd: 0, autoClose: false }));
   defineLazily(owner, 'stdout', () => new DescriptorStream(1));
   defineLazily(owner, 'stderr', () => new DescriptorStream(2));
-  // The console remembers the streams it has used, and asks for them again when it has none.
+  // The console keeps the streams it has used, and asks for them again when it has none.
   Object.assign(console, { _stdout: undefined, _stderr: undefined });
 }

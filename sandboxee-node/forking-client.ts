@@ -1,4 +1,4 @@
-// A fork server in Node: prepare once, fork a sandboxee for each request of the host.
+// A fork server in Node: it prepares itself once, and forks a sandboxee for each request of the host.
 import { addon, type NativeForkingClient } from '../native/addon.js';
 import { CommsErrorNumber } from '../protocol/wire.generated.js';
 import { Comms } from './comms.js';
@@ -7,16 +7,16 @@ import { rehearse } from './fork-rehearsal.js';
 import { becomeOwnProcess, type ProcessParts } from './forked-process.js';
 import { prepareRandomness, replaceRandomness, useUpUuids } from './forked-randomness.js';
 
-// Before the modules that are imported after this one keep a function of V8's.
+// This comes before the modules that are imported after this one, which may keep a function of V8's.
 if (isMeantToFork) replaceRandomness();
 
 /**
  * Forks this process whenever its host asks for a sandboxee. The script imports and warms up what its children will
- * need, and then waits; each child goes on from there as a process of its own, in a sandbox, under no policy until it
+ * need, and then waits. Each child goes on from there as a process of its own, in a sandbox, under no policy until it
  * calls Client.sandboxMeHere().
  *
- * Node must have been started for it (Executor.nodeForkServer()), and have nothing open or pending when it waits:
- * sockets, servers, timers, workers. Files that it has open are closed in its children.
+ * Node must have been started for this (Executor.nodeForkServer()). When it waits, it must have nothing open or
+ * pending: no sockets, servers, timers or workers. Files that it has open are closed in its children.
  */
 export class ForkingClient {
   readonly #native: NativeForkingClient;
@@ -26,8 +26,8 @@ export class ForkingClient {
   #isWaiting = false;
 
   /**
-   * @param comms the channel of requests, which is the client's from then on
-   * @throws ForkError where this process cannot be forked
+   * @param comms the channel of requests; the client owns it from then on
+   * @throws ForkError if this process cannot be forked
    */
   constructor(comms: Comms = Comms.default()) {
     checkForkable();
@@ -38,17 +38,18 @@ export class ForkingClient {
   }
 
   /**
-   * Waits for a request and forks. Resolves, as fork(2) returns, with 0 in the child, whose channel to its host is
-   * Comms.default(), and in the fork server with the pid of a process that leads the child into its sandbox and ends.
-   * While it waits nothing else runs. When the host wants no more children, the process exits with 0.
+   * Waits for a request and forks. Like fork(2) it resolves with 0 in the child, whose channel to its host is
+   * Comms.default(). In the fork server it resolves with the pid of the joiner, a process that brings the child into
+   * its sandbox and ends. While it waits nothing else runs. When the host wants no more children, the process exits
+   * with 0.
    *
-   * Rejects with ForkError if this process has something open or pending, or one request could not be met.
+   * Rejects with ForkError if this process has something open or pending, or if one request could not be met.
    */
   waitAndFork(): Promise<number> {
     return this.#fork(() => this.#native.waitAndFork());
   }
 
-  /** Forks for each request; resolves only in a child, with its channel to the host. */
+  /** Forks for each request. Resolves only in a child, with its channel to the host. */
   async enterForkLoop(): Promise<Comms> {
     await this.#fork(() => this.#native.enterForkLoop());
     return Comms.default();

@@ -1,4 +1,4 @@
-// The sandboxee's half of the sandboxMeHere handshake, up to where the policy is put in force.
+// The sandboxee's half of the sandboxMeHere handshake, up to the point where the policy is put in force.
 import { addon } from '../native/addon.js';
 import { type Comms, decodeMessage } from '../protocol/index.js';
 import type { SandboxingConfig } from '../protocol/messages.generated.js';
@@ -10,7 +10,7 @@ export class SandboxingError extends Error {
 }
 
 export interface ReceivedPolicy {
-  /** struct sock_filter array. */
+  /** An array of struct sock_filter. */
   readonly program: Uint8Array;
   readonly allowSpeculation: boolean;
 }
@@ -28,7 +28,7 @@ function takeFds(comms: Comms, config: SandboxingConfig, fds: Map<string, number
   }
 }
 
-/** Talks with the host until it says "go": fds are mapped by then, and the working directory is what it asked for. */
+/** Exchanges messages with the host until it says "go". By then fds are mapped and the working directory is set. */
 export function receivePolicy(comms: Comms, fds: Map<string, number>): ReceivedPolicy {
   comms.sendVersionSync(`${WireName.VERSION_IDENTITY}V${Handshake.VERSION}`);
   comms.recvVersionSync();

@@ -1,6 +1,6 @@
-// Writes docs/api.md: what the package exports, with signatures and docstrings, out of the compiled declarations.
-// With --check it only says whether the file is what it would write. The declarations come from one printer, so
-// reading them by lines is enough: a top-level statement starts at column 0, a member at column 4.
+// Writes docs/api.md: what the package exports, with signatures and docstrings, from the compiled declarations. With
+// --check it only says whether the file is up to date. The declarations all come from one printer, so reading them line
+// by line is enough: a top-level statement starts at column 0, a member at column 4.
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -11,10 +11,10 @@ const entries = [
   ['sandwire', 'dist/host/index.d.ts', 'The host: what runs a sandboxee and talks to it.'],
   ['sandwire/sandboxee', 'dist/sandboxee-node/index.d.ts', 'A Node program in a sandbox.'],
   ['sandwire/testing', 'dist/host/testing.d.ts', 'Tests of a sandbox.'],
-  ['sandwire/protocol', 'dist/protocol/index.d.ts', 'The wire, for who writes a peer.'],
+  ['sandwire/protocol', 'dist/protocol/index.d.ts', 'The wire, for authors of a peer.'],
 ];
 
-/** Text of a docstring without its stars. Tags become words. */
+/** The text of a docstring without its stars. Tags become words. */
 function plainDoc(lines) {
   const text = lines
     .map((line) => line.replace(/^\s*(\/\*\*|\*\/|\*) ?/, '').replace(/ ?\*\/\s*$/, ''))
@@ -27,7 +27,7 @@ function plainDoc(lines) {
     .replaceAll(/([^\n])\n- /g, '$1\n\n- ');
 }
 
-/** Pieces of a text: each a statement or member with the docstring in front of it. */
+/** The pieces of a text: each is a statement or member with its docstring. */
 function pieces(lines, indent) {
   const found = [];
   let doc = [];
@@ -48,7 +48,7 @@ function pieces(lines, indent) {
     const isComment = /^\s*(\/\*\*|\*)/.test(line);
     const bare = isComment ? '' : line.replaceAll(/'[^']*'|\/\*.*?\*\//g, '');
     depth += (bare.match(/[{(]/g) ?? []).length - (bare.match(/[})]/g) ?? []).length;
-    // A union goes on behind a comment.
+    // A union continues after a comment.
     const next = lines.slice(index + 1).find((other) => !/^\s*(\/\*\*|\*)/.test(other)) ?? '';
     const ends = /;$/.test(bare.trimEnd()) || (/\}$/.test(bare.trimEnd()) && !/^\s*\|/.test(next));
     if (depth === 0 && ends) {
@@ -82,7 +82,7 @@ function declarationOf({ doc, code }) {
 
 const moduleBeside = (file, from) => path.join(path.dirname(file), from.replace(/\.js$/, '.d.ts'));
 
-/** The declaration behind a name that a module imports or declares itself; undefined for what is not of this package. */
+/** The declaration of a name that a module imports or declares itself; undefined if it is not of this package. */
 function lookUp(file, name) {
   for (const line of readFileSync(file, 'utf8').split('\n')) {
     const imported = /^import (?:type )?\{(.*)\} from '(\.[^']+)';$/.exec(line);
@@ -98,7 +98,7 @@ function lookUp(file, name) {
   return exportsOf(file).get(name);
 }
 
-/** Exported declarations of a module by name, in order, those it passes on included. Overloads are one. */
+/** The exported declarations of a module by name, in order, re-exported ones included. Overloads are one. */
 function exportsOf(file) {
   const found = new Map();
   const add = (name, declaration) => {
@@ -138,10 +138,10 @@ function memberText({ doc, code: lines }) {
 const nameOf = ({ code: [first] }) =>
   /^(?:static |readonly |abstract |get |set )*(\[[\w.]+\]|\w+)/.exec(first)?.[1];
 
-/** The class as it was declared, so that one that is passed on by another name is known again. */
+/** The class as it was declared, so that a re-exported one is recognised under another name. */
 const originOf = ({ file, kind, signature }) => `${file}: ${kind} ${signature}`;
 
-/** Members of a class and of those it stands on, unless those have been shown as they are. */
+/** The members of a class and of its base classes, except those that are already described. */
 function allMembers(declaration, described) {
   const members = [...declaration.members];
   const notes = [];
@@ -177,7 +177,7 @@ function declarationText(declaration, described) {
 
 const parts = [
   '# API',
-  'Every export of the package, from its docstrings; written by `npm run api`. How things go together is in ' +
+  'Every export of the package, from its docstrings; written by `npm run api`. How the parts work together is in ' +
     '[guide.md](guide.md). The C library has its own [manual](../sandboxee-c/README.md).',
 ];
 const shown = new Map();

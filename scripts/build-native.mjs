@@ -1,5 +1,5 @@
-// Builds what is native – libsandwire, the supervisor, the addon – into build/. For a checkout and for the installed
-// package alike; the second time only what is out of date.
+// Builds the native part – libsandwire, the supervisor, the addon – into build/, for a checkout and for the installed
+// package alike. The second time it builds only what is out of date.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 
 const root = path.join(path.dirname(fileURLToPath(import.meta.url)), '..');
 
-/** Runs a step that says much and means little unless it fails. */
+/** Runs a step whose output only matters if it fails. */
 export function runQuietly(title, command, args) {
   const result = spawnSync(command, args, { cwd: root, encoding: 'utf8', maxBuffer: 64 << 20 });
   if (result.status === 0) return;
@@ -24,14 +24,14 @@ function nodeIncludeDirectory() {
   return path.join(path.dirname(path.dirname(process.execPath)), 'include', 'node');
 }
 
-/** Wherever npm has put it: beside us, in us, or above us. */
+/** Wherever npm has put it: beside this package, in it, or above it. */
 function cmakeJs() {
   const manifest = createRequire(import.meta.url).resolve('cmake-js/package.json');
   return path.join(path.dirname(manifest), 'bin/cmake-js');
 }
 
 export function buildNative() {
-  // cmake-js configures once; after that CMake itself knows what is out of date, and is asked directly.
+  // cmake-js configures once. After that CMake itself knows what is out of date, and is called directly.
   const build = path.join(root, 'build');
   const stamp = path.join(build, '.configured-for');
   const wanted = `${root} ${process.execPath} ${process.version}`;

@@ -1,4 +1,4 @@
-// What must be on the machine before anything can be built, checked first and named in one line.
+// Checks what must be installed before anything can be built, and names what is missing in one line.
 import { spawnSync } from 'node:child_process';
 
 const tools = [

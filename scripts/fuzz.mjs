@@ -1,5 +1,5 @@
-// node scripts/fuzz.mjs [SECONDS]: libFuzzer over libsandwire's reader and protobuf parser, an hour unless told. What it
-// finds worth keeping stays in build/fuzz/corpus for the next time. Needs clang.
+// node scripts/fuzz.mjs [SECONDS]: libFuzzer over libsandwire's reader and protobuf parser, by default for an hour.
+// Useful inputs stay in build/fuzz/corpus for the next time. Needs clang.
 import { spawnSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';

@@ -163,7 +163,7 @@ function renderC(parsed) {
   return lines.join('\n');
 }
 
-/** The integer types with their names in TypeScript and C. */
+/** The integer types, with their names in TypeScript and C. */
 function integers() {
   return Object.entries(wire.integers).map(([name, { bits, signed }]) => ({
     name,

@@ -1,5 +1,5 @@
-// The one entry of the npm scripts: checks what the system must have, installs and builds what is missing, and
-// then does what was asked. Each step is skipped when nothing changed since it last ran.
+// The one entry point of the npm scripts: checks what the system must have, installs and builds what is missing, and
+// then does what was requested. Each step is skipped if nothing has changed since it last ran.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
@@ -29,7 +29,7 @@ function install() {
   const wanted = createHash('sha256').update(readFileSync('package-lock.json')).digest('hex');
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return;
   console.error('installing npm packages …');
-  // No package's install script is needed: nothing is downloaded but the packages themselves.
+  // No package's install script is needed, so nothing is downloaded but the packages themselves.
   runQuietly('npm ci', 'npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']);
   writeFileSync(stamp, wanted);
 }

@@ -1,4 +1,4 @@
-// Compiled files whose source is gone: the compiler leaves them, and they would be run as tests or be published.
+// Finds compiled files whose source is gone: the compiler leaves them, and they would be run as tests or be published.
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 

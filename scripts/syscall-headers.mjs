@@ -1,6 +1,6 @@
-// Compares host/policy/tables/syscalls.json with the kernel headers of this machine (Debian: linux-libc-dev), and prints
-// what the headers have and the table has not, or has otherwise. x86-64 has a header of its own numbers; aarch64 uses the
-// generic one, read through the C preprocessor.
+// Compares host/policy/tables/syscalls.json with the kernel headers of this machine (Debian: linux-libc-dev), and
+// prints which syscalls of the headers are missing or different in the table. x86-64 has a header of its own numbers;
+// aarch64 uses the generic one, read through the C preprocessor.
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
@@ -12,7 +12,7 @@ const x86 = first(['/usr/include/x86_64-linux-gnu/asm/unistd_64.h', '/usr/includ
 const i386 = first(['/usr/include/x86_64-linux-gnu/asm/unistd_32.h', '/usr/include/asm/unistd_32.h']);
 const x32 = first(['/usr/include/x86_64-linux-gnu/asm/unistd_x32.h', '/usr/include/asm/unistd_x32.h']);
 const generic = first(['/usr/include/asm-generic/unistd.h']);
-// What aarch64's own asm/unistd.h defines before it includes the generic one.
+// The macros that aarch64's own asm/unistd.h defines before it includes the generic one.
 const aarch64Defines = [
   '__ARCH_WANT_RENAMEAT',
   '__ARCH_WANT_NEW_STAT',
@@ -21,7 +21,7 @@ const aarch64Defines = [
   '__ARCH_WANT_MEMFD_SECRET',
   '__ARCH_WANT_SYS_CLONE3',
 ];
-// The generic header also holds numbers for 32-bit machines and for other architectures' own use.
+// The generic header also contains numbers for 32-bit machines and for other architectures' own use.
 const notOnAarch64 =
   /^(syscalls|arch_specific_syscall)$|(_time64|_time32)$|^(sync_file_range2|timerfd_gettime64)$/;
 

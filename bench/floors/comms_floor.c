@@ -1,7 +1,6 @@
-/* comms_floor WHAT COUNT SIZE: what the comms benchmarks are measured against: the host's side in C, without
- * sandwire. Its socket is fd 3; at the other end, under the same policy, is bench/peers/comms_peer.c. Prints
- * how long it took, in nanoseconds: for round-trip, fd and buffer a line each time, else one for all COUNT.
- */
+/* comms_floor WHAT COUNT SIZE: the floor of the comms benchmarks: the host's side in C, without sandwire. Its
+ * socket is fd 3; at the other end, under the same policy, is bench/peers/comms_peer.c. Prints the time it
+ * took, in nanoseconds: for round-trip, fd and buffer one line each time, else one line for all COUNT. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,7 +19,7 @@ static long long now_ns(void) {
   return now.tv_sec * 1000000000LL + now.tv_nsec;
 }
 
-/* Made, sent, filled by the peer, and read here. */
+/* The buffer is made and sent here, filled by the peer, and read here. */
 static void share_buffer(size_t size) {
   int fd = memfd_create("floor", MFD_CLOEXEC);
   must(fd >= 0 && ftruncate(fd, (off_t)size) == 0);

@@ -1,4 +1,4 @@
-/* What the starting benchmarks run. */
+/* The program that the starting benchmarks run. */
 int main(void) {
   return 0;
 }

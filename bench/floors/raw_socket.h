@@ -1,4 +1,4 @@
-/* Bytes and fds over the socket fd 3, with nothing above: both ends of the floors. */
+/* Bytes and fds over the socket fd 3, without any layer above it: used by both ends of the floors. */
 #ifndef SANDWIRE_BENCH_RAW_SOCKET_H
 #define SANDWIRE_BENCH_RAW_SOCKET_H
 
@@ -26,7 +26,7 @@ static inline char *raw_chunk(void) {
   return chunk;
 }
 
-/* total bytes, in as few reads as there are. */
+/* Receives total bytes in as few reads as possible. */
 static inline void raw_receive(size_t total) {
   char *chunk = raw_chunk();
   while (total > 0) {
@@ -36,7 +36,7 @@ static inline void raw_receive(size_t total) {
   }
 }
 
-/* count messages of a header and size bytes, small ones as many in a send as 64 KiB hold. */
+/* Sends count messages of a header and size bytes; of small ones as many in a send as fit into 64 KiB. */
 static inline void raw_send_messages(int count, size_t size) {
   char *chunk = raw_chunk();
   size_t left = (size_t)count * (size + RAW_HEADER_SIZE);

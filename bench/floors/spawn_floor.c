@@ -1,5 +1,5 @@
-/* spawn_floor COUNT PROGRAM [ARG …]: starts the program with posix_spawn and waits for it, COUNT times;
- * prints how long each took, in nanoseconds, a line each. */
+/* spawn_floor COUNT PROGRAM [ARG …]: starts the program with posix_spawn and waits for it, COUNT times.
+ * Prints the time of each, in nanoseconds, one a line. */
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>

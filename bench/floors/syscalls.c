@@ -1,6 +1,6 @@
-/* syscalls getpid|getpgid BATCHES: makes 1,000 of these calls, BATCHES times; prints how long one took in
- * each batch, in thousandths of a nanosecond, a line each. Runs without a sandbox, as the floor, and in one.
- */
+/* syscalls getpid|getpgid BATCHES: makes 1,000 of these calls, BATCHES times. Prints for each batch the time
+ * of one call, in thousandths of a nanosecond, one a line. It runs without a sandbox, as the floor, and in
+ * one. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

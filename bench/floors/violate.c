@@ -1,5 +1,5 @@
 /* violate: writes the time to standard output (nanoseconds of CLOCK_MONOTONIC, eight bytes) and makes a call
- * that its policy does not allow. What the benchmark of violations runs. */
+ * that its policy does not allow. The benchmark of violations runs it. */
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>

@@ -1,5 +1,5 @@
-/* violation_floor COUNT: a child makes a call that its filter kills it for, COUNT times; prints how long
- * after the call its parent knew, in nanoseconds, a line each. */
+/* violation_floor COUNT: a child makes a call for which its filter kills it, COUNT times. Prints how long
+ * after the call the parent knows it, in nanoseconds, one a line. */
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-// A fork server in Node whose children say one word and end: "sandboxed" after they have sandboxed themselves.
+// A fork server in Node whose children send one word and end: "sandboxed" after they have sandboxed themselves.
 import { Client, ForkingClient } from '../../sandboxee-node/index.js';
 
 const isSandboxed = process.argv[2] === 'sandboxed';

@@ -1,6 +1,6 @@
-/* The sandboxee of the comms benchmarks. Takes orders over comms – a String of what to do, then how many
- * times and with how many bytes, both Uint32 – and does each with libsandwire, or, with "raw " before it,
- * with plain system calls over fd 3 for the floor. */
+/* The sandboxee of the comms benchmarks. It receives orders over comms – a String that says what to do, then
+ * how many times and with how many bytes, both Uint32. It carries each out with libsandwire or, with "raw "
+ * before it, with plain system calls over fd 3 for the floor. */
 #include <sandwire/sandwire.h>
 #include <string.h>
 #include <sys/mman.h>

@@ -1,5 +1,5 @@
-/* A sandboxed tool that talks: receives bytes, sends their crc4 back. Sandboxes itself when its start-up is
- * done; everything after sandwire_sandbox_me_here() runs under the host's policy. */
+/* A sandboxed tool that uses comms: it receives bytes and sends their crc4 back. It sandboxes itself when its
+ * start-up is done; everything after sandwire_sandbox_me_here() runs under the host's policy. */
 #include <sandwire/sandwire.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -28,7 +28,7 @@ int main(int argc, char **argv) {
     return 3;
   }
   if (argc > 1 && strcmp(argv[1], "--violate") == 0) {
-    sendfile(1, 0, NULL, 4096); /* no policy of ours allows it */
+    sendfile(1, 0, NULL, 4096); /* no policy here allows it */
   }
   uint32_t checksum = crc4(bytes, size);
   free(bytes);

@@ -24,7 +24,7 @@ async function main(): Promise<number> {
   executor.setEnableSandboxBeforeExec(false);
   executor.limits.setRlimitCpu(60).setWalltimeLimitMs(5000);
 
-  // From then on it may talk to us, use memory, and exit.
+  // From then on it may use comms and memory, and exit.
   const policy = new PolicyBuilder()
     .allowComms()
     .allowSystemMalloc()
@@ -41,7 +41,7 @@ async function main(): Promise<number> {
       answered = true;
       console.log(`0x${checksum.toString(16).padStart(8, '0')}`);
     } catch (error) {
-      if (!(error instanceof CommsError)) throw error; // why the tool went silent, the result tells
+      if (!(error instanceof CommsError)) throw error; // the result says why the tool went silent
     }
   }
   const result = await sandbox.awaitResult();

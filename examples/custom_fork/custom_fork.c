@@ -1,12 +1,12 @@
-/* A fork server: prepares itself once and then forks a sandboxee whenever its host asks for one. What stands
- * before the loop runs once and without a policy; what stands behind it runs in every sandboxee, under the
- * policy from sandwire_sandbox_me_here() on. */
+/* A fork server: it prepares itself once and then forks a sandboxee whenever its host asks for one. The code
+ * before the loop runs once and without a policy. The code after it runs in every sandboxee, under the policy
+ * from sandwire_sandbox_me_here() on. */
 #include <sandwire/sandwire.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <unistd.h>
 
-/* Stands for all that takes its time: a model to be loaded, a table to be computed. */
+/* Stands for anything that takes time: loading a model, computing a table. */
 static uint32_t squares[1 << 20];
 
 static void prepare(void) {
@@ -29,7 +29,7 @@ int main(void) {
     return error == SANDWIRE_ERROR_CLOSED ? 0 : 101;
   }
 
-  /* A child, in its own sandbox: comms leads to its own Sandbox2 now. */
+  /* A child, in its own sandbox: comms is connected to its own Sandbox2 now. */
   int32_t number = 0;
   if (sandwire_sandbox_me_here(comms) != SANDWIRE_OK) {
     return 102;

@@ -1,8 +1,4 @@
-// Starts a fork server, and of it sandboxees, one after the other.
-//
-//   node dist/examples/custom_fork/host.js [COUNT]
-//
-// Exit code 0: each returned the number it was sent; 1: one did not.
+// Starts a fork server, and has it fork sandboxees, one after the other.
 import { fileURLToPath } from 'node:url';
 import { CommsError, Executor, PolicyBuilder, Sandbox2 } from '../../host/index.js';
 
@@ -34,7 +30,7 @@ async function main(): Promise<number> {
         const square = await sandbox.comms.recvUint32();
         console.log(`${number} squared is ${square} (${(performance.now() - started).toFixed(1)} ms)`);
       } catch (error) {
-        if (!(error instanceof CommsError)) throw error; // why it went silent, the result tells
+        if (!(error instanceof CommsError)) throw error; // the result says why it went silent
       }
     }
     const result = await sandbox.awaitResult();

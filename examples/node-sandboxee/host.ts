@@ -1,7 +1,5 @@
-// Has a sandboxed Node script count the words of a file and replace some of them: values go both ways as they are, the
-// file itself in shared memory.
-//
-//   node dist/examples/node-sandboxee/host.js [FILE [FROM TO]]
+// Lets a sandboxed Node script count the words of a file and replace some of them. Values are sent both ways as they
+// are; the file itself is in shared memory.
 import { readFileSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -18,7 +16,7 @@ interface Answer {
   readonly finished: Date;
 }
 
-/** What a sandboxee says is its word: it is looked at before it is used. */
+/** A sandboxee may send anything, so its answer is checked before it is used. */
 function isAnswer(value: unknown): value is Answer {
   const { common, length, finished } = (value ?? {}) as Partial<Answer>;
   return common instanceof Map && finished instanceof Date && Number.isSafeInteger(length);
@@ -38,7 +36,7 @@ async function main(): Promise<number> {
       await comms.sendFd(buffer.fd);
       answer = await comms.recvValue();
     } catch (error) {
-      if (!(error instanceof CommsError)) throw error; // why the script went silent, the result tells
+      if (!(error instanceof CommsError)) throw error; // the result says why the script went silent
     }
   }
   const result = await sandbox.awaitResult();

@@ -1,4 +1,4 @@
-// Sandboxes itself, and then does for its host what it would rather not do itself: looks at a document, and changes it.
+// Sandboxes itself, and then does risky work for its host: it examines a document, and changes it.
 import { Buffer, Client, Comms } from '../../sandboxee-node/index.js';
 
 interface Job {

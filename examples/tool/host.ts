@@ -21,7 +21,7 @@ const usage = `usage: tool [options] -- COMMAND [ARG …]
   --wall MS          limit of wall time
 `;
 
-/** As a shell finds it; environments do not matter inside the sandbox. */
+/** Finds the command as a shell would; environments do not matter inside the sandbox. */
 function find(command: string): string {
   if (command.includes('/')) return path.resolve(command);
   for (const directory of (process.env['PATH'] ?? '/usr/bin:/bin').split(':')) {
@@ -60,7 +60,7 @@ async function main(): Promise<number> {
   }
   const program = find(command);
 
-  // A tool one does not know: everything is allowed that is not dangerous, and files only as named.
+  // An unknown tool: everything that is not dangerous is allowed, and only the named files are visible.
   const builder = new PolicyBuilder().defaultAction('allowAllSyscalls').addLibrariesForBinary(program);
   for (const file of values.file) builder.addFile(path.resolve(file));
   for (const directory of values.dir) builder.addDirectory(path.resolve(directory));
@@ -74,7 +74,7 @@ async function main(): Promise<number> {
     limits.setRlimitFsize(number('file-size', values['file-size']) * 2 ** 20);
   if (values.wall !== undefined) limits.setWalltimeLimitMs(number('wall', values.wall));
 
-  // Its standard output comes to us over a socket; its input and its complaints are ours.
+  // Its standard output arrives here over a socket. It shares our standard input and standard error.
   const output = new Socket({ fd: executor.ipc.receiveFd(1), readable: true, writable: false });
   output.pipe(process.stdout, { end: false });
   executor.ipc.mapDupedFd(0, 0);

@@ -1,4 +1,4 @@
-// Runs a string of untrusted JavaScript and prints what it comes to.
+// Runs a string of untrusted JavaScript and prints its outcome.
 //
 //   node dist/examples/untrusted-js/host.js [--memory MIB] [--cpu SECONDS] [--wall MS] [CODE [VALUES]]
 //

@@ -1,17 +1,17 @@
-// The fork server: each child runs one piece of JavaScript that nobody trusts.
+// The fork server: each child runs one piece of untrusted JavaScript.
 import vm from 'node:vm';
 import { Client, ForkingClient } from '../../sandboxee-node/index.js';
 
 interface Job {
   readonly code: string;
-  /** Names, and what they stand for, as JSON. */
+  /** Names and their values as JSON. */
   readonly values: readonly (readonly [string, string])[];
 }
 
-/** Answers with what JSON makes of the value; undefined where it has none of it. */
+/** Returns the value as JSON can express it; undefined if it cannot. */
 async function run({ code, values }: Job): Promise<unknown> {
-  // A context of its own has the language's globals and nothing of Node's. That is for tidiness: the fence is the
-  // sandbox around this process, not the context.
+  // A context of its own has the globals of the language and none of Node's. That is only for tidiness: the boundary is
+  // the sandbox around this process, not the context.
   const context = vm.createContext(Object.create(null), { name: 'untrusted' });
   const inside = vm.runInContext('JSON', context) as typeof JSON;
   for (const [name, json] of values) context[name] = inside.parse(json);
@@ -21,12 +21,12 @@ async function run({ code, values }: Job): Promise<unknown> {
   return json === undefined ? undefined : JSON.parse(json);
 }
 
-/** What was thrown may be anything, and need not be ready to become a string. */
+/** Anything can be thrown, and need not convert to a string. */
 function inWords(error: unknown): string {
   try {
     return String(error);
   } catch {
-    return 'an exception that has no words';
+    return 'an exception that cannot be converted to text';
   }
 }
 
@@ -39,4 +39,4 @@ try {
 } catch (error) {
   comms.sendValueSync({ error: inWords(error) });
 }
-process.exit(); // whatever the code has left waiting
+process.exit(); // whatever the code still waits for

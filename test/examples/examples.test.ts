@@ -152,7 +152,12 @@ for (const [what, args, expected, code] of [
     /memfd_create.*not permitted|EPERM/,
     1,
   ],
-  ['an exception without words', ['throw Object.create(null)'], /^an exception that has no words\n$/, 1],
+  [
+    'an exception without words',
+    ['throw Object.create(null)'],
+    /^an exception that cannot be converted to text\n$/,
+    1,
+  ],
   ['a long answer', ['"x".repeat(2 ** 21)'], /^the answer is too large: /, 1],
   [
     'an answer of many values',

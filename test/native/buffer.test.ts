@@ -76,14 +76,14 @@ test('bad arguments', () => {
   }
   assert.throws(() => Buffer.create(new Uint8Array()), /size from 1/);
   for (const fd of [-1, 1.5, '3', undefined, 2 ** 32 + 1]) {
-    assert.throws(() => Buffer.fromFd(fd as never), /no file descriptor number/);
+    assert.throws(() => Buffer.fromFd(fd as never), /not a file descriptor number/);
   }
   for (const [options, complaint] of [
-    [{ maxBytes: Number.NaN }, /maxBytes is 0 or more, not NaN/],
-    [{ maxBytes: -1 }, /maxBytes is 0 or more, not -1/],
-    [{ maxBytes: '5' }, /maxBytes is a number, not string/],
-    [{ shared: 'no' }, /shared is true or false, not string/],
-    [{ shared: 0 }, /shared is true or false, not number/],
+    [{ maxBytes: Number.NaN }, /maxBytes must be 0 or more, not NaN/],
+    [{ maxBytes: -1 }, /maxBytes must be 0 or more, not -1/],
+    [{ maxBytes: '5' }, /maxBytes must be a number, not string/],
+    [{ shared: 'no' }, /shared must be true or false, not string/],
+    [{ shared: 0 }, /shared must be true or false, not number/],
     [{ size: 1 }, /size/],
     [null, /Buffer\.(create|fromFd)/],
   ] as const) {

@@ -26,7 +26,7 @@ const optionsOf: Record<Variant, string[]> = {
   fuzzed: ['-DCMAKE_BUILD_TYPE=Debug', '-DCMAKE_C_COMPILER=clang', '-DSANDWIRE_FUZZ=ON'],
 };
 
-/** The folder for a build: in the checkout, or, where another user owns that, in a temporary one. */
+/** The folder for a build: in the checkout or, if another user owns that, in a temporary folder. */
 export function buildFolder(name: string): string {
   const inside = join(root, 'build', 'c-tests');
   try {
@@ -43,8 +43,8 @@ export function buildFolder(name: string): string {
 }
 
 /**
- * Configures (once) and builds. Returns the folder of the test programs. Throws with the compiler's words. Test files that run
- * beside each other build one after the other.
+ * Configures (once) and builds. Returns the folder of the test programs. Throws with the compiler's output. Test files
+ * that run at the same time build one after the other.
  */
 export function build(variant: Variant): string {
   const folder = buildFolder(variant);
@@ -54,7 +54,7 @@ export function build(variant: Variant): string {
   return join(folder, 'test');
 }
 
-/** Runs a program to its end; throws with all it said if that was not success. */
+/** Runs a program to its end; throws with all its output if it failed. */
 export function run(program: string, args: string[], input?: string, env?: NodeJS.ProcessEnv): string {
   const result = spawnSync(program, args, {
     encoding: 'utf8',
@@ -72,7 +72,7 @@ export function run(program: string, args: string[], input?: string, env?: NodeJ
   return result.stdout;
 }
 
-/** Whether a program can be run here. */
+/** True if a program can be run here. */
 export function isInstalled(program: string): boolean {
   try {
     execFileSync(program, ['--version'], { stdio: 'ignore' });

@@ -1,4 +1,5 @@
-// libsandwire's fork server under a host that is sandbox2: no extension, no sandbox made ahead. The host is played here.
+// libsandwire's fork server under a host that is sandbox2: without the extension, without a prewarmed sandbox. The test
+// plays the host.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync } from 'node:fs';
@@ -15,7 +16,7 @@ import { skip } from '../support/skip.js';
 
 const test = suite('fork server under sandbox2');
 const CLONE_UNTRACED = 0x00800000;
-/** What an executor of sandbox2 asks for by default: all namespaces. */
+/** What an executor of sandbox2 requests by default: all namespaces. */
 const ALL_NAMESPACES = 0x7c820000;
 /** One instruction: BPF_RET with SECCOMP_RET_ALLOW. */
 const allowAll = Uint8Array.of(6, 0, 0, 0, 0, 0, 0xff, 0x7f);
@@ -80,7 +81,7 @@ test('without namespaces: comms fd, credentials, handshake, work', async () => {
   assert.equal(await once(server.process, 'exit'), [0, null]);
 });
 
-test('what would need namespaces of sandbox2’s is refused, and the next request is served', async () => {
+test('a request that needs sandbox2’s namespaces is refused, and the next request is served', async () => {
   const server = start();
   for (const setup of [
     await request(server, ALL_NAMESPACES),
@@ -98,7 +99,7 @@ test('what would need namespaces of sandbox2’s is refused, and the next reques
   assert.equal(await once(server.process, 'exit'), [0, null]);
 });
 
-test('our request to a fork server of sandbox2’s own kind: it passes over what it does not know', async () => {
+test('our request to a fork server of sandbox2’s own kind: it ignores what it does not know', async () => {
   const server = start('lie', 'sandbox2');
   const setup = await request(server, CLONE_UNTRACED, ForkMode.FORK, true);
   setup.enableCredentials();

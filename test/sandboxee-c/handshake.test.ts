@@ -1,5 +1,5 @@
-// SandboxMeHere conversations against a C sandboxee: those recorded from sandbox2, with the recorded policy really
-// in force (it allows little more than read and write on fd 1023), and hosts that do it wrong.
+// SandboxMeHere conversations with a C sandboxee: those recorded from sandbox2, with the recorded policy really in
+// force (it allows little more than read and write on fd 1023), and hosts that break the protocol.
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -102,7 +102,7 @@ const jumpIfEqual = (value: number, ifSo: number, ifNot: number): string =>
 const give = (action: number): string => `06000000${littleEndian32(action)}`;
 const allow = give(0x7fff0000);
 const allowAll = allow;
-/** As a host of ours begins each program, then all is allowed. */
+/** Each program of our own host begins like this; then everything is allowed. */
 const ownPolicy = [
   load(0),
   jumpIfEqual(0x2f000fdb, 0, 5),
@@ -122,7 +122,7 @@ function recorded(name: string): Message[] {
   return found.messages;
 }
 
-/** The configuration recorded once, in the place of "(SandboxingConfig as above …)". */
+/** The configuration, which was recorded only once and replaces "(SandboxingConfig as above …)". */
 const recordedConfig = recorded('executor, versioned handshake').find(({ what }) => what === 'config')?.bytes;
 
 function toLines(messages: Message[], changes: Record<string, string> = {}): string[] {
@@ -181,9 +181,9 @@ function addTests(variant: Variant): void {
   const replay = (lines: string[], clientArgs: string[] = [], hostArgs: string[] = []): Replay =>
     replayIn(folder, lines, clientArgs, hostArgs);
 
-  // ---- A host of ours ----
+  // ---- Our own host ----
 
-  test(`${variant}: a host of ours takes the listener at the rendezvous`, () => {
+  test(`${variant}: our own host takes the listener at the rendezvous`, () => {
     for (const bit of [0, speculationBit]) {
       const lines = [
         `sandboxee ${ownVersion}`,
@@ -227,7 +227,7 @@ function addTests(variant: Variant): void {
     assert.match(output, /^cwd=\/tmp comms=1023 any=\d+ fixed=77 in the way of any=4 five=5 none=-1$/m);
   });
 
-  test(`${variant}: comms makes way for an fd mapped on its number`, () => {
+  test(`${variant}: comms moves if an fd is mapped to its number`, () => {
     const lines = openWith(config('/', allowAll, [{ requestedFd: 1023, name: 'x' }]), `host-fd ${fdHeader}`);
     const { output } = replay([...lines, ...finishWith(goPtrace)], ['report', 'x']);
     assert.match(output, /^cwd=\/ comms=\d{1,2} x=1023$/m);
@@ -253,7 +253,7 @@ function addTests(variant: Variant): void {
     assert.match(output, /^cwd=\/usr comms=1023 a=\d+ b=40$/m, errors);
   });
 
-  test(`${variant}: a working directory that is not there`, () => {
+  test(`${variant}: a working directory that does not exist`, () => {
     const lines = [...openWith(config('/nowhere', allowAll)), ...finishWith(goPtrace)];
     assert.match(replay(lines, ['report'], ['--cwd', '/usr']).output, /^cwd=\/ /m);
     const own = [`sandboxee ${ownVersion}`, `host ${plainVersion}`, `host ${config('/nowhere', ownPolicy)}`];
@@ -262,7 +262,7 @@ function addTests(variant: Variant): void {
     assert.match(errors, /working directory/);
   });
 
-  // ---- Hosts that do it wrong ----
+  // ---- Hosts that break the protocol ----
 
   const wrongs: [name: string, lines: string[], end: string, words: RegExp][] = [
     ['hangs up at once', ['hang-up'], 'exit 11', /CLOSED/],
@@ -317,7 +317,7 @@ function addTests(variant: Variant): void {
       /UNSUPPORTED.*shared memory/,
     ],
     [
-      // Past the point of no return: the process ends by itself, not by an error it could overlook.
+      // Past the point of no return: the process ends by itself, not with an error that it could ignore.
       'hangs up instead of go',
       [...openWith(config('/', allow)).slice(1), `host ${noUpgrade}`, `sandboxee ${ready}`, 'hang-up'],
       'exit 1',
@@ -371,7 +371,7 @@ function addTests(variant: Variant): void {
     });
   }
 
-  test(`${variant}: the unotify way works without a policy that hinders it`, () => {
+  test(`${variant}: the unotify form works without a policy that prevents it`, () => {
     const lines = [
       ...openWith(config('/', allow)),
       ...finishWith(goUnotify),

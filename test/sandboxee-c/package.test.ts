@@ -1,4 +1,4 @@
-// The installed library: README.md's example must compile as it is written, by its CMakeLists.txt and its Makefile, in C and
+// The installed library: README.md's example must compile as written, by its CMakeLists.txt and its Makefile, in C and
 // with the headers in C++, and only the public names are exported.
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -37,12 +37,12 @@ test.before(() => {
   writeFileSync(join(folder, 'tool.c'), sample('tool'));
 });
 
-/** Started by nobody it says so. */
+/** Started without a host it reports that. */
 function checkTool(tool: string): void {
   assert.throws(() => run(tool, []), /started by a sandwire host/);
 }
 
-/** Finds its libraries, and does its work. */
+/** Under a host it finds its libraries, and does its work. */
 async function checkUnderHost(tool: string): Promise<void> {
   const executor = new Executor(tool).setEnableSandboxBeforeExec(false);
   const policy = new PolicyBuilder()

@@ -13,7 +13,7 @@ interface Vector {
 
 const headerHexDigits = 24;
 
-/** Those of protocol/vectors.json. */
+/** The vectors of protocol/vectors.json. */
 export function readVectors(): Vector[] {
   return JSON.parse(readFileSync(join(root, 'protocol', 'vectors.json'), 'utf8')) as Vector[];
 }
@@ -24,7 +24,7 @@ const kindsOfC = new Set([
   ...['Bool', 'String', 'Bytes', 'Barrier', 'FD', 'Creds', 'TLV', 'Status', 'Proto', 'MessagePack'],
 ]);
 
-/** "<kind> <argument> <bytes>". What C has no call of its own for is checked as a TLV. */
+/** "<kind> <argument> <bytes>". A type without a call of its own in C is checked as a TLV. */
 export function toLine(vector: Vector): string {
   if (kindsOfC.has(vector.send)) return `${vector.send} ${argumentOf(vector)} ${vector.bytes}`;
   const tag = Buffer.from(vector.bytes.slice(0, 8), 'hex').readUInt32LE();
@@ -55,7 +55,7 @@ function argumentOf(vector: Vector): string {
     }
     case 'Proto':
     case 'MessagePack':
-      return payload; // C hands over the serialized form
+      return payload; // in C the caller passes the serialized form
     default:
       return String(value);
   }
@@ -65,7 +65,7 @@ function hexOr(hex: string): string {
   return hex || '-';
 }
 
-/** Bytes are written as hex, or as "41 x 1012": one byte and how often. */
+/** Bytes are written as hex, or as "41 x 1012": one byte and how often it is repeated. */
 function bytesOf(text: string): string {
   const repeated = /^([0-9a-f]{2}) x (\d+)$/.exec(text);
   return repeated ? (repeated[1] ?? '').repeat(Number(repeated[2])) : text;

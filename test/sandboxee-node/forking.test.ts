@@ -60,7 +60,7 @@ test('a child is a process of its own, in a sandbox', async () => {
   }
 });
 
-test('in it all of Node works on', async () => {
+test('all of Node works in it', async () => {
   await using server = await start();
   await using child = await fork(server);
   for (const [name, expected] of [
@@ -89,7 +89,7 @@ test('wait and fork, one at a time', async () => {
 for (const [name, expected, said] of [
   ['end', /^OK - Exit code: 0$/, undefined],
   ['exit', /^OK - Exit code: 9$/, undefined],
-  // Node 22 and later decide that in native code, which a child cannot go through.
+  // Node 22 and later decide this in native code, which a child does not pass through.
   [
     'unsettled',
     process.version.startsWith('v20.') ? /^OK - Exit code: 13$/ : /^OK - Exit code: 0$/,
@@ -119,7 +119,7 @@ for (const [name, expected, said] of [
   });
 }
 
-test('handlers of the end run, and have the last word', async () => {
+test('handlers run at the end, and decide the exit code', async () => {
   await using server = await start();
   await using exits = await fork(server);
   await exits.sandbox.comms.sendString('exitHandler');
@@ -161,7 +161,7 @@ test('two contexts of one child draw different numbers', async () => {
   assert.is(new Set(drawn).size, 6, drawn.join(' '));
 });
 
-test('files that the fork server has open are not for its children', async () => {
+test('files that the fork server has open are not open in its children', async () => {
   await using server = await start();
   await using child = await fork(server, {}, policyWithProc);
   assert.match(String(await child.ask('opened')), /EBADF/);
@@ -180,7 +180,7 @@ test('a child does not see what an earlier one was sent', async () => {
   assert.is(await second.ask('search'), 0);
 });
 
-test('streams of the child are its own, whatever the fork server did with its', async () => {
+test('streams of the child are its own, whatever the fork server did with its streams', async () => {
   for (const mode of ['', 'spoken']) {
     await using server = await start(mode);
     const executor = new Executor(server, { stdio: { stdin: { file: '/proc/version' } } });
@@ -203,16 +203,13 @@ for (const [mode, expected] of [
   ['server', /ForkError: this process waits for something.*: TCPServerWrap\./],
   ['unrefServer', /ForkError: this process waits for something.*: tcp\./],
   ['shared', /ForkError: this process has memory that all its children could write to.*memfd/],
-  ['pid', /ForkError: this process has the pid 2, as its children may have/],
+  ['pid', /ForkError: this process has the pid 2, which its children may have/],
   ['stdin', /ForkError: this process waits for something/],
   ['worker', /ForkError: this process has \d+ threads, and Node itself \d+/],
   ['inspector', /ForkError: a process with an open inspector cannot be forked/],
-  [
-    'version',
-    /ForkError: a Node process can be forked where that was tested, in versions 20, 22, 24, 26; this is v/,
-  ],
+  ['version', /ForkError: only tested Node versions can be forked: 20, 22, 24, 26; this is v/],
 ] as const) {
-  test(`refused in words: ${mode}`, async () => {
+  test(`refused with a message: ${mode}`, async () => {
     const executor = Executor.nodeForkServer(script, [mode], { stdio: { stdin: 'pipe', stderr: 'null' } });
     const stderr = readAll(executor.ipc.receiveFd(2));
     const server = await executor.startForkServer();
@@ -226,7 +223,7 @@ for (const [mode, expected] of [
   });
 }
 
-test('refused in words: an option of Node that hinders it', async () => {
+test('refused with a message: a flag of Node that prevents it', async () => {
   const stdio = { stderr: 'null' } as const;
   const executor = Executor.nodeForkServer(script, [''], { stdio, execArgv: ['--frozen-intrinsics'] });
   const stderr = readAll(executor.ipc.receiveFd(2));
@@ -238,7 +235,7 @@ test('refused in words: an option of Node that hinders it', async () => {
   assert.is((await server.awaitResult()).exitCode, 1);
 });
 
-test('refused in words: Node that was not started to be forked', async () => {
+test('refused with a message: Node that was not started to be forked', async () => {
   const executor = Executor.node(script, ['']);
   const stderr = readAll(executor.ipc.receiveFd(2));
   const server = await executor.startForkServer();

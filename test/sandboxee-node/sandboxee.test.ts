@@ -46,7 +46,7 @@ async function ask(sandbox: Sandbox2, name: string): Promise<string> {
   return sandbox.comms.recvString({ timeoutMs: 20_000 });
 }
 
-test('one that speaks before sandboxMeHere()', async () => {
+test('a sandboxee that sends before sandboxMeHere()', async () => {
   const hasty = Executor.node(path.join(path.dirname(script), 'hasty.js')).setEnableSandboxBeforeExec(false);
   await using sandbox = new Sandbox2(hasty, policy);
   const words = /SETUP_ERROR.*it sent a message \(String\) before sandboxMeHere\(\); call that first/;
@@ -100,7 +100,7 @@ for (const [how, beforeExec] of [
 
 test('addNodeRuntime() shows Node, its libraries and the package, and nothing else', async () => {
   const own = [path.dirname(script), '/scratch', process.execPath];
-  // Symlinks show nothing that is not shown in its own place.
+  // Symlinks show nothing that is not also shown at its own path.
   const places = policy.mounts
     .filter((mount) => mount.kind !== 'symlink' && !own.includes(mount.inside))
     .map((mount) => mount.inside);
@@ -112,7 +112,7 @@ test('addNodeRuntime() shows Node, its libraries and the package, and nothing el
   }
   assert.ok(policy.mounts.every((mount) => !('writable' in mount) || !mount.writable));
   await using sandbox = await start(executor());
-  // The checkout may lie below any of these.
+  // The checkout may be below any of these.
   const firstParts = policy.mounts.map((mount) => mount.inside.split('/')[1]);
   const unexpected = (await ask(sandbox, 'root'))
     .split(/[^\w.-]+/)
@@ -161,12 +161,12 @@ test('a project that has the package by a link', async () => {
   }
 });
 
-test('addNodeRuntime() of what is no Node', () => {
+test('addNodeRuntime() with something that is not Node', () => {
   assert.throws(() => new PolicyBuilder().addNodeRuntime('/no/such/node'), /addNodeRuntime.*ENOENT/);
   assert.throws(() => new PolicyBuilder().addNodeRuntime('/tmp'), /addNodeRuntime.*directory/);
 });
 
-test('Executor.node refuses what is no script', () => {
+test('Executor.node refuses what is not a script', () => {
   assert.throws(() => Executor.node('script.js'), /absolute path/);
   assert.throws(() => Executor.node('/a\0'), /NUL/);
   assert.throws(() => Executor.node('/a', 'b' as unknown as string[]), TypeError);
@@ -182,11 +182,11 @@ test('fds by name', async () => {
     host.ipc.mapFd(openSync('/proc/version', constants.O_RDONLY), 'input');
     await using sandbox = await start(host);
     assert.match(await ask(sandbox, 'mapped'), /^Linux version/);
-    assert.match(await ask(sandbox, 'mapped'), /SandboxingError: no fd was mapped under the name "input"/);
+    assert.match(await ask(sandbox, 'mapped'), /SandboxingError: no fd is mapped under the name "input"/);
   }
 });
 
-test('a second sandboxMeHere() is refused in words', async () => {
+test('a second sandboxMeHere() is refused with a message', async () => {
   await using sandbox = await start(executor());
   assert.match(await ask(sandbox, 'again'), /SandboxingError: /);
 });
@@ -218,7 +218,7 @@ test('memory outside of the heap ends at RLIMIT_DATA', async () => {
   host.limits.setRlimitData(1 << 30);
   await using sandbox = await start(host);
   await sandbox.comms.sendString('external');
-  // V8 either says that an array buffer cannot be had, which the script passes on, or gives up.
+  // V8 either reports that there is no memory for an array buffer, which the script passes on, or gives up.
   const outcome = await Promise.race([
     sandbox.comms.recvString().catch(() => 'closed'),
     sandbox.awaitResult().then(String),
@@ -229,7 +229,7 @@ test('memory outside of the heap ends at RLIMIT_DATA', async () => {
   );
 });
 
-test('started without a handshake it is told why it cannot sandbox itself', async () => {
+test('started without a handshake it gets an error that says why it cannot sandbox itself', async () => {
   const alone = path.join(checkout, 'dist/test/sandboxee-node/fixtures/alone.js');
   const shown = new PolicyBuilder().allowNode().addNodeRuntime().addFile(alone).build();
   const { result, output } = await runToEnd(Executor.node(alone), shown);

@@ -13,7 +13,7 @@ export interface Family {
   readonly lines: AsyncIterator<string>;
 }
 
-/** With the kind "cgroup" its sandboxees have a limit that needs one. */
+/** With the kind "cgroup" the sandboxees have a limit that needs a cgroup. */
 export async function startFamily(
   sandboxee = 'wait_forever',
   kind = '',

@@ -4,8 +4,8 @@ import { readdirSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { addon } from '../../native/addon.js';
 
-// From its first stream on an event loop has one of its own, /dev/null, for when there are no more (uv__stream_init() in
-// libuv, emfile_fd). Node 20 has a stream from the beginning, later versions make one when somebody wants it.
+// From its first stream on an event loop keeps an fd of its own, /dev/null, for when no fds are left (uv__stream_init()
+// in libuv, emfile_fd). Node 20 has a stream from the start, later versions make one when it is first needed.
 const [end, other] = addon().socketPair();
 addon().closeFd(other);
 const first = new Socket({ fd: end });
@@ -14,7 +14,7 @@ await once(first, 'close');
 
 export const countFds = (): number => readdirSync('/proc/self/fd').length;
 
-/** The fd of a socket of Node's, which stays Node's. */
+/** The fd of a socket of Node's; Node still owns it. */
 export function handleFd(socket: object): number {
   const fd = (socket as { readonly _handle?: { readonly fd?: number } })._handle?.fd;
   if (fd === undefined) throw new Error('this socket has no fd');

@@ -1,4 +1,4 @@
-// Processes of this machine, out of /proc.
+// Processes of this machine, read from /proc.
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
 export function parentOf(pid: number | string): number | undefined {
@@ -9,7 +9,7 @@ export function parentOf(pid: number | string): number | undefined {
   }
 }
 
-/** Empty when it is gone. */
+/** The process's comm; empty if it has ended. */
 export function commOf(pid: number | string): string {
   try {
     return readFileSync(`/proc/${pid}/comm`, 'utf8').trim();
@@ -39,7 +39,7 @@ export function countInPidNamespace(pid: number): number {
   return readdirSync('/proc').filter((name) => /^\d+$/.test(name) && namespaceOf(name) === wanted).length;
 }
 
-/** Of this process. */
+/** The pid of this process's supervisor. */
 export function supervisorPid(): number {
   const pid = childrenOf(process.pid).find((child) =>
     readlinkSync(`/proc/${child}/exe`).endsWith('/sandwire-supervisor'),

@@ -1,4 +1,4 @@
-// Short ways to run the tiny sandboxees of test/sandboxees.
+// Helpers that run the tiny sandboxees of test/sandboxees.
 import { existsSync, readFileSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
@@ -23,7 +23,7 @@ export function sandboxeePath(name: string): string {
   return path;
 }
 
-/** A policy that lets the sandboxees' syscalls pass, for tests of something else than the policy. */
+/** A policy that allows the sandboxees' syscalls, for tests of something other than the policy. */
 export function lenientPolicy(
   extend: (builder: PolicyBuilder) => PolicyBuilder = (builder) => builder,
 ): Policy {
@@ -38,7 +38,7 @@ export function sandboxee(
   return new Executor(sandboxeePath(name), [name, ...args], options);
 }
 
-/** Everything that comes out of an fd (a socket end) until its other side is closed. Takes the fd over. */
+/** Everything that is read from an fd (a socket end) until its other side is closed. Takes ownership of the fd. */
 export function readAll(fd: number): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = new Socket({ fd, readable: true, writable: false });
@@ -57,7 +57,7 @@ export interface Finished {
   readonly output: string;
 }
 
-/** Runs to the end with standard output received. */
+/** Runs to the end, with standard output captured. */
 export async function runToEnd(executor: Executor, policy: Policy = lenientPolicy()): Promise<Finished> {
   const output = readAll(executor.ipc.receiveFd(1));
   const sandbox = new Sandbox2(executor, policy);
@@ -66,7 +66,7 @@ export async function runToEnd(executor: Executor, policy: Policy = lenientPolic
   return { result, output: await output };
 }
 
-/** Whether a process is there and no zombie (whose parent, on this machine, may take its time to reap it). */
+/** True if a process exists and is not a zombie (whose parent, on this machine, may reap it late). */
 export function isAlive(pid: number): boolean {
   try {
     const state = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.[0];
@@ -80,12 +80,12 @@ export function isAlive(pid: number): boolean {
 export async function eventually(what: string, condition: () => boolean, limitMs = 5000): Promise<void> {
   const deadline = performance.now() + limitMs;
   while (!condition()) {
-    if (performance.now() > deadline) throw new Error(`still not so after ${limitMs} ms: ${what}`);
+    if (performance.now() > deadline) throw new Error(`still not true after ${limitMs} ms: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }
 
-/** A fork server whose children do what the sandboxee they are named does; see test/sandboxees/behave.c. */
+/** A fork server whose children do what the sandboxee of the same name does; see test/sandboxees/behave.c. */
 export function startForkServer(options: ExecutorOptions = {}, how = ''): Promise<ForkServer> {
   return sandboxee('behave', ['fork', how], options).startForkServer();
 }

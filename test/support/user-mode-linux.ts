@@ -1,5 +1,5 @@
-// Runs a test in a user-mode Linux, a kernel that is a program and has this machine's files: for kernels and settings
-// that this machine has not.
+// Runs a test in a user-mode Linux, a kernel that runs as a program and sees this machine's files: for kernels and
+// settings that this machine does not have.
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -8,7 +8,7 @@ import { checkout, isRoot } from './sandbox.js';
 
 const kernel = '/usr/bin/linux.uml';
 
-/** The test file's end and output, or why there is none. cgroup v2 is mounted in it. */
+/** The exit code and output of the test file, or why it cannot run. cgroup v2 is mounted in it. */
 export async function inUserModeLinux(
   test: string,
 ): Promise<{ readonly code: number; readonly output: string } | string> {
@@ -22,7 +22,7 @@ export async function inUserModeLinux(
       '#!/bin/sh',
       'export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin SANDWIRE_IN_UML=1',
       'mount -t proc proc /proc && mount -t sysfs sys /sys && mount -t cgroup2 cgroup /sys/fs/cgroup',
-      // The checkout may lie below /tmp, so it is carried over.
+      // The checkout may be below /tmp, so it is moved.
       `mount --bind ${checkout} /mnt && mount -t tmpfs tmp /tmp`,
       `mkdir -p ${checkout} && mount --move /mnt ${checkout}`,
       'ip link set lo up 2>/dev/null',

@@ -11,8 +11,8 @@
 extern "C" {
 #endif
 
-/* A sentence without a full stop for the code; never NULL. For what a call expected and met see
- * sandwire_comms_error_text(). */
+/* A sentence without a full stop for the code; never NULL. sandwire_comms_error_text() says what a call
+ * expected and what came. */
 SANDWIRE_API const char *sandwire_strerror(int error);
 
 /* "TAG_MISMATCH" for SANDWIRE_ERROR_TAG_MISMATCH and so on, "OK", or "UNKNOWN"; never NULL. */
