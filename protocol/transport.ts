@@ -8,30 +8,30 @@ export interface Credentials {
   readonly gid: number;
 }
 
-/** Where received bytes go. The caller may use the object again: it counts only until the call returns. */
+/** Where received bytes go. The object is used only until the call returns, so the caller may use it again. */
 export interface ReceiveCall {
   into: Uint8Array;
   offset: number;
-  /** How many bytes at most. */
+  /** The greatest number of bytes to receive. */
   length: number;
-  /** An fd that comes along is pushed here. */
+  /** An fd that comes with the bytes is pushed here. */
   fds: number[];
-  /** Whether to wait where the call stands until something comes. */
+  /** True to block until something comes. */
   wait: boolean;
-  /** How long at most, in milliseconds; below 0: without limit. */
+  /** The longest wait in milliseconds; below 0: no limit. */
   timeoutMs: number;
 }
 
-/** What is to be sent: bytes[offset, offset + length). The caller may use the object again, as with ReceiveCall. */
+/** What to send: bytes[offset, offset + length). As with ReceiveCall the caller may use the object again. */
 export interface SendCall {
   bytes: Uint8Array;
   offset: number;
   length: number;
-  /** It goes with the first byte and stays the caller's; -1: none. */
+  /** Sent with the first byte; the caller still owns it. -1: none. */
   fd: number;
-  /** Whether to wait where the call stands until there is room. */
+  /** True to block until there is room. */
   wait: boolean;
-  /** How long at most, in milliseconds; below 0: without limit. */
+  /** The longest wait in milliseconds; below 0: no limit. */
   timeoutMs: number;
 }
 
@@ -41,12 +41,15 @@ export interface Transport {
   readonly name: string;
   readonly isOpen: boolean;
   /**
-   * Receives bytes. Returns their number, 0 at the end of the stream, -1 when nothing has come (in time). At most one fd
-   * comes along; it belongs to the last bytes received. Throws an Error with code "SURPLUS_FD" when more fds came than may
-   * (all are closed then), or a system error with code and syscall.
+   * Receives bytes. Returns their number; 0 at the end of the stream; -1 when nothing has come (in time). At most one
+   * fd comes with them; it belongs to the last bytes received. Throws an Error with code "SURPLUS_FD" when more fds
+   * came than allowed (all are closed then), or a system error with code and syscall.
    */
   receive(call: ReceiveCall): number;
-  /** Sends bytes. Returns the number taken, -1 when there was no room (in time). Throws system errors; never SIGPIPE. */
+  /**
+   * Sends bytes. Returns the number taken; -1 when there was no room (in time). Throws system errors; never raises
+   * SIGPIPE.
+   */
   send(call: SendCall): number;
   /**
    * Calls the listener from the event loop while the stream is readable (or at its end) or writable, as asked.
