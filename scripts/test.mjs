@@ -30,7 +30,9 @@ function wholeNumber(name, text) {
 const jobs = wholeNumber('--jobs (or SANDWIRE_TEST_JOBS)', values.jobs);
 const limitS = wholeNumber('--limit', values.limit);
 /** For what a file has started to end after it. */
-const leftoverS = Math.min(limitS, 30);
+const leftoverS = Math.min(limitS / 2, 30);
+
+const endModule = new URL('test-end.mjs', import.meta.url).href;
 
 /** What the head of the source says. */
 function marksOf(name) {
@@ -69,8 +71,10 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
 function runFile(name) {
   return new Promise((resolve) => {
     const started = performance.now();
-    const child = spawn(process.execPath, ['--enable-source-maps', path.join('dist/test', `${name}.js`)], {
+    const file = path.join('dist/test', `${name}.js`);
+    const child = spawn(process.execPath, ['--enable-source-maps', '--import', endModule, file], {
       cwd: root,
+      env: { ...process.env, SANDWIRE_TEST_LEFTOVER_S: String(leftoverS) },
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,
     });

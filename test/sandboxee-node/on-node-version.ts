@@ -2,6 +2,7 @@
 // for Node, the addon's memory and its waits in the loop.
 import { existsSync } from 'node:fs';
 import path from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { run } from '../support/command.js';
@@ -18,6 +19,8 @@ const files = [
   'native/comms',
 ];
 
+const endModule = pathToFileURL(path.join(checkout, 'scripts/test-end.mjs')).href;
+
 /** Makes a test of each file, and runs them. */
 export function runOnNodeVersion(major: TestedMajor): void {
   const test = suite(`Node ${major}`);
@@ -29,7 +32,7 @@ export function runOnNodeVersion(major: TestedMajor): void {
       // The runner itself runs it on the Node it is run by.
       if (node === undefined) return assert.ok(existsSync(file));
       if (!node.ok) return skip(`${name} on Node ${major}`, node.reason);
-      const { code, stdout, stderr } = await run(node.path, [file]);
+      const { code, stdout, stderr } = await run(node.path, ['--import', endModule, file]);
       assert.is(code, 0, stdout + stderr);
     });
   }

@@ -29,7 +29,7 @@ async function withFiles(files: Files, use: (folder: string) => Promise<void>): 
   try {
     for (const place of ['scripts', 'test/room', 'dist/test/room'])
       mkdirSync(path.join(folder, place), { recursive: true });
-    for (const script of ['test.mjs', 'test-progress.mjs'])
+    for (const script of ['test.mjs', 'test-end.mjs', 'test-progress.mjs'])
       copyFileSync(path.join(checkout, 'scripts', script), path.join(folder, 'scripts', script));
     writeFileSync(path.join(folder, 'package.json'), '{ "type": "module" }\n');
     for (const [name, [head, code]] of Object.entries(files)) {
@@ -47,7 +47,10 @@ const before = `
 import { existsSync, readdirSync, appendFileSync, writeFileSync, unlinkSync } from 'node:fs';
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const until = async (condition) => { while (!condition()) await sleep(5); };
-const report = (total, passed) => console.log(\`\\n  Total:     \${total}\\n  Passed:    \${passed}\`);
+const report = (total, passed) => {
+  console.log(\`\\n  Total:     \${total}\\n  Passed:    \${passed}\`);
+  process.stdout.write('\\n  Duration:  1.00ms\\n\\n');
+};
 `;
 
 const runner = (folder: string, ...args: string[]) =>
@@ -128,25 +131,30 @@ test('wrong numbers of jobs are refused', async () => {
   }
 });
 
-test('a file that does not end, and one whose child does not, are killed with what they have started', async () => {
+test('a file that does not end, one that its tests keep alive, and one whose child lives on, are ended with what they have started', async () => {
   const child = "import { spawn } from 'node:child_process';";
   const waits = "spawn('sleep', ['1000'], { stdio: 'inherit' })";
   const files: Files = {
     hangs: ['', `${child} writeFileSync('pid-hangs', String(${waits}.pid)); setInterval(() => {}, 1000);`],
+    stays: ['', 'report(3, 2); setInterval(() => {}, 1000);'],
     leaves: [
       '',
       `${child} const left = ${waits}; writeFileSync('pid-leaves', String(left.pid)); left.unref(); report(1, 1);`,
     ],
   };
   await withFiles(files, async (folder) => {
-    const { code, stdout } = await runner(folder, '--jobs', '2', '--limit', '10');
+    const { code, stdout } = await runner(folder, '--jobs', '3', '--limit', '10');
     assert.is(code, 1);
     assert.match(stdout, /^FAIL room\/hangs\.test [\s\S]*^killed: it ran for 10 s$/m);
     assert.match(
       stdout,
-      /^FAIL room\/leaves\.test {2}1 passed [\s\S]*^killed: what it had started held its output for 10 s more$/m,
+      /^FAIL room\/leaves\.test {2}1 passed [\s\S]*^killed: what it had started held its output for 5 s more$/m,
     );
-    assert.is(lastLine(stdout), '1 passed, 2 failed');
+    assert.match(
+      stdout,
+      /^FAIL room\/stays\.test {2}2 passed [\s\S]*^still alive 5 s after its tests, because of: .*Timeout.*$[\s\S]* exit 1$/m,
+    );
+    assert.is(lastLine(stdout), '3 passed, 3 failed');
     for (const name of ['hangs', 'leaves']) {
       const pid = Number(readFileSync(path.join(folder, `pid-${name}`), 'utf8'));
       await eventually(`what ${name} has started is gone`, () => !isAlive(pid));
