@@ -6,8 +6,9 @@ import {
   SetupStep,
 } from '../protocol/messages.generated.js';
 import { limitBehindSignal } from './limit-reached.js';
-import type { CgroupValues, LimitValues } from './limits.js';
+import type { CgroupValues } from './limits.js';
 import { type CgroupUsage, ReasonCode, type ResourceUsage, Result, type Violation } from './result.js';
+import type { LimitValues } from './rlimits.generated.js';
 import { describeSetupFailure, type SetupContext } from './setup-failure.js';
 import { stackTracesOf } from './stack-trace.js';
 import { describeViolation, isForeignArch } from './violation.js';

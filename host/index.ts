@@ -18,7 +18,7 @@ export type { CapabilityName } from './capabilities.js';
 export { Executor, type ExecutorOptions, type NodeExecutorOptions } from './executor.js';
 export { ForkServer, type ForkServerOptions } from './fork-server.js';
 export { type FdMapping, IPC } from './ipc.js';
-export { type CgroupValues, Limits, type LimitValues } from './limits.js';
+export { type CgroupValues, Limits } from './limits.js';
 export type { NotifiedSyscall, Notify, SyscallAnswer } from './notify.js';
 export * from './policy/index.js';
 export { type Capability, type Probe, probe } from './probe.js';
@@ -33,5 +33,6 @@ export {
   type ThreadStackTrace,
   type Violation,
 } from './result.js';
+export type { LimitValues } from './rlimits.generated.js';
 export { AwaitTimeoutError, type CapturedRun, Sandbox2 } from './sandbox2.js';
 export type { CaptureOptions, StdioOptions, StdioTarget } from './stdio.js';

@@ -1,7 +1,8 @@
 // Which limit a run ran into, where anything tells.
 import { constants } from 'node:os';
-import type { CgroupValues, LimitValues } from './limits.js';
+import type { CgroupValues } from './limits.js';
 import type { ResourceUsage } from './result.js';
+import type { LimitValues } from './rlimits.generated.js';
 
 /**
  * What a signal tells of, if it does. The kernel itself does not say, and a program can send itself each of these signals:

@@ -1,17 +1,6 @@
 // Resource limits of a sandboxee.
-
-/** A limit in its own unit; undefined: as the host process has it. */
-export interface LimitValues {
-  readonly addressSpaceBytes?: bigint | undefined;
-  readonly cpuSeconds?: bigint | undefined;
-  readonly fileSizeBytes?: bigint | undefined;
-  readonly openFiles?: bigint | undefined;
-  readonly coreBytes?: bigint | undefined;
-  readonly processes?: bigint | undefined;
-  readonly stackBytes?: bigint | undefined;
-  readonly dataBytes?: bigint | undefined;
-  readonly memlockBytes?: bigint | undefined;
-}
+import { RlimitStore, shiftHint, toLimit } from './rlimit-store.js';
+import { type LimitValues, RlimitSetters } from './rlimits.generated.js';
 
 /** Limits of all processes of a sandboxee together; undefined: none of that kind. */
 export interface CgroupValues {
@@ -25,21 +14,8 @@ export interface CgroupValues {
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
-const fewestFiles = 4n;
 const defaultWalltimeMs = 120_000;
 const maxWalltimeMs = 1000 * 60 * 60 * 24 * 365;
-
-/** The operators of bits have 32 of them. */
-const shiftHint = (unit: string) =>
-  unit === 'bytes' ? ' (4 << 30 is 0 in JavaScript: write 4 * 2 ** 30)' : '';
-
-function toLimit(method: string, value: number | bigint, unit: string): bigint {
-  if (typeof value !== 'bigint' && !Number.isSafeInteger(value)) {
-    throw new RangeError(`Limits.${method}: a whole number of ${unit} is needed, not ${value}`);
-  }
-  if (value < 0) throw new RangeError(`Limits.${method}: ${value} ${unit} is negative${shiftHint(unit)}`);
-  return BigInt(value);
-}
 
 /** For what no program runs with none of; among the cgroup's limits, 0 in the request is no limit. */
 function toPositive(method: string, value: number | bigint, unit: string): bigint {
@@ -55,16 +31,16 @@ function toPositive(method: string, value: number | bigint, unit: string): bigin
  * Defaults: 1,024 s of CPU, files of at most 8 GiB, 1,024 open files, no core files, 120 s of wall time. Of a fork server
  * only the wall time is limited, and by default it is not: a server is meant to live.
  */
-export class Limits {
-  readonly #values: Writable<LimitValues> = {
-    cpuSeconds: 1024n,
-    fileSizeBytes: 8n << 30n,
-    openFiles: 1024n,
-    coreBytes: 0n,
-  };
+export class Limits extends RlimitSetters {
+  readonly #rlimits: RlimitStore;
   readonly #cgroup: Writable<CgroupValues> = {};
-  #sealed = false;
   #walltimeMs: number | undefined;
+
+  constructor() {
+    const rlimits = new RlimitStore();
+    super(rlimits);
+    this.#rlimits = rlimits;
+  }
 
   /**
    * From now on to set one is an error, for it would change nothing any more.
@@ -72,78 +48,11 @@ export class Limits {
    * @internal
    */
   seal(): void {
-    this.#sealed = true;
+    this.#rlimits.seal();
   }
 
   #checkOpen(method: string): void {
-    if (!this.#sealed) return;
-    const hint =
-      method === 'setWalltimeLimitMs' ? '; sandbox.setWalltimeLimitMs() sets it anew, from now on' : '';
-    throw new Error(`Limits.${method}: the program has been started already${hint}`);
-  }
-
-  #setRlimit(method: string, name: keyof LimitValues, limit: bigint): this {
-    this.#checkOpen(method);
-    this.#values[name] = limit;
-    return this;
-  }
-
-  /** Address space in bytes (RLIMIT_AS): beyond it mmap and brk fail with ENOMEM, and a growing stack is SIGSEGV. */
-  setRlimitAs(bytes: number | bigint): this {
-    return this.#setRlimit('setRlimitAs', 'addressSpaceBytes', toPositive('setRlimitAs', bytes, 'bytes'));
-  }
-
-  /** CPU time in seconds (RLIMIT_CPU): beyond it the sandboxee is killed. */
-  setRlimitCpu(seconds: number | bigint): this {
-    return this.#setRlimit('setRlimitCpu', 'cpuSeconds', toLimit('setRlimitCpu', seconds, 'seconds'));
-  }
-
-  /** Size of a file it may write, in bytes (RLIMIT_FSIZE): beyond it SIGXFSZ. */
-  setRlimitFsize(bytes: number | bigint): this {
-    return this.#setRlimit('setRlimitFsize', 'fileSizeBytes', toLimit('setRlimitFsize', bytes, 'bytes'));
-  }
-
-  /** One more than the highest fd number (RLIMIT_NOFILE): beyond it EMFILE. */
-  setRlimitNofile(count: number | bigint): this {
-    const limit = toLimit('setRlimitNofile', count, 'files');
-    if (limit < fewestFiles) {
-      throw new RangeError(
-        `Limits.setRlimitNofile: at least ${fewestFiles} descriptors are needed: standard input, output and error, and one ` +
-          `for the start, not ${limit}`,
-      );
-    }
-    return this.#setRlimit('setRlimitNofile', 'openFiles', limit);
-  }
-
-  /**
-   * Size of a core file in bytes (RLIMIT_CORE); the sandboxee cannot change it. With more than 1, a machine whose
-   * kernel.core_pattern names a program ("|…") gives that program all the memory of a sandboxee that crashes.
-   */
-  setRlimitCore(bytes: number | bigint): this {
-    return this.#setRlimit('setRlimitCore', 'coreBytes', toLimit('setRlimitCore', bytes, 'bytes'));
-  }
-
-  /** Processes and threads of the sandboxee's kernel uid in its user namespace (RLIMIT_NPROC): beyond it EAGAIN. */
-  setRlimitNproc(count: number | bigint): this {
-    return this.#setRlimit('setRlimitNproc', 'processes', toLimit('setRlimitNproc', count, 'processes'));
-  }
-
-  /** Stack of the main thread in bytes (RLIMIT_STACK). */
-  setRlimitStack(bytes: number | bigint): this {
-    return this.#setRlimit('setRlimitStack', 'stackBytes', toPositive('setRlimitStack', bytes, 'bytes'));
-  }
-
-  /**
-   * Data segment and private writable mappings in bytes (RLIMIT_DATA). It does not count memory that is mapped shared, a
-   * memfd's or none's: deny memfd_create and mmap with MAP_SHARED, or limit all of it with setCgroupMemory().
-   */
-  setRlimitData(bytes: number | bigint): this {
-    return this.#setRlimit('setRlimitData', 'dataBytes', toPositive('setRlimitData', bytes, 'bytes'));
-  }
-
-  /** Locked memory in bytes (RLIMIT_MEMLOCK). */
-  setRlimitMemlock(bytes: number | bigint): this {
-    return this.#setRlimit('setRlimitMemlock', 'memlockBytes', toLimit('setRlimitMemlock', bytes, 'bytes'));
+    this.#rlimits.checkOpen(method);
   }
 
   /**
@@ -221,7 +130,7 @@ export class Limits {
 
   /** The rlimits as they stand. */
   get values(): LimitValues {
-    return { ...this.#values };
+    return this.#rlimits.values;
   }
 }
 

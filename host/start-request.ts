@@ -2,7 +2,7 @@
 import { realpathSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { encodeMessage } from '../protocol/index.js';
-import { type CgroupLimits, LaunchMode, Network } from '../protocol/messages.generated.js';
+import { type CgroupLimits, LaunchMode, type Limit, Network } from '../protocol/messages.generated.js';
 import { encodeParts } from '../protocol/messages.js';
 import { WireFd, WireName } from '../protocol/wire.generated.js';
 import type { Executor } from './executor.js';
@@ -13,6 +13,8 @@ import { encodeMounts } from './mount-messages.js';
 import { asksHost } from './notify.js';
 import type { Policy } from './policy/index.js';
 import type { ProgramPlace } from './program-place.js';
+import type { LimitValues } from './rlimits.generated.js';
+import { rlimits } from './rlimits.generated.js';
 
 /** What this run adds. */
 export interface Launch {
@@ -93,7 +95,7 @@ function runPart(executor: Executor, policy: Policy, launch: Launch): Uint8Array
     envs: environment(executor, launch),
     cwd: bytes(executor.cwd),
     answerTimeoutMs: asksHost(policy) ? BigInt(launch.answerTimeoutMs) : undefined,
-    limits: limits.values,
+    limits: encodeLimits(limits.values),
     spares: executor.sparesAhead,
     cgroup: encodeCgroup(limits.cgroup),
     walltimeMs: BigInt(launch.walltimeMs),
@@ -130,6 +132,12 @@ function environment(executor: Executor, { placed, looksBesideItself }: Launch):
     envs.push(bytes(`${WireName.RENDEZVOUS_FD_ENV}=${WireFd.RENDEZVOUS_FD}`));
   }
   return envs;
+}
+
+function encodeLimits(values: LimitValues): Limit[] {
+  return (Object.keys(rlimits) as (keyof LimitValues)[])
+    .filter((name) => values[name] !== undefined)
+    .map((name) => ({ resource: rlimits[name].resource, value: values[name] }));
 }
 
 function encodeCgroup({ memoryBytes, processes, cpus, parent }: CgroupValues): CgroupLimits | undefined {

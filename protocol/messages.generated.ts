@@ -71,7 +71,7 @@ export interface StartRequest {
   readonly policyBytes?: Uint8Array | undefined;
   readonly allowSpeculation?: boolean | undefined;
   readonly sandbox?: SandboxDescription | undefined;
-  readonly limits?: Limits | undefined;
+  readonly limits?: readonly Limit[] | undefined;
   readonly walltimeMs?: bigint | undefined;
   readonly program?: Uint8Array | undefined;
   readonly programInside?: Uint8Array | undefined;
@@ -143,16 +143,9 @@ export const MountKind = {
 } as const;
 export type MountKind = (typeof MountKind)[keyof typeof MountKind];
 
-export interface Limits {
-  readonly addressSpaceBytes?: bigint | undefined;
-  readonly cpuSeconds?: bigint | undefined;
-  readonly fileSizeBytes?: bigint | undefined;
-  readonly openFiles?: bigint | undefined;
-  readonly coreBytes?: bigint | undefined;
-  readonly processes?: bigint | undefined;
-  readonly stackBytes?: bigint | undefined;
-  readonly dataBytes?: bigint | undefined;
-  readonly memlockBytes?: bigint | undefined;
+export interface Limit {
+  readonly resource?: number | undefined;
+  readonly value?: bigint | undefined;
 }
 
 export interface CgroupLimits {
@@ -571,7 +564,8 @@ export const messageDescriptors = {
                   "id": 8
                 },
                 "limits": {
-                  "type": "Limits",
+                  "rule": "repeated",
+                  "type": "Limit",
                   "id": 12
                 },
                 "walltimeMs": {
@@ -787,125 +781,15 @@ export const messageDescriptors = {
                 "MOUNT_EMPTY_DIRECTORY": 7
               }
             },
-            "Limits": {
-              "oneofs": {
-                "_addressSpaceBytes": {
-                  "oneof": [
-                    "addressSpaceBytes"
-                  ]
-                },
-                "_cpuSeconds": {
-                  "oneof": [
-                    "cpuSeconds"
-                  ]
-                },
-                "_fileSizeBytes": {
-                  "oneof": [
-                    "fileSizeBytes"
-                  ]
-                },
-                "_openFiles": {
-                  "oneof": [
-                    "openFiles"
-                  ]
-                },
-                "_coreBytes": {
-                  "oneof": [
-                    "coreBytes"
-                  ]
-                },
-                "_processes": {
-                  "oneof": [
-                    "processes"
-                  ]
-                },
-                "_stackBytes": {
-                  "oneof": [
-                    "stackBytes"
-                  ]
-                },
-                "_dataBytes": {
-                  "oneof": [
-                    "dataBytes"
-                  ]
-                },
-                "_memlockBytes": {
-                  "oneof": [
-                    "memlockBytes"
-                  ]
-                }
-              },
+            "Limit": {
               "fields": {
-                "addressSpaceBytes": {
-                  "type": "uint64",
-                  "id": 1,
-                  "protoName": "address_space_bytes",
-                  "options": {
-                    "proto3_optional": true
-                  }
+                "resource": {
+                  "type": "uint32",
+                  "id": 1
                 },
-                "cpuSeconds": {
+                "value": {
                   "type": "uint64",
-                  "id": 2,
-                  "protoName": "cpu_seconds",
-                  "options": {
-                    "proto3_optional": true
-                  }
-                },
-                "fileSizeBytes": {
-                  "type": "uint64",
-                  "id": 3,
-                  "protoName": "file_size_bytes",
-                  "options": {
-                    "proto3_optional": true
-                  }
-                },
-                "openFiles": {
-                  "type": "uint64",
-                  "id": 4,
-                  "protoName": "open_files",
-                  "options": {
-                    "proto3_optional": true
-                  }
-                },
-                "coreBytes": {
-                  "type": "uint64",
-                  "id": 5,
-                  "protoName": "core_bytes",
-                  "options": {
-                    "proto3_optional": true
-                  }
-                },
-                "processes": {
-                  "type": "uint64",
-                  "id": 6,
-                  "options": {
-                    "proto3_optional": true
-                  }
-                },
-                "stackBytes": {
-                  "type": "uint64",
-                  "id": 7,
-                  "protoName": "stack_bytes",
-                  "options": {
-                    "proto3_optional": true
-                  }
-                },
-                "dataBytes": {
-                  "type": "uint64",
-                  "id": 8,
-                  "protoName": "data_bytes",
-                  "options": {
-                    "proto3_optional": true
-                  }
-                },
-                "memlockBytes": {
-                  "type": "uint64",
-                  "id": 9,
-                  "protoName": "memlock_bytes",
-                  "options": {
-                    "proto3_optional": true
-                  }
+                  "id": 2
                 }
               }
             },

@@ -7,6 +7,7 @@
 #include "fork/fork_server.h"
 #include "protobuf.h"
 #include "request/start_request.h"
+#include "request/unknown.h"
 #include "run/events.h"
 #include "run/notifications.h"
 #include "run/run.h"
@@ -26,20 +27,36 @@ static void refuse_awaiting(const char *reason) {
   awaiting_fds = NULL;
 }
 
-static uint64_t run_number_in(const struct sandwire_protobuf_field *message, uint32_t second,
-                              uint64_t *value) {
+/* Of a request that is not known otherwise; 0: it has none. */
+static uint64_t run_number_in(const struct sandwire_protobuf_field *message) {
   struct sandwire_protobuf_reader fields;
   struct sandwire_protobuf_field field;
-  uint64_t run = 0;
   sandwire_protobuf_reader_init(&fields, message->bytes, message->size);
-  while (sandwire_protobuf_next(&fields, &field)) {
+  const bool is_known = sandwire_protobuf_next(&fields, &field) && field.number == SANDWIRE_KILL_REQUEST_RUN;
+  return is_known ? field.value : 0;
+}
+
+/* The fields of a request that has the run and at most one more, second; 0: none. False: refused. */
+static bool take_fields(const char *name, const struct sandwire_protobuf_field *message, uint32_t second,
+                        uint64_t *run, uint64_t *value) {
+  struct sandwire_protobuf_reader fields;
+  struct sandwire_protobuf_field field;
+  const char *reason = NULL;
+  *run = 0;
+  sandwire_protobuf_reader_init(&fields, message->bytes, message->size);
+  while (reason == NULL && sandwire_protobuf_next(&fields, &field)) {
     if (field.number == SANDWIRE_KILL_REQUEST_RUN) { /* field 1 of every request */
-      run = field.value;
-    } else if (field.number == second && value != NULL) {
+      *run = field.value;
+    } else if (second != 0 && field.number == second) {
       *value = field.value;
+    } else {
+      reason = unknown_field(name, field.number);
     }
   }
-  return run;
+  if (reason != NULL) {
+    events_send_refused(*run, reason);
+  }
+  return reason == NULL;
 }
 
 static void take_start(const struct sandwire_protobuf_field *message) {
@@ -56,8 +73,9 @@ static void take_answer(const struct sandwire_protobuf_field *message) {
   struct sandwire_protobuf_field field;
   struct answer answer = {.kind = SANDWIRE_ANSWER_DENY};
   uint64_t run = 0, question = 0;
+  const char *reason = NULL;
   sandwire_protobuf_reader_init(&fields, message->bytes, message->size);
-  while (sandwire_protobuf_next(&fields, &field)) {
+  while (reason == NULL && sandwire_protobuf_next(&fields, &field)) {
     switch (field.number) {
       case SANDWIRE_ANSWER_REQUEST_RUN:
         run = field.value;
@@ -67,6 +85,7 @@ static void take_answer(const struct sandwire_protobuf_field *message) {
         break;
       case SANDWIRE_ANSWER_REQUEST_KIND:
         answer.kind = (int)field.value;
+        reason = field.value > SANDWIRE_ANSWER_VALUE ? unknown_value("AnswerKind", field.value) : NULL;
         break;
       case SANDWIRE_ANSWER_REQUEST_ERRNO:
         answer.error = (int)field.value;
@@ -74,7 +93,13 @@ static void take_answer(const struct sandwire_protobuf_field *message) {
       case SANDWIRE_ANSWER_REQUEST_VALUE:
         answer.value = (int64_t)field.value;
         break;
+      default:
+        reason = unknown_field("AnswerRequest", field.number);
     }
+  }
+  if (reason != NULL) {
+    events_send_refused(run, reason);
+    return;
   }
   questions_answer(run, question, &answer);
 }
@@ -91,29 +116,33 @@ void dispatch_message(const uint8_t *bytes, size_t size) {
     events_send_refused(0, "a malformed request");
     return;
   }
-  uint64_t walltime_ms = 0;
-  uint64_t run;
+  uint64_t run, walltime_ms = 0;
   switch (field.number) {
     case SANDWIRE_REQUEST_START:
       take_start(&field);
       break;
     case SANDWIRE_REQUEST_KILL:
-      run = run_number_in(&field, 0, NULL);
-      run_kill(run);
-      fork_server_kill(run);
+      if (take_fields("KillRequest", &field, 0, &run, NULL)) {
+        run_kill(run);
+        fork_server_kill(run);
+      }
       break;
     case SANDWIRE_REQUEST_SET_WALLTIME:
-      run = run_number_in(&field, SANDWIRE_SET_WALLTIME_REQUEST_WALLTIME_MS, &walltime_ms);
-      run_set_walltime(run, walltime_ms);
+      if (take_fields("SetWalltimeRequest", &field, SANDWIRE_SET_WALLTIME_REQUEST_WALLTIME_MS, &run,
+                      &walltime_ms)) {
+        run_set_walltime(run, walltime_ms);
+      }
       break;
     case SANDWIRE_REQUEST_ATTACH_LISTENER:
-      awaiting_listener = run_number_in(&field, 0, NULL);
+      if (take_fields("AttachListenerRequest", &field, 0, &run, NULL)) {
+        awaiting_listener = run;
+      }
       break;
     case SANDWIRE_REQUEST_ANSWER:
       take_answer(&field);
       break;
     default:
-      events_send_refused(run_number_in(&field, 0, NULL), "a request of an unknown kind");
+      events_send_refused(run_number_in(&field), unknown_field("Request", field.number));
       break;
   }
 }

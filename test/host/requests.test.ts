@@ -9,7 +9,7 @@ import { Executor, Sandbox2 } from '../../host/index.js';
 import { addon, supervisorPath } from '../../native/addon.js';
 import { Comms } from '../../native/comms.js';
 import { decodeMessage, encodeMessage } from '../../protocol/index.js';
-import { type Event, LaunchMode } from '../../protocol/messages.generated.js';
+import { EndKind, type Event, LaunchMode } from '../../protocol/messages.generated.js';
 import { Tag, WireFd, WireLimit } from '../../protocol/wire.generated.js';
 import {
   eventually,
@@ -115,7 +115,7 @@ const badStarts: readonly (readonly [string, Partial<Start>, number, RegExp])[] 
   ['two fds for one number', { fdTargets: [5, 5] }, 3, /two fds/],
   ['no policy', { policyBytes: new Uint8Array() }, 2, /no policy/],
   ['a policy that is none', { policyBytes: new Uint8Array(7) }, 2, /instructions/],
-  ['an unknown mode', { mode: 99 as LaunchMode }, 2, /launch mode/],
+  ['an unknown mode', { mode: 99 as LaunchMode }, 2, /LaunchMode has no value 99/],
   ['an argument that holds a NUL', { args: ['a\0b'] }, 2, /NUL/],
 ];
 for (const [name, start, fds, reason] of badStarts) {
@@ -171,7 +171,7 @@ test('refused: requests of another kind, and what is none', async () => {
   await using peer = new Peer();
   // Field 99 of Request, a message whose field 1 is 5.
   await peer.send(Uint8Array.of(0x9a, 0x06, 2, 0x08, 5), 0, 0);
-  assert.match(await peer.refusal(5n), /unknown kind/);
+  assert.match(await peer.refusal(5n), /Request has no field 99/);
   for (const nonsense of [
     [],
     [0x08, 1],
@@ -180,6 +180,109 @@ test('refused: requests of another kind, and what is none', async () => {
   ]) {
     await peer.send(Uint8Array.from(nonsense), 0);
     assert.match(await peer.refusal(0n), /malformed/);
+  }
+  await peer.checkIsWell();
+});
+
+/** A field of a message within others: the field numbers of those around it, then its own; with a value. */
+function nested(path: readonly number[], inner: Uint8Array): Uint8Array {
+  return path.reduceRight((content, number) => {
+    const tag = Buffer.from([((number << 3) & 0x7f) | 2 | (number > 15 ? 0x80 : 0)]);
+    const rest = number > 15 ? Buffer.from([number >> 4]) : Buffer.alloc(0);
+    return Buffer.concat([tag, rest, Buffer.from([content.length]), content]);
+  }, Buffer.from(inner));
+}
+
+/** The varint field 1000, of value 1. */
+const unknownField = Uint8Array.of(0xc0, 0x3e, 1);
+const runSeven = Uint8Array.of(0x08, 7);
+const startField = 1;
+
+const unknowns: readonly (readonly [string, Uint8Array, RegExp])[] = [
+  ['a field of StartRequest', nested([startField], Buffer.concat([runSeven, unknownField])), /StartRequest/],
+  ...(
+    [
+      [12, /Limit/],
+      [40, /StackTraceSwitches/],
+      [112, /CgroupLimits/],
+    ] as const
+  ).map(([number, message]) => {
+    const inside = Buffer.concat([runSeven, nested([number], unknownField)]);
+    return [`a field of ${message.source}`, nested([startField], inside), message] as const;
+  }),
+  ['a field of KillRequest', nested([2], Buffer.concat([runSeven, unknownField])), /KillRequest/],
+  [
+    'a field of SetWalltimeRequest',
+    nested([3], Buffer.concat([runSeven, unknownField])),
+    /SetWalltimeRequest/,
+  ],
+  [
+    'a field of AttachListenerRequest',
+    nested([4], Buffer.concat([runSeven, unknownField])),
+    /AttachListener/,
+  ],
+  ['a field of AnswerRequest', nested([110], Buffer.concat([runSeven, unknownField])), /AnswerRequest/],
+];
+for (const [name, request, message] of unknowns) {
+  test(`refused, with its number: ${name}`, async () => {
+    await using peer = new Peer();
+    await peer.send(request);
+    const reason = await peer.refusal(7n);
+    assert.match(reason, message);
+    assert.match(reason, /has no field 1000$/);
+    await peer.checkIsWell();
+  });
+}
+
+test('refused, with its number: a limit, a network, a mount, an answer of an unknown kind', async () => {
+  await using peer = new Peer();
+  for (const [request, words] of [
+    [{ start: { run: 7n, limits: [{ resource: 77, value: 1n }] } }, /Limit.resource has no value 77$/],
+    [
+      { start: { run: 7n, limits: [1, 1].map((value) => ({ resource: 9, value: BigInt(value) })) } },
+      /two limits/,
+    ],
+    [{ answer: { run: 7n, question: 1n, kind: 9 as never } }, /AnswerKind has no value 9$/],
+  ] as const) {
+    await peer.send(encodeMessage('Request', request));
+    assert.match(await peer.refusal(7n), words);
+  }
+  await peer.checkIsWell();
+});
+
+test('a sandbox described with what is not known comes to nothing, with its number', async () => {
+  await using peer = new Peer();
+  const described = (sandbox: object) => ({
+    run: 7n,
+    mode: LaunchMode.SANDBOXED_BEFORE_EXEC,
+    policyBytes: policy.program,
+    sandbox,
+    fdTargets: [WireFd.COMMS_FD],
+  });
+  const endOf = async (request: Uint8Array) => {
+    const program = openSync('/dev/null', 'r');
+    await peer.send(request, program, program);
+    closeSync(program);
+    const { ended } = await peer.event();
+    assert.is(ended?.run, 7n);
+    assert.is(ended?.kind, EndKind.SETUP_FAILED);
+    return new TextDecoder().decode(ended?.setupDetail);
+  };
+  const inside = new TextEncoder().encode('/x');
+  for (const [sandbox, words] of [
+    [{ network: 9 }, /Network has no value 9$/],
+    [{ mounts: [{ kind: 99, inside }] }, /MountKind has no value 99$/],
+  ] as const) {
+    assert.match(await endOf(encodeMessage('Request', { start: described(sandbox) })), words);
+  }
+  const start = encodeMessage('StartRequest', described({}));
+  for (const [path, words] of [
+    [[8], /SandboxDescription has no field 1000$/],
+    [[8, 1], /Mount has no field 1000$/],
+  ] as const) {
+    const whole = Buffer.concat([start, nested(path, unknownField)]);
+    const length = Buffer.from([(whole.length & 0x7f) | 0x80, whole.length >> 7]);
+    assert.match(await endOf(Buffer.concat([Buffer.from([0x0a]), length, whole])), words);
   }
   await peer.checkIsWell();
 });

@@ -61,6 +61,27 @@ test.before(() => {
 });
 test.after(() => rmSync(copy, { recursive: true, force: true }));
 
+test('a limit', () => {
+  edit(
+    'A limit',
+    'protocol/limits.json',
+    before(
+      /^ {4}\{\n {6}"name": "cpuSeconds"/m,
+      `    {
+      "name": "realTimeMicroseconds",
+      "resource": "RLIMIT_RTTIME",
+      "number": 15,
+      "words": "real time",
+      "unit": "microseconds",
+      "least": 2,
+      "tooFew": " for a test",
+      "doc": "Time under real-time scheduling."
+    },
+`,
+    ),
+  );
+});
+
 test('an integer type', () => {
   const recipe = 'An integer type';
   edit(recipe, 'protocol/wire.json', (text) =>
@@ -146,6 +167,13 @@ test('an example', () => {
 test('all of it generates, compiles and works', async () => {
   await inCopy('scripts/generate.mjs');
   await inCopy('node_modules/typescript/bin/tsc', '-p', 'tsconfig.json');
+  const limit = `const { Limits } = await import('${path.join(copy, 'dist/host/index.js')}');
+    console.log(String(new Limits().setRlimitRttime(5).values.realTimeMicroseconds));
+    try { new Limits().setRlimitRttime(1) } catch (error) { console.log(error.message) }`;
+  assert.is(
+    await inCopy('--input-type=module', '-e', limit),
+    '5\nLimits.setRlimitRttime: 1 microseconds are too few for a test\n',
+  );
   assert.is(await inCopy('dist/cli/main.js', 'greet', '--name', 'you'), 'hello you\n');
   assert.match(await inCopy('dist/cli/main.js', 'help'), /^greet {3}greets$/m);
   assert.is(await inCopy('dist/examples/hello/host.js'), 'true\n');
@@ -167,6 +195,16 @@ test('all of it generates, compiles and works', async () => {
     copy,
   );
   assert.is(compiled.code, 0, compiled.stderr);
+  const request = await run(
+    'cc',
+    [
+      ...['-std=gnu11', '-Wall', '-Wextra', '-Werror', '-fsyntax-only', '-Inative/supervisor', ...includes],
+      'native/supervisor/request/start_request.c',
+    ],
+    '',
+    copy,
+  );
+  assert.is(request.code, 0, request.stderr);
   const header = readFileSync(path.join(copy, 'sandboxee-c/include/sandwire/integers.generated.h'), 'utf8');
   assert.match(header, /sandwire_comms_recv_ticks\(struct sandwire_comms \*comms, int16_t \*value\);/);
   for (const file of ['protocol/comms', 'policy/listing', 'policy/helpers'])
@@ -175,6 +213,7 @@ test('all of it generates, compiles and works', async () => {
 
 test('no recipe takes more files than it should', () => {
   const most = {
+    'A limit': 3,
     'An integer type': 5,
     'A syscall name': 2,
     'A preset': 2,

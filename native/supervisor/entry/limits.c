@@ -11,13 +11,10 @@ static rlim_t core_limit(uint64_t asked) {
 }
 
 int limits_set(const struct start_request *request, pid_t pid, const char **name) {
-  for (size_t i = 0; i < LIMIT_KINDS; i++) {
-    if (!request->limits[i].set) {
-      continue;
-    }
-    const __rlimit_resource_t resource = start_request_limits[i].resource;
+  for (size_t i = 0; i < request->limit_count; i++) {
+    const __rlimit_resource_t resource = request->limits[i].resource;
     const bool is_core = resource == RLIMIT_CORE;
-    *name = start_request_limits[i].name;
+    *name = request->limits[i].words;
     /* Never above what the host itself may use: only the privileged can raise a hard limit, and nobody
      * should. A fork server that has lowered its own limit of core files to 0 is not asked: its child would
      * have that. */
@@ -35,9 +32,9 @@ int limits_set(const struct start_request *request, pid_t pid, const char **name
 }
 
 bool limits_core_stands(const struct start_request *request, pid_t pid) {
-  const struct limit_request *asked = &request->limits[LIMIT_CORE];
+  const struct limit_request *asked = start_request_limit(request, RLIMIT_CORE);
   struct rlimit ours, present;
-  if (!asked->set || core_limit(asked->value) > 1) {
+  if (asked == NULL || core_limit(asked->value) > 1) {
     return true; /* there may be core files */
   }
   return getrlimit(RLIMIT_CORE, &ours) == 0 && prlimit(pid, RLIMIT_CORE, NULL, &present) == 0 &&

@@ -5,6 +5,7 @@
 #include "arena.h"
 #include "protobuf.h"
 #include "sandwire/wire.generated.h"
+#include "unknown.h"
 
 static const char *parse_mount(struct sandbox_description *description,
                                const struct sandwire_protobuf_field *outer) {
@@ -35,14 +36,17 @@ static const char *parse_mount(struct sandbox_description *description,
         mount->size_bytes = field.value;
         break;
       default:
-        break;
+        return unknown_field("Mount", field.number);
     }
     if (mount->inside == NULL || mount->outside == NULL) {
       return "a mount path that is too long or holds a NUL";
     }
   }
-  if (reader.malformed || mount->kind <= SANDWIRE_MOUNT_KIND_UNSPECIFIED ||
-      mount->kind > SANDWIRE_MOUNT_EMPTY_DIRECTORY || mount->inside[0] != '/' || mount->inside[1] == '\0') {
+  if (mount->kind < SANDWIRE_MOUNT_KIND_UNSPECIFIED || mount->kind > SANDWIRE_MOUNT_EMPTY_DIRECTORY) {
+    return unknown_value("MountKind", (uint64_t)mount->kind);
+  }
+  if (reader.malformed || mount->kind == SANDWIRE_MOUNT_KIND_UNSPECIFIED || mount->inside[0] != '/' ||
+      mount->inside[1] == '\0') {
     return "a malformed mount";
   }
   description->mount_count++;
@@ -59,7 +63,7 @@ static const char *parse_field(struct sandbox_description *description,
       return description->hostname == NULL ? "a hostname that holds a NUL" : NULL;
     case SANDWIRE_SANDBOX_DESCRIPTION_NETWORK:
       description->network = (int)field->value;
-      return field->value <= SANDWIRE_NETWORK_SHARED ? NULL : "a network of an unknown kind";
+      return field->value <= SANDWIRE_NETWORK_SHARED ? NULL : unknown_value("Network", field->value);
     case SANDWIRE_SANDBOX_DESCRIPTION_ROOT_WRITABLE:
       description->root_writable = field->value != 0;
       return NULL;
@@ -75,7 +79,7 @@ static const char *parse_field(struct sandbox_description *description,
       description->outside_gid = (gid_t)field->value;
       return NULL;
     default:
-      return NULL;
+      return unknown_field("SandboxDescription", field->number);
   }
 }
 

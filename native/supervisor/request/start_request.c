@@ -9,18 +9,21 @@
 #include "arena.h"
 #include "protobuf.h"
 #include "sandwire/wire.generated.h"
+#include "unknown.h"
 
-const struct limit_kind start_request_limits[LIMIT_KINDS] = {
-    {RLIMIT_AS, "address space"},
-    {RLIMIT_CPU, "cpu"},
-    {RLIMIT_FSIZE, "file size"},
-    {RLIMIT_NOFILE, "open files"},
-    [LIMIT_CORE] = {RLIMIT_CORE, "core files"},
-    {RLIMIT_NPROC, "processes"},
-    {RLIMIT_STACK, "stack"},
-    {RLIMIT_DATA, "data"},
-    {RLIMIT_MEMLOCK, "memlock"},
-};
+#define KNOWN_ROW(kind, name) {.resource = (kind), .words = (name)},
+static const struct limit_request known_limits[MAX_LIMITS] = {SUPERVISOR_RLIMITS(KNOWN_ROW)};
+#undef KNOWN_ROW
+
+const struct limit_request *start_request_limit(const struct start_request *request,
+                                                __rlimit_resource_t resource) {
+  for (size_t i = 0; i < request->limit_count; i++) {
+    if (request->limits[i].resource == resource) {
+      return &request->limits[i];
+    }
+  }
+  return NULL;
+}
 
 static char *copy_text(struct arena_chunk **arena, const struct sandwire_protobuf_field *field) {
   return arena_copy_text(arena, field->bytes, field->size);
@@ -45,20 +48,40 @@ static bool count_fields(const uint8_t *bytes, size_t size, size_t *args, size_t
   return !reader.malformed;
 }
 
-static const char *parse_limits(struct start_request *request, const struct sandwire_protobuf_field *outer) {
-  /* The message's fields 1 to 9 stand in the order of start_request_limits. */
+static const char *parse_limit(struct start_request *request, const struct sandwire_protobuf_field *outer) {
   struct sandwire_protobuf_reader reader;
   struct sandwire_protobuf_field field;
+  uint64_t resource = 0, value = 0; /* what an absent field means */
   sandwire_protobuf_reader_init(&reader, outer->bytes, outer->size);
   while (sandwire_protobuf_next(&reader, &field)) {
-    if (field.number >= SANDWIRE_LIMITS_ADDRESS_SPACE_BYTES &&
-        field.number <= SANDWIRE_LIMITS_MEMLOCK_BYTES) {
-      struct limit_request *limit = &request->limits[field.number - SANDWIRE_LIMITS_ADDRESS_SPACE_BYTES];
-      limit->set = true;
-      limit->value = field.value;
+    switch (field.number) {
+      case SANDWIRE_LIMIT_RESOURCE:
+        resource = field.value;
+        break;
+      case SANDWIRE_LIMIT_VALUE:
+        value = field.value;
+        break;
+      default:
+        return unknown_field("Limit", field.number);
     }
   }
-  return reader.malformed ? "malformed limits" : NULL;
+  if (reader.malformed) {
+    return "a malformed limit";
+  }
+  size_t kind = 0;
+  while (kind < MAX_LIMITS && (uint64_t)known_limits[kind].resource != resource) {
+    kind++;
+  }
+  if (kind == MAX_LIMITS) {
+    return unknown_value("Limit.resource", resource);
+  }
+  if (start_request_limit(request, known_limits[kind].resource) != NULL) {
+    return "two limits of one kind";
+  }
+  struct limit_request *limit = &request->limits[request->limit_count++];
+  *limit = known_limits[kind];
+  limit->value = value;
+  return NULL;
 }
 
 static const char *parse_cgroup(struct start_request *request, const struct sandwire_protobuf_field *outer) {
@@ -83,6 +106,8 @@ static const char *parse_cgroup(struct start_request *request, const struct sand
           return "a cgroup that holds a NUL";
         }
         break;
+      default:
+        return unknown_field("CgroupLimits", field.number);
     }
   }
   limits->asked = limits->memory_bytes > 0 || limits->processes > 0 || limits->cpu_us > 0;
@@ -155,7 +180,8 @@ static const char *copy_policy(struct start_request *request, const struct sandw
   return NULL;
 }
 
-static void parse_stack_traces(struct start_request *request, const struct sandwire_protobuf_field *message) {
+static const char *parse_stack_traces(struct start_request *request,
+                                      const struct sandwire_protobuf_field *message) {
   struct sandwire_protobuf_reader reader;
   struct sandwire_protobuf_field field;
   bool *const switches[] = {
@@ -168,10 +194,12 @@ static void parse_stack_traces(struct start_request *request, const struct sandw
   };
   sandwire_protobuf_reader_init(&reader, message->bytes, message->size);
   while (sandwire_protobuf_next(&reader, &field)) {
-    if (field.number < sizeof(switches) / sizeof(switches[0]) && switches[field.number] != NULL) {
-      *switches[field.number] = field.value != 0;
+    if (field.number >= sizeof(switches) / sizeof(switches[0]) || switches[field.number] == NULL) {
+      return unknown_field("StackTraceSwitches", field.number);
     }
+    *switches[field.number] = field.value != 0;
   }
+  return reader.malformed ? "malformed stack trace switches" : NULL;
 }
 
 static const char *parse_field(struct start_request *request, const struct sandwire_protobuf_field *field,
@@ -220,15 +248,14 @@ static const char *parse_field(struct start_request *request, const struct sandw
       request->sandbox_size = field->size;
       return request->sandbox == NULL ? "no memory" : NULL;
     case SANDWIRE_START_REQUEST_LIMITS:
-      return parse_limits(request, field);
+      return parse_limit(request, field);
     case SANDWIRE_START_REQUEST_CGROUP:
       return parse_cgroup(request, field);
     case SANDWIRE_START_REQUEST_SPARES:
       request->spares = field->value > INT_MAX ? INT_MAX : (int)field->value;
       return NULL;
     case SANDWIRE_START_REQUEST_STACK_TRACES:
-      parse_stack_traces(request, field);
-      return NULL;
+      return parse_stack_traces(request, field);
     case SANDWIRE_START_REQUEST_WALLTIME_MS:
       request->walltime_ms = field->value;
       return NULL;
@@ -238,7 +265,7 @@ static const char *parse_field(struct start_request *request, const struct sandw
     case SANDWIRE_START_REQUEST_FD_TARGETS:
       return field->wire_type == 0 ? add_target(request, field->value) : "malformed fd targets";
     default:
-      return NULL;
+      return unknown_field("StartRequest", field->number);
   }
 }
 
@@ -278,7 +305,7 @@ static const char *parse(struct start_request *request, const uint8_t *bytes, si
   }
   if (request->mode != SANDWIRE_SANDBOXED_BEFORE_EXEC && request->mode != SANDWIRE_SANDBOX_ME_HERE &&
       request->mode != SANDWIRE_FORK_SERVER && request->mode != SANDWIRE_FORKED) {
-    return "an unknown launch mode";
+    return unknown_value("LaunchMode", (uint64_t)request->mode);
   }
   if ((request->mode == SANDWIRE_SANDBOXED_BEFORE_EXEC || request->asks_host) && request->policy_count == 0) {
     return "no policy"; /* fail closed: never an exec without a filter */

@@ -12,13 +12,18 @@
 #include <sys/types.h>
 
 #include "cgroup/cgroup.h"
+#include "rlimits.generated.h"
 
+/* One of those in protocol/limits.json. */
 struct limit_request {
-  bool set;
+  __rlimit_resource_t resource;
+  const char *words;
   uint64_t value;
 };
 
-enum { LIMIT_CORE = 4, LIMIT_KINDS = 9 };
+#define COUNT_ROW(resource, words) +1
+enum { MAX_LIMITS = 0 SUPERVISOR_RLIMITS(COUNT_ROW) };
+#undef COUNT_ROW
 
 /* When the stacks of the sandboxee are unwound. */
 struct stack_trace_switches {
@@ -45,7 +50,8 @@ struct start_request {
   uint64_t answer_timeout_ms;
   const uint8_t *sandbox; /* the SandboxDescription message */
   size_t sandbox_size;
-  struct limit_request limits[LIMIT_KINDS]; /* in the order of start_request_limits */
+  struct limit_request limits[MAX_LIMITS]; /* limit_count of them, at most one of a kind */
+  size_t limit_count;
   struct cgroup_limits cgroup;
   int spares; /* sandboxes to be kept ready; -1: as use suggests */
   uint64_t walltime_ms;
@@ -64,13 +70,12 @@ struct start_request {
   size_t sorted_count;
 };
 
-/* Which rlimit each of start_request.limits is. */
-extern const struct limit_kind {
-  __rlimit_resource_t resource;
-  const char *name;
-} start_request_limits[LIMIT_KINDS];
+/* The limit of this kind; NULL: there is none. */
+const struct limit_request *start_request_limit(const struct start_request *request,
+                                                __rlimit_resource_t resource);
 
-/* NULL if the bytes are no good; *reason (static text) then says why. *run is filled if it could be read. */
+/* NULL if the bytes are no good; *reason, good until the next call, then says why. *run is filled if it could
+ * be read. */
 struct start_request *start_request_parse(const uint8_t *bytes, size_t size, uint64_t *run,
                                           const char **reason);
 
