@@ -1,8 +1,8 @@
-// What to do where the machine refuses something: the same words in the result of a run and in what probe() finds.
+// What to do if the machine refuses something: the same text in the result of a run and in the findings of probe().
 import { readFileSync } from 'node:fs';
 import { errorCode } from './errno.js';
 
-/** For what every part can run out of; '' for any other error. */
+/** Advice for shortages that every part can meet; '' for any other error. */
 export function shortageAdvice(errno: string | undefined): string {
   switch (errno) {
     case 'EMFILE':
@@ -25,36 +25,36 @@ export function shortageAdvice(errno: string | undefined): string {
   }
 }
 
-/** The same in brackets, for behind a message. */
+/** The same in brackets, to append to a message. */
 export function shortageHint(errno: string | undefined): string {
   const advice = shortageAdvice(errno);
   return advice === '' ? '' : ` (${advice})`;
 }
 
-/** What an error of this process says, and what to do. */
+/** The message of an error of this process, and what to do. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? `${error.message}${shortageHint(errorCode(error))}` : String(error);
 }
 
-/** The numbers of a launch lie above 1023. */
+/** A launch uses fd numbers up to 1023 and above. */
 export const openFilesAdvice =
   'raise the hard limit of open files well above 1024: ulimit -Hn 4096, LimitNOFILE=4096 in a systemd unit, or ' +
   '--ulimit nofile=4096 for a container';
 
 export const nullDeviceAdvice =
-  '/dev/null must be there, and open to this user: bind the machine’s own, or mknod -m 666 /dev/null c 1 3';
+  '/dev/null must exist, and this user must be able to open it: bind the machine’s own, or mknod -m 666 /dev/null c 1 3';
 
 function readNumber(file: string): number | undefined {
   try {
     return Number(readFileSync(file, 'utf8'));
   } catch {
-    return undefined; // this kernel has no such setting
+    return undefined; // this kernel does not have this setting
   }
 }
 
 const kinds = ['user', 'mnt', 'pid', 'net', 'ipc', 'uts', 'cgroup'] as const;
 
-/** For namespaces that cannot be made; '' where nothing tells why. */
+/** Advice for namespaces that cannot be made; '' if no setting explains it. */
 export function namespaceAdvice(errno: string): string {
   const forbidden = kinds
     .map((kind) => `max_${kind}_namespaces`)
@@ -89,7 +89,7 @@ export function namespaceAdvice(errno: string): string {
   return '';
 }
 
-/** For id maps that cannot be written: that takes a file in /proc. */
+/** Advice for id maps that cannot be written, which needs a file in /proc. */
 export function idMapAdvice(errno: string, asRoot: boolean): string {
   if (errno === 'ENOENT' || errno === 'EROFS') {
     return '/proc must be mounted, and writable: mount -t proc proc /proc, or mount -o remount,rw /proc';

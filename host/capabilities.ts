@@ -1,11 +1,11 @@
-// What sandwire needs of a machine, and what to do where it is missing: words only.
+// What sandwire needs from a machine, and what to do if it is missing. Only texts.
 
 import { idMapAdvice, namespaceAdvice, nullDeviceAdvice, openFilesAdvice, shortageAdvice } from './advice.js';
 
 export interface CapabilityText {
-  /** What is allowed, or not. */
+  /** What is tried. */
   readonly title: string;
-  /** Without it no sandbox can be had; otherwise only what `without` says. */
+  /** True if no sandbox can be made without it; otherwise `without` says what is missing. */
   readonly isRequired: boolean;
   readonly without: string;
   readonly advice: string;
@@ -25,14 +25,14 @@ const newer = (version: string) =>
   `Linux ${version} or newer is needed, and a container profile that allows the call`;
 
 function required(title: string, advice: string): CapabilityText {
-  return { title, isRequired: true, without: 'no sandbox can be had', advice };
+  return { title, isRequired: true, without: 'no sandbox can be made', advice };
 }
 
 function optional(title: string, without: string, advice: string): CapabilityText {
   return { title, isRequired: false, without, advice };
 }
 
-/** Everything that is tried, in the order in which it is told. */
+/** Everything that is tried, in the order in which it is reported. */
 export const capabilities = {
   userNamespace: required('user namespaces', namespaces),
   mountNamespace: required('mount namespaces', namespaces),
@@ -50,7 +50,7 @@ export const capabilities = {
   procMount: optional(
     'mounting a /proc of its own',
     'policies that add /proc fail',
-    'the container’s own /proc is masked, and the kernel then gives no whole one to a user namespace (EPERM): run the ' +
+    'the container’s own /proc is masked, so the kernel refuses a user namespace a complete one (EPERM): run the ' +
       'container with --security-opt systempaths=unconfined, or leave /proc out of the policy',
   ),
   sysfsMount: optional(
@@ -89,9 +89,9 @@ export const capabilities = {
   ),
   landlock: optional(
     'Landlock',
-    'the second fence around the file system is not there, and enableLandlock() fails',
+    'files are hidden by the mounts alone, without Landlock rules behind them, and enableLandlock() fails',
     'a kernel with CONFIG_SECURITY_LANDLOCK, "landlock" in its lsm= list, and a container profile that allows ' +
-      'landlock_*() are needed; ABI 2 (Linux 5.19) for the second fence, ABI 6 (Linux 6.12) for enableLandlock()',
+      'landlock_*() are needed; ABI 2 (Linux 5.19) for the rules behind the mounts, ABI 6 (Linux 6.12) for enableLandlock()',
   ),
   coreDumps: optional(
     'core dumps that stay in the sandbox',
@@ -114,7 +114,7 @@ const ofNamespaces: ReadonlySet<string> = new Set(
     .map(([name]) => name),
 );
 
-/** What to do where it was refused for this reason, as a run that fails of it says. */
+/** What to do if it was refused for this reason; the same advice as in the result of a run that fails because of it. */
 export function adviceFor(name: CapabilityName, reason: string): string {
   const exact = ofNamespaces.has(name)
     ? namespaceAdvice(reason)

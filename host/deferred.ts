@@ -1,4 +1,4 @@
-/** A promise with its resolver beside it. Node has Promise.withResolvers() from 22 on. */
+/** A promise together with its resolver. Node has Promise.withResolvers() from version 22 on. */
 export interface Deferred<T> {
   readonly promise: Promise<T>;
   readonly resolve: (value: T) => void;

@@ -1,4 +1,4 @@
-// From the supervisor's last word on a run to its Result.
+// Converts the supervisor's Ended event to the run's Result.
 import {
   type CgroupUsage as CgroupUsageMessage,
   type Ended,
@@ -15,16 +15,16 @@ import { describeViolation, isForeignArch } from './violation.js';
 
 export interface EndContext {
   readonly context: SetupContext;
-  /** Why the host broke the handshake off, if it did. */
+  /** Why the host ended the handshake early, if it did. */
   readonly handshakeFailure: string | undefined;
   readonly limits: LimitValues;
   readonly cgroup: CgroupValues;
   /** How long onSyscall had for an answer, and why it failed, if it did. */
   readonly syscallTimeoutMs: number;
   readonly syscallFailure: string | undefined;
-  /** The program had still to call sandboxMeHere(). */
+  /** The program had not called sandboxMeHere() yet. */
   readonly awaitsHandshake: boolean;
-  /** A fork server had still to fork it. */
+  /** The fork server had not forked it yet. */
   readonly awaitsFork: boolean;
 }
 
@@ -57,12 +57,12 @@ function usageOf({ usage: message, cgroup }: Ended): ResourceUsage {
   };
 }
 
-/** A program that ended, or was ended, before it was sandboxed: whatever it did, the set-up has failed. */
+/** A program that ended, or was killed, before it was sandboxed: whatever it did, the set-up has failed. */
 function unfinishedHandshake(event: Ended, end: EndContext): string | undefined {
   const how =
     event.kind === EndKind.EXITED
       ? `the program ended (exit code ${event.exitCode ?? 0}) before it called sandboxMeHere(); ` +
-        `what it says of it is shown with stdio: { stderr: 'inherit' }`
+        `its error messages are shown with stdio: { stderr: 'inherit' }`
       : event.kind === EndKind.SIGNALED
         ? `the program was ended by signal ${event.signal ?? 0} before it called sandboxMeHere()`
         : undefined;
@@ -71,7 +71,7 @@ function unfinishedHandshake(event: Ended, end: EndContext): string | undefined 
   return end.awaitsHandshake ? how : undefined;
 }
 
-/** Why a call that the policy leaves to the host was not allowed. */
+/** Why a notified call was not allowed. */
 function denialOf(violation: Violation, end: EndContext): string | undefined {
   switch (violation.cause) {
     case 'host':

@@ -1,4 +1,4 @@
-// What is to be run: a program, its arguments and surroundings.
+// What to run: a program, its arguments and its environment.
 import { fasterNodeFlags, forkableNodeFlags } from '../native/addon.js';
 import { checkOptions } from '../protocol/options.js';
 import { ForkServer, type ForkServerOptions } from './fork-server.js';
@@ -20,27 +20,27 @@ export interface ExecutorOptions {
   /** Standard input, output and error. Default: /dev/null for each that is not mapped by the IPC. */
   readonly stdio?: StdioOptions;
   /**
-   * How many sandboxes like this one are kept ready for runs to come (0 to 64; 0: none, and this run uses none). A run
-   * that finds one starts in less than half the time. Each is used once, holds some 300 KiB, and goes when nobody took it for five
-   * seconds, when the machine's mounts change, and with the host; 256 are kept in all. Default: after its second use, as
-   * many as were in use at once, up to 8.
+   * How many sandboxes like this one are kept prewarmed for later runs (0 to 64; 0: none, and this run uses none). A
+   * run that finds one starts in less than half the time. Each is used once and holds some 300 KiB. It ends if no run
+   * takes it for five seconds, when the machine's mounts change, and with the host. At most 256 are kept in all.
+   * Default: after its second use, as many as were in use at once, up to 8.
    */
   readonly sparesAhead?: number;
 }
 
 export interface NodeExecutorOptions extends ExecutorOptions {
-  /** Options for Node itself, in front of the script: ["--max-old-space-size=64"]. */
+  /** Options for Node itself, before the script: ["--max-old-space-size=64"]. */
   readonly execArgv?: readonly string[];
 }
 
 function checkText(what: string, text: string): void {
   if (typeof text !== 'string') throw new TypeError(`Executor: ${what} must be a string`);
   if (text.includes('\0'))
-    throw new TypeError(`Executor: ${what} must not hold a NUL: ${JSON.stringify(text)}`);
+    throw new TypeError(`Executor: ${what} must not contain a NUL: ${JSON.stringify(text)}`);
 }
 
 function checkEnvs(envs: Readonly<Record<string, string>>): void {
-  // Of an array or a Map Object.entries() would tell what nobody has meant.
+  // For an array or a Map, Object.entries() would return something that the caller did not mean.
   if (Object.prototype.toString.call(envs) !== '[object Object]') {
     throw new TypeError('Executor: envs must be an object of strings, { NAME: "value" }');
   }
@@ -69,11 +69,11 @@ const knownOptions = ['envs', 'cwd', 'uid', 'gid', 'stdio', 'sparesAhead'];
  * the program starts inside the namespaces without a filter and calls sandboxMeHere() itself.
  */
 export class Executor {
-  /** fds and channel shared with the sandboxee. */
+  /** The fds and the channel shared with the sandboxee. */
   readonly ipc = new IPC();
-  /** What the sandboxee may use up. */
+  /** The limits of what the sandboxee may use. */
   readonly limits = new Limits();
-  /** The fork server whose children it starts, if it does. */
+  /** The fork server whose children it starts, if there is one. */
   readonly forkServer: ForkServer | undefined;
   /** The program, or the fork server's. */
   readonly path: string;
@@ -90,12 +90,12 @@ export class Executor {
   #sealed = false;
 
   /**
-   * @param path the program, on the host; it need not be in the sandbox's file system. It is there, read-only, under a
-   *   policy that shows a /proc, if the sandboxee's kernel uid could change its mode or times by /proc/self/exe
+   * @param path the program, on the host; it need not be in the sandbox's file system. A policy that shows a /proc also
+   * shows the program, read-only, if the sandboxee's kernel uid could change its mode or times through /proc/self/exe
    * @param args argv, argv[0] included. Default: [path]
    */
   constructor(path: string, args?: readonly string[], options?: ExecutorOptions);
-  /** Starts sandboxees that a fork server forks. They have its arguments and its environment. */
+  /** Starts sandboxees that a fork server forks. They have the fork server's arguments and environment. */
   constructor(forkServer: ForkServer, options?: Omit<ExecutorOptions, 'envs'>);
   constructor(
     origin: string | ForkServer,
@@ -103,7 +103,7 @@ export class Executor {
     programOptions: ExecutorOptions = {},
   ) {
     if (origin instanceof Promise) {
-      throw new TypeError('Executor: this is the promise of a fork server: await startForkServer()');
+      throw new TypeError('Executor: this is a promise of a fork server: await startForkServer()');
     }
     const isForked = origin instanceof ForkServer;
     const path = isForked ? origin.path : origin;
@@ -148,11 +148,11 @@ export class Executor {
   }
 
   /**
-   * For a Node script, run by the Node that this process runs on. The policy needs allowNode(), addNodeRuntime() and
-   * the script's files.
+   * Runs a Node script with the Node that runs this process. The policy needs allowNode(), addNodeRuntime() and the
+   * script's files.
    *
    * @param script absolute path of the script, inside the sandbox
-   * @param args what the script finds from process.argv[2] on
+   * @param args what the script gets from process.argv[2] on
    */
   static node(script: string, args: readonly string[] = [], options: NodeExecutorOptions = {}): Executor {
     checkOptions('Executor.node', options, [...knownOptions, 'execArgv']);
@@ -170,9 +170,9 @@ export class Executor {
   }
 
   /**
-   * For a Node script that is a fork server (ForkingClient): Executor.node() with the options that Node must have to
-   * be forked, and with the host's standard error, where it says why it cannot be forked.
-   * Its startForkServer() starts it.
+   * Runs a Node script that is a fork server (ForkingClient): Executor.node() with the flags that Node needs to be
+   * forked, and with the host's standard error, where the script says why it cannot be forked. Its startForkServer()
+   * starts it.
    */
   static nodeForkServer(
     script: string,
@@ -184,7 +184,7 @@ export class Executor {
     return Executor.node(script, args, { ...options, execArgv, stdio });
   }
 
-  /** Whether the policy is in force before exec (the default) or from sandboxMeHere() on. */
+  /** Sets whether the policy is in force before exec (the default) or from sandboxMeHere() on. */
   setEnableSandboxBeforeExec(enable: boolean): this {
     this.#checkOpen('setEnableSandboxBeforeExec');
     if (typeof enable !== 'boolean')
@@ -196,7 +196,7 @@ export class Executor {
     return this;
   }
 
-  /** Working directory inside the sandbox; it is an error of the set-up if it is not there. */
+  /** Sets the working directory inside the sandbox. If it does not exist, the set-up fails. */
   setCwd(cwd: string): this {
     this.#checkOpen('setCwd');
     checkText('cwd', cwd);
@@ -207,7 +207,7 @@ export class Executor {
   }
 
   /**
-   * Path inside the sandbox of the Node script that is run, if it is one.
+   * The path inside the sandbox of the Node script, if one is run.
    *
    * @internal
    */
@@ -224,21 +224,21 @@ export class Executor {
   }
 
   /**
-   * Starts the program as a fork server: it is not sandboxed, and forks a sandboxee for each Executor made of what is
-   * returned. It runs as the host's user, without capabilities, with this executor's arguments, environment, working
-   * directory (on the host), mapped fds and standard streams, and without limits but one of wall time, if that was set.
-   * Why a program could not be started tells its awaitResult().
+   * Starts the program as a fork server: it is not sandboxed, and forks a sandboxee for each Executor made with the
+   * returned ForkServer. It runs as the host's user, without capabilities, with this executor's arguments, environment,
+   * working directory (on the host), mapped fds and standard streams, and without limits except the walltime, if that
+   * was set. If the program could not be started, the ForkServer's awaitResult() says why.
    */
   async startForkServer(options: ForkServerOptions = {}): Promise<ForkServer> {
     if (this.forkServer !== undefined) throw new Error('Executor.startForkServer: it has one already');
     this.claim();
     this.seal();
-    this.ipc.awaitHandshake(false); // that is its children's
+    this.ipc.awaitHandshake(false); // its children do that
     return ForkServer.start(this, options);
   }
 
   /**
-   * Called by the Sandbox2 that takes it: an executor starts one sandboxee.
+   * Called by the Sandbox2 that uses it: an executor starts one sandboxee.
    *
    * @internal
    */
@@ -248,7 +248,7 @@ export class Executor {
   }
 
   /**
-   * Called at the start: what is set from now on would change nothing, so it is an error.
+   * Called at the start: from now on setting anything is an error, because it would have no effect.
    *
    * @internal
    */

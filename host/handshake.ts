@@ -1,4 +1,4 @@
-// The host's half of sandboxMeHere, with its failures as words.
+// The host's half of sandboxMeHere; its failures become messages.
 import type { Comms } from '../protocol/index.js';
 import { CommsError, performHostHandshake } from '../protocol/index.js';
 import type { FdMapping } from './ipc.js';
@@ -17,8 +17,8 @@ function failureOf(error: unknown): string {
 }
 
 /**
- * Never rejects. isOwnPeer: it is known to be sandwire's. attachListener takes the listener of a sandboxee that sends it
- * over comms (a C++ one).
+ * Never rejects. isOwnPeer: the sandboxee is known to be sandwire's. attachListener takes the listener of a sandboxee
+ * that sends it over comms (a C++ one).
  */
 export async function performHandshake(
   comms: Comms,

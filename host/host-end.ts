@@ -1,20 +1,23 @@
-// The host's end of a comms channel, which is there before anybody is at its other end.
+// The host's end of a comms channel, which exists before there is a sandboxee at the other end.
 import { addon } from '../native/addon.js';
 import { SocketTransport } from '../native/socket-transport.js';
 import type { ReceiveCall, SendCall, Transport } from '../protocol/index.js';
-import { Stretches } from './message-stretches.js';
+import { MessageBoundary } from './message-boundary.js';
 
-/** How long a receive may be ahead of the start before it is taken for one that nobody will serve. */
+/** How long a receive may come before the start without a warning that nothing will answer it. */
 const warningMs = 2000;
 const advice = 'the sandboxee has not been started; call sandbox.runAsync() first';
 
-/** How often a call that waits, and the event loop with it, looks whether the sandboxee still lives. */
-const lookMs = 500;
+/** How often a blocking call, and with it the event loop, checks that the sandboxee still lives. */
+const checkMs = 500;
 
-/** Why a sandboxee is given no directory. Landlock governs reading, writing and listing, but not chmod() and stat(). */
+/**
+ * Why a sandboxee is never given a directory. Landlock governs reading, writing and listing, but not chmod() and
+ * stat().
+ */
 export const directoryRefusal =
   'it is a directory, whose ".." leads out of the sandbox to all files of the host: show it with addDirectory() of the ' +
-  'policy, or let directories through, and all of the host with them, with allow("allowPathsOutsideMounts")';
+  'policy, or allow directories, and with them all of the host, with allow("allowPathsOutsideMounts")';
 
 function isAlive(pid: number): boolean {
   try {
@@ -26,23 +29,27 @@ function isAlive(pid: number): boolean {
 }
 
 /**
- * A transport that knows whether its other end has been given away, and to whom. Waiting for nobody is a mistake worth
- * words; waiting for somebody who has ended is one that a sandboxee can set up, by leaving its end in the queue of ours.
+ * A transport that knows whether its other end has been given to a sandboxee, and to which. Waiting for a sandboxee
+ * that was never started is a mistake that deserves a message. Waiting for one that has ended can be a sandboxee's
+ * trick: it leaves its own end in the queue of ours, so that the stream does not end.
  */
 export class HostEnd extends SocketTransport {
   #isStarted = false;
-  /** The handshake is still to come: what is sent waits for it, and nothing that arrives is anybody else's. */
+  /** The handshake is still to come: sends wait for it, and only the handshake may receive. */
   #isHeld = false;
   #wanted: Parameters<Transport['watch']> | undefined;
-  /** Set until the handshake is over: nobody takes more than the message that he is at, as the next can be another's. */
-  #stretches: Stretches | undefined;
+  /**
+   * Set until the handshake is over: until then no call receives beyond the end of its message, because the next
+   * message may belong to another call.
+   */
+  #boundary: MessageBoundary | undefined;
   #hasSent = false;
   #takesDirectories = false;
   #pid: number | undefined;
-  #looks = false;
+  #hasLimitedWaits = false;
   #warning: NodeJS.Timeout | undefined;
 
-  /** From now on there is somebody to wait for. */
+  /** From now on there is a sandboxee to wait for. */
   start(): void {
     this.#isStarted = true;
     clearTimeout(this.#warning);
@@ -57,26 +64,29 @@ export class HostEnd extends SocketTransport {
     return this.#hasSent;
   }
 
-  /** Calls wait until letGo(), those of forHandshake() excepted. */
+  /** All calls wait until letGo(), except those of forHandshake(). */
   hold(): void {
     this.#isHeld = true;
-    this.#stretches ??= new Stretches();
+    this.#boundary ??= new MessageBoundary();
     if (this.#wanted === undefined || !this.isOpen) return;
     super.watch(false, false, this.#wanted[2]);
   }
 
-  /** Not for good: onStarted() of a run has the channel, and then it is held again. */
+  /** Lets calls through for a while: onStarted() of a run has the channel, and then it is held again. */
   lend(): void {
     this.#isHeld = false;
     if (this.isOpen) super.watch(...(this.#wanted ?? ([false, false, () => {}] as const)));
   }
 
   letGo(): void {
-    this.#stretches = undefined;
+    this.#boundary = undefined;
     if (this.#isHeld) this.lend();
   }
 
-  /** The same stream for whom the others wait. It is not closed with what is made of it. */
+  /**
+   * The same stream, for the handshake that the other calls wait for. Closing what is made of it does not close the
+   * stream.
+   */
   forHandshake(): Transport {
     const end = this;
     return {
@@ -100,12 +110,12 @@ export class HostEnd extends SocketTransport {
       : undefined;
   }
 
-  /** Whose end the other one is. */
+  /** The pid of the process at the other end. */
   belongsTo(pid: number): void {
     this.#pid = pid;
   }
 
-  /** What is at the other end may have directories. */
+  /** The process at the other end may be sent directories. */
   permitDirectories(): void {
     this.#takesDirectories = true;
   }
@@ -115,18 +125,18 @@ export class HostEnd extends SocketTransport {
     const { wait, timeoutMs } = call;
     if (!this.#isStarted && wait && timeoutMs < 0) throw new Error(`this would wait for ever: ${advice}`);
     if (!wait || timeoutMs >= 0) return this.#take(call);
-    this.#lookWhileWaiting();
+    this.#limitWaits();
     for (;;) {
       const count = this.#take(call);
       if (count >= 0) return count;
-      this.#lookWhoIsThere();
+      this.#endIfSandboxeeHasEnded();
     }
   }
 
   #take(call: ReceiveCall): number {
-    const stretches = this.#stretches;
-    if (stretches === undefined) return super.receive(call);
-    return stretches.take(call, (part) => this.receiveOnce(part));
+    const boundary = this.#boundary;
+    if (boundary === undefined) return super.receive(call);
+    return boundary.take(call, (part) => this.receiveOnce(part));
   }
 
   override send(call: SendCall): number {
@@ -135,22 +145,22 @@ export class HostEnd extends SocketTransport {
     const { fd, wait, timeoutMs } = call;
     if (fd >= 0 && !this.#takesDirectories && addon().isDirectory(fd)) throw new Error(directoryRefusal);
     if (!wait || timeoutMs >= 0) return super.send(call);
-    this.#lookWhileWaiting();
+    this.#limitWaits();
     for (;;) {
       const count = super.send(call);
       if (count >= 0) return count;
-      this.#lookWhoIsThere();
+      this.#endIfSandboxeeHasEnded();
     }
   }
 
-  #lookWhileWaiting(): void {
-    if (this.#looks) return;
-    this.#looks = true;
-    addon().limitWaits(this.fd, lookMs);
+  #limitWaits(): void {
+    if (this.#hasLimitedWaits) return;
+    this.#hasLimitedWaits = true;
+    addon().limitWaits(this.fd, checkMs);
   }
 
-  /** Ends the stream if nobody is: the event that tells has no chance to be heard. */
-  #lookWhoIsThere(): void {
+  /** Ends the stream if the sandboxee has ended: while a call blocks, the supervisor's event cannot be read. */
+  #endIfSandboxeeHasEnded(): void {
     if (this.#pid !== undefined && !isAlive(this.#pid)) this.shutDown();
   }
 
@@ -159,7 +169,7 @@ export class HostEnd extends SocketTransport {
     writable: boolean,
     listener: (readable: boolean, writable: boolean) => void,
   ): void {
-    // Not an error: the start may still come, and be what the receive is ahead of.
+    // This is a warning, not an error: the start may still come.
     if (!this.#isStarted && (readable || (writable && this.#isHeld))) {
       const what = readable ? 'a receive' : 'a send';
       this.#warning ??= setTimeout(() => {

@@ -1,20 +1,20 @@
-// Which fds a launch takes along, and where they go.
+// Which fds a launch passes to the sandboxee, and with which numbers.
 import { closeSync } from 'node:fs';
 import { addon } from '../native/addon.js';
 import { WireLimit } from '../protocol/wire.generated.js';
 import type { FdMapping } from './ipc.js';
 
-/** An fd of ours for a while. */
+/** An fd that is ours until the launch. */
 export interface LaunchFd {
   readonly fd: number;
-  /** Made by the addon, and not by node:fs or the user. */
+  /** True if the addon made it, and not node:fs or the user. */
   readonly isOurs: boolean;
 }
 
 /**
- * Node keeps a list of what a worker thread opens by node:fs, and closes that when the thread ends: so each fd has to be
- * closed by the side that opened it. One that the user had given away, and has closed all the same, is none of ours: that
- * it could not be sent is what its run ends with.
+ * Node lists the files that a worker thread opens by node:fs, and closes them when the thread ends. So each fd has to
+ * be closed by the side that opened it. An fd that the user has given away but closed all the same is no longer ours;
+ * its run ends with the error that it could not be sent.
  */
 export function closeFd({ fd, isOurs }: LaunchFd): void {
   try {
@@ -30,12 +30,14 @@ export function closeAll(fds: LaunchFd[]): void {
   for (const fd of fds.splice(0)) closeFd(fd);
 }
 
-/** Throws Error for more than the supervisor takes; the program, and /dev/null for the standard ones, count too. */
+/**
+ * Throws Error for more fds than the supervisor accepts; the program, and /dev/null for the standard ones, count too.
+ */
 export function checkCount(targets: readonly number[]): void {
   const others = 1 + [0, 1, 2].filter((fd) => !targets.includes(fd)).length;
   const excess = others + targets.length - WireLimit.MAX_LAUNCH_FDS;
   if (excess <= 0) return;
-  const mapped = targets.length - 1; // one is that of comms
+  const mapped = targets.length - 1; // one of them is comms
   throw new Error(
     `${mapped} file descriptors are mapped, of which a sandboxee can be given ${mapped - excess} at its start; ` +
       'send the others by comms.sendFd()',
@@ -43,8 +45,8 @@ export function checkCount(targets: readonly number[]): void {
 }
 
 /**
- * Decides which fd gets which number at the launch, and which travel in the handshake instead. The
- * supervisor makes standard input, output and error /dev/null unless mapped: nothing of the host's comes along by itself.
+ * Decides which fd gets which number at the launch, and which are sent in the handshake instead. The supervisor makes
+ * standard input, output and error /dev/null unless they are mapped, so nothing of the host's is passed by accident.
  */
 export function placeFds(mappings: readonly FdMapping[], sandboxBeforeExec: boolean) {
   const atLaunch = mappings.filter(

@@ -2,13 +2,15 @@
 import { RlimitStore, shiftHint, toLimit } from './rlimit-store.js';
 import { type LimitValues, RlimitSetters } from './rlimits.generated.js';
 
-/** Limits of all processes of a sandboxee together; undefined: none of that kind. */
+/** Limits of all processes of a sandboxee together; undefined: no such limit. */
 export interface CgroupValues {
   readonly memoryBytes?: bigint | undefined;
   readonly processes?: bigint | undefined;
   /** Share of one CPU's time: 0.5 is half a CPU, 2 are two whole ones. */
   readonly cpus?: number | undefined;
-  /** Directory of the cgroup in which those of sandboxees are made; undefined: the nearest to the host's own. */
+  /**
+   * The directory of the cgroup in which the sandboxees' cgroups are made; undefined: the nearest to the host's own.
+   */
   readonly parent?: string | undefined;
 }
 
@@ -17,7 +19,7 @@ type Writable<T> = { -readonly [K in keyof T]: T[K] };
 const defaultWalltimeMs = 120_000;
 const maxWalltimeMs = 1000 * 60 * 60 * 24 * 365;
 
-/** For what no program runs with none of; among the cgroup's limits, 0 in the request is no limit. */
+/** For limits with which no program could run at 0. In the cgroup limits of a request, 0 means no limit. */
 function toPositive(method: string, value: number | bigint, unit: string): bigint {
   const limit = toLimit(method, value, unit);
   if (limit > 0n) return limit;
@@ -25,11 +27,12 @@ function toPositive(method: string, value: number | bigint, unit: string): bigin
 }
 
 /**
- * What a sandboxee may use up. Every limit is set before the sandboxee's first instruction, soft and hard alike, so
- * it cannot raise it again; one above what the host process itself is allowed is cut down to that (getrlimit(2)).
+ * The limits of what a sandboxee may use. Every limit is set before the sandboxee's first instruction, soft and hard
+ * alike, so it cannot raise it again. A limit above what the host process itself may use is reduced to that
+ * (getrlimit(2)).
  *
- * Defaults: 1,024 s of CPU, files of at most 8 GiB, 1,024 open files, no core files, 120 s of wall time. Of a fork server
- * only the wall time is limited, and by default it is not: a server is meant to live.
+ * Defaults: 1,024 s of CPU, files of at most 8 GiB, 1,024 open files, no core files, 120 s of walltime. For a fork
+ * server only the walltime is limited, and not by default: a server is meant to live.
  */
 export class Limits extends RlimitSetters {
   readonly #rlimits: RlimitStore;
@@ -43,7 +46,7 @@ export class Limits extends RlimitSetters {
   }
 
   /**
-   * From now on to set one is an error, for it would change nothing any more.
+   * From now on setting a limit is an error, because it would have no effect.
    *
    * @internal
    */
@@ -56,8 +59,8 @@ export class Limits extends RlimitSetters {
   }
 
   /**
-   * Wall time in milliseconds, on the monotonic clock, from the start of the run (its set-up included); 0: none.
-   * Beyond it the whole sandbox is killed and the result is TIMEOUT.
+   * Walltime in milliseconds, on the monotonic clock, from the start of the run (its set-up included); 0: none. Beyond
+   * it the whole sandbox is killed and the result is TIMEOUT.
    */
   setWalltimeLimitMs(milliseconds: number): this {
     this.#checkOpen('setWalltimeLimitMs');
@@ -68,8 +71,9 @@ export class Limits extends RlimitSetters {
 
   /**
    * Memory in bytes of all processes of the sandboxee together, page cache included and swap forbidden (memory.max of
-   * cgroup v2): beyond it all of them are killed, SIGNALED with SIGKILL, and the result says so. Where this process has no
-   * cgroup v2 that it may divide, the run is a SETUP_ERROR that says why and what to do; so with the next two.
+   * cgroup v2). Beyond it all of them are killed, SIGNALED with SIGKILL, and the result says so. If this process has no
+   * cgroup v2 that it may divide, the run is a SETUP_ERROR that says why and what to do; the same holds for the next
+   * two limits.
    */
   setCgroupMemory(bytes: number | bigint): this {
     this.#checkOpen('setCgroupMemory');
@@ -86,7 +90,7 @@ export class Limits extends RlimitSetters {
 
   /**
    * CPU time of all its processes together, as a share of one CPU: 0.5 is half a CPU, 2 are two whole ones (cpu.max of
-   * cgroup v2, in every 100 ms). It ends nothing: the sandboxee stands still until its next 100 ms.
+   * cgroup v2, in every 100 ms). It does not end the sandboxee: it stands still until its next 100 ms.
    */
   setCgroupCpu(cpus: number): this {
     this.#checkOpen('setCgroupCpu');
@@ -100,8 +104,8 @@ export class Limits extends RlimitSetters {
   }
 
   /**
-   * The cgroup v2 directory in which those of sandboxees are made: one that was delegated to this user, and holds no
-   * process itself. Default: the nearest that lets us, from this process's own cgroup upwards.
+   * The cgroup v2 directory in which the sandboxees' cgroups are made: one that was delegated to this user, and has no
+   * process itself. Default: the nearest in which that is possible, from this process's own cgroup upwards.
    */
   setCgroupParent(directory: string): this {
     this.#checkOpen('setCgroupParent');
@@ -114,7 +118,7 @@ export class Limits extends RlimitSetters {
     return this;
   }
 
-  /** The cgroup limits as they stand. */
+  /** The present cgroup limits. */
   get cgroup(): CgroupValues {
     return { ...this.#cgroup };
   }
@@ -123,12 +127,12 @@ export class Limits extends RlimitSetters {
     return this.#walltimeMs ?? defaultWalltimeMs;
   }
 
-  /** The wall time as it is for a fork server: 0, no limit, unless one was set. */
+  /** The walltime for a fork server: 0, no limit, unless one was set. */
   get forkServerWalltimeMs(): number {
     return this.#walltimeMs ?? 0;
   }
 
-  /** The rlimits as they stand. */
+  /** The present rlimits. */
   get values(): LimitValues {
     return this.#rlimits.values;
   }

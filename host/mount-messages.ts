@@ -1,4 +1,4 @@
-// The policy's mounts as the supervisor's messages.
+// Converts the policy's mounts to messages for the supervisor.
 import { type Mount, MountKind } from '../protocol/messages.generated.js';
 import type { MountEntry } from './policy/index.js';
 import { checkHoldsNoProc } from './policy/mount-paths.js';
@@ -13,7 +13,7 @@ const kinds: Record<MountEntry['kind'], MountKind> = {
   emptyDirectory: MountKind.MOUNT_EMPTY_DIRECTORY,
 };
 
-/** Throws PolicyError for what may not be shown: a policy from a file has not been asked before. */
+/** Throws PolicyError for a path that may not be shown: the paths in a policy from a file have not been checked yet. */
 export function encodeMounts(mounts: readonly MountEntry[]): Mount[] {
   for (const mount of mounts) {
     if (mount.kind === 'directory') checkHoldsNoProc('Sandbox2', mount.outside);

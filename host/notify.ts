@@ -1,4 +1,4 @@
-// What a host hears of a run, and the calls it judges.
+// What a host is told about a run, and the calls that it decides.
 import type { Comms } from '../protocol/index.js';
 import { AnswerKind, type AnswerRequest, type Asked } from '../protocol/messages.generated.js';
 import { checkOptions } from '../protocol/options.js';
@@ -9,9 +9,10 @@ import type { Result, Violation } from './result.js';
 import { describeViolation } from './violation.js';
 
 /**
- * What becomes of a call that the host was asked about.
+ * The host's answer to a notified call.
  *
- * - `'allow'`: the kernel does it – reading its arguments from memory again, which another thread may have changed;
+ * - `'allow'`: the kernel executes it, and reads its arguments from memory again, which another thread may have
+ *   changed;
  * - `{ errno }`: it fails with that errno, by name or number, and has no effect;
  * - `{ value }`: it has no effect and returns this number, a signed 64-bit one;
  * - `'deny'`: it has no effect, and the run ends as a violation.
@@ -22,21 +23,21 @@ export type SyscallAnswer =
   | { readonly errno: string | number }
   | { readonly value: number | bigint };
 
-/** A call for which the policy says "notify": its thread stands before it until the answer. */
+/** A notified call, for which the policy says "notify": its thread waits before the call until the answer. */
 export class NotifiedSyscall {
   /** Name of the syscall, "openat" for example. */
   readonly syscall: string;
   readonly number: number;
-  /** The six argument registers, unsigned 64-bit. These nobody can change any more. */
+  /** The six argument registers, unsigned 64-bit. The sandboxee cannot change these any more. */
   readonly args: readonly bigint[];
   /** Process and thread that make it, as the host sees them. */
   readonly pid: number;
   readonly tid: number;
   /** Path of the executable the process runs. */
   readonly program: string;
-  /** All of it in one line, as a violation is told. */
+  /** Everything in one line, as for a violation. */
   readonly description: string;
-  /** Aborted when no answer is waited for any more: the time is over, or the run has ended. */
+  /** Aborted when no answer is needed any more: the time is over, or the run has ended. */
   readonly signal: AbortSignal;
   readonly #memory: ReadonlyMap<number, Uint8Array>;
 
@@ -57,16 +58,16 @@ export class NotifiedSyscall {
   }
 
   /**
-   * What the argument (0 to 5) points at: up to 4096 bytes, fewer where its mapping ends, as they were when the call
-   * was stopped. undefined if it is no address, or nothing can be read there.
+   * The memory that the argument (0 to 5) points at: up to 4096 bytes, fewer if its mapping ends before, as they were
+   * when the call was stopped. undefined if it is not an address, or nothing can be read there.
    */
   bytes(argument: number): Uint8Array | undefined {
     return this.#memory.get(argument);
   }
 
   /**
-   * The text the argument points at, up to its NUL. undefined if it cannot be read, has no NUL within 4096 bytes
-   * (PATH_MAX), or is not UTF-8: what is told is never another text than the one that is there.
+   * The text that the argument points at, up to its NUL. undefined if it cannot be read, has no NUL within 4096 bytes
+   * (PATH_MAX), or is not UTF-8: the returned text is never a part of another one.
    */
   text(argument: number): string | undefined {
     const bytes = this.#memory.get(argument);
@@ -80,20 +81,20 @@ export class NotifiedSyscall {
   }
 }
 
-/** What a host may want to hear of a run: the third argument of a Sandbox2. */
+/** What a host can be told about a run: the third argument of a Sandbox2. */
 export interface Notify {
   /**
-   * The sandboxee is there. With setEnableSandboxBeforeExec(false) it is not under its filter yet, the comms channel
-   * is the handler's own until it returns, and sandboxMeHere() waits for it; otherwise the program has begun. false, or
-   * an exception, ends the run as SETUP_ERROR, FAILED_NOTIFY.
+   * The sandboxee exists. With setEnableSandboxBeforeExec(false) it is not yet under its filter, only the handler uses
+   * the comms channel until it returns, and sandboxMeHere() waits for it. Otherwise the program has begun. false, or an
+   * exception, ends the run as SETUP_ERROR, FAILED_NOTIFY.
    */
   readonly onStarted?: (pid: number, comms: Comms) => boolean | undefined | Promise<boolean | undefined>;
   /**
-   * Judges a call for which the policy says "notify". It may take its time: all else goes on, this thread of the
-   * sandboxee alone stands still. An exception, or another answer than those, is "deny".
+   * Decides a call for which the policy says "notify". It may take its time: only this thread of the sandboxee waits,
+   * and everything else goes on. An exception, or any other answer, counts as "deny".
    */
   readonly onSyscall?: (call: NotifiedSyscall) => SyscallAnswer | Promise<SyscallAnswer>;
-  /** Time for each answer of onSyscall in milliseconds; then it is "deny". Default: 5000. */
+  /** The time for each answer of onSyscall in milliseconds; after that it is "deny". Default: 5000. */
   readonly syscallTimeoutMs?: number;
   /** The run ends with this violation; called before onFinished. */
   readonly onViolation?: (violation: Violation) => void;
@@ -103,7 +104,7 @@ export interface Notify {
 
 const handlers = ['onStarted', 'onSyscall', 'onViolation', 'onFinished'];
 const defaultSyscallTimeoutMs = 5000;
-/** setTimeout(3) of Node takes no more; and a thread that stands still for a day is a fault. */
+/** Node's setTimeout() accepts no more, and a thread that waits for a day is a mistake. */
 const maxSyscallTimeoutMs = 86_400_000;
 
 /** Throws TypeError or RangeError. */
@@ -134,7 +135,7 @@ export function checkNotify(notify: Notify, policy: Policy): void {
   }
 }
 
-/** Whether any call can come to onSyscall. */
+/** True if any call can reach onSyscall. */
 export function asksHost(policy: Policy): boolean {
   return policy.notifiesByDefault || policy.notifiedSyscalls.length > 0;
 }
@@ -158,11 +159,13 @@ function encodeAnswer(answer: SyscallAnswer): AnswerRequest {
           .join(': ')
       : String(answer);
   throw new TypeError(
-    `onSyscall answers 'allow', 'deny', { errno } from 1 to 4095, or { value } of 64 bits, not ${shown}`,
+    `onSyscall must answer 'allow', 'deny', { errno } from 1 to 4095, or { value } of 64 bits, not ${shown}`,
   );
 }
 
-/** Tells the handlers the end. What they throw is the process's uncaught exception, as with any other listener. */
+/**
+ * Calls the handlers of the end. What they throw is an uncaught exception of the process, as with any other listener.
+ */
 export function tellEnd(notify: Notify, result: Result): void {
   try {
     if (result.violation !== undefined) notify.onViolation?.(result.violation);
@@ -174,7 +177,7 @@ export function tellEnd(notify: Notify, result: Result): void {
   }
 }
 
-/** The questions of one run. */
+/** The notified calls of one run that wait for an answer. */
 export class Questions {
   readonly #notify: Notify;
   readonly #answer: (answer: AnswerRequest) => void;
@@ -190,7 +193,7 @@ export class Questions {
     return this.#notify.syscallTimeoutMs ?? defaultSyscallTimeoutMs;
   }
 
-  /** Why an onSyscall that failed did so. */
+  /** Why onSyscall failed, if it did. */
   get failure(): string | undefined {
     return this.#failure;
   }
@@ -200,7 +203,7 @@ export class Questions {
     const question = asked.question ?? 0n;
     const controller = new AbortController();
     this.#open.set(question, controller);
-    // The supervisor keeps the time; this one only tells the handler.
+    // The supervisor measures the time; this timer only aborts the handler's signal.
     const timer = setTimeout(() => controller.abort(), this.timeoutMs).unref();
     let answer: AnswerRequest;
     try {

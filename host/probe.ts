@@ -1,4 +1,4 @@
-// What this machine allows, found out by doing it.
+// Finds out what this machine allows, by trying it.
 import { execFile } from 'node:child_process';
 import { constants } from 'node:os';
 import { supervisorPath } from '../native/addon.js';
@@ -11,12 +11,12 @@ import { Sandbox2 } from './sandbox2.js';
 /** One thing that was tried. */
 export interface Capability {
   readonly name: CapabilityName;
-  /** In words, "user namespaces" for example. */
+  /** Its name, "user namespaces" for example. */
   readonly title: string;
   readonly isAvailable: boolean;
-  /** Without it no sandbox can be had at all. */
+  /** True if no sandbox can be made without it. */
   readonly isRequired: boolean;
-  /** A number that goes with it: Landlock's ABI version, the hard limit of open files. */
+  /** A number that belongs to it: Landlock's ABI version, the hard limit of open files. */
   readonly value?: number;
   /** Why it was refused: the name of an errno or a signal, or a sentence. */
   readonly reason?: string;
@@ -28,7 +28,7 @@ export interface Capability {
 
 /** What probe() found. Plain data. */
 export interface Probe {
-  /** Whether sandboxes can be had here: everything that is required is available. */
+  /** True if sandboxes can be made here: everything that is required is available. */
   readonly isUsable: boolean;
   readonly capabilities: readonly Capability[];
 }
@@ -80,26 +80,28 @@ export function parseProbe(output: string): Capability[] {
     .map((line) => {
       const [name = '', error = '', value = ''] = line.split(' ');
       if (!isName(name) || !/^-?\d+$/.test(error) || !/^-?\d+$/.test(value)) {
-        throw new Error(`sandwire-supervisor --probe: a line that means nothing: ${JSON.stringify(line)}`);
+        throw new Error(`sandwire-supervisor --probe: an unknown line: ${JSON.stringify(line)}`);
       }
       return capability(name, Number(error) === 0 ? undefined : reasonOf(Number(error)), Number(value));
     });
 }
 
-/** Those tried in a sandbox that could not even be made, for a reason that was told before, are not told another. */
+/**
+ * If the sandbox in which something was tried could not even be made, refers to the cause that was already reported.
+ */
 export function withCauses(found: readonly Capability[]): Capability[] {
   return found.map((each, place) => {
     if (each.isAvailable || !triedInNamespaces.has(each.name)) return each;
     const cause = found
       .slice(0, place)
       .find(({ name, reason }) => makesNamespaces.has(name) && reason === each.reason);
-    return cause === undefined ? each : { ...each, advice: `what is to be done for: ${cause.title}` };
+    return cause === undefined ? each : { ...each, advice: `see: ${cause.title}` };
   });
 }
 
 function runHelper(): Promise<string> {
   return new Promise((resolve, reject) => {
-    // Room for every attempt to get stuck for its whole time.
+    // Enough time for every attempt to use all of its own.
     execFile(supervisorPath(), ['--probe'], { env: {}, timeout: 150_000 }, (error, stdout) => {
       if (error === null) resolve(stdout);
       else reject(new Error(`sandwire-supervisor --probe failed: ${error.message}`));
@@ -116,8 +118,8 @@ async function trySandbox(): Promise<Capability> {
 }
 
 /**
- * Tries everything that sandwire needs of the machine, as the user this process runs as, and at last runs a program
- * in a sandbox. Nothing stays behind. Takes some 50 ms. Throws NativeUnavailableError where nothing is built.
+ * Tries everything that sandwire needs of the machine, as the user this process runs as, and finally runs a program in
+ * a sandbox. It leaves nothing behind. Takes some 50 ms. Throws NativeUnavailableError if nothing is built.
  */
 export async function probe(): Promise<Probe> {
   const found = [...withCauses(parseProbe(await runHelper())), await trySandbox()];

@@ -1,19 +1,19 @@
-// Where a program lies in its sandbox, so that it is executed from there.
+// Finds the program's place in its sandbox, from where it is executed.
 //
-// What is executed stays within reach, as /proc/self/exe. On the host's mount its owner can change its mode, times and
-// attributes; on the sandbox's own, which is read-only, nobody can.
+// The executed file can be reached as /proc/self/exe. On the host's mount the file's owner can change its mode, times
+// and attributes; on the sandbox's own mount, which is read-only, no process can.
 import { realpathSync, type Stats } from 'node:fs';
 import type { BoundMount, MountEntry, Policy } from './policy/index.js';
 import { holderOf } from './policy/mount-list.js';
 
 export interface ProgramPlace {
-  /** Its path inside, where a read-only mount shows it. The file there may by now be another one. */
+  /** Its path inside, if a read-only mount shows it. The file there may be another one by now. */
   readonly inside: string | undefined;
-  /** What shows it, if the policy does not. */
+  /** The mount that shows it, if the policy does not. */
   readonly mount: BoundMount | undefined;
 }
 
-/** The uid of a root host's sandboxees; that of others is the host's. */
+/** The uid of a root host's sandboxees; those of other hosts have the host's. */
 const unprivilegedUid = 65534;
 
 function findInside(mounts: readonly MountEntry[], outside: string): string | undefined {
@@ -27,14 +27,14 @@ function findInside(mounts: readonly MountEntry[], outside: string): string | un
   return places.find((place) => place === outside) ?? places[0];
 }
 
-/** Whether a mount can be made there without a trace in a directory of the host. */
+/** True if a mount can be made there without leaving a trace in a directory of the host. */
 function isFree(mounts: readonly MountEntry[], place: string): boolean {
   if (mounts.some(({ inside }) => inside === place || inside.startsWith(`${place}/`))) return false;
   const holder = holderOf(mounts, place);
   return holder === undefined || holder.kind === 'tmpfs' || holder.kind === 'emptyDirectory';
 }
 
-/** Whether a sandboxee that finds its program by /proc can change it. */
+/** True if a sandboxee that finds its program through /proc can change it. */
 function isAtStake(policy: Policy, { uid, mode }: Stats, sandboxeeUid: number | undefined): boolean {
   if (!policy.mounts.some(({ kind }) => kind === 'proc')) return false;
   const host = process.geteuid?.() ?? 0;
@@ -45,7 +45,7 @@ function realPathOf(path: string): string | undefined {
   try {
     return realpathSync.native(path);
   } catch {
-    return undefined; // it has gone since it was opened
+    return undefined; // it was removed after it was opened
   }
 }
 
@@ -62,7 +62,7 @@ function placeOf(policy: Policy, path: string, isNeeded: boolean): ProgramPlace 
 const places = new WeakMap<Policy, Map<string, ProgramPlace>>();
 const mostPlaces = 256;
 
-/** status: of the program that was opened at this path; sandboxeeUid: if one is named. */
+/** status: that of the program opened at this path; sandboxeeUid: if one was chosen. */
 export function placeProgram(
   policy: Policy,
   path: string,

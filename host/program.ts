@@ -1,4 +1,4 @@
-// Opens the program to be run, and refuses early and in words what exec could only refuse with a number.
+// Opens the program, and refuses early and with a message what exec could only refuse with a number.
 import { closeSync, constants, fstatSync, openSync, readSync, type Stats } from 'node:fs';
 import { shortageAdvice } from './advice.js';
 import { errorCode } from './errno.js';
@@ -9,12 +9,12 @@ import { withFile } from './policy/elf/source.js';
 const O_PATH = 0o10000000;
 
 export interface OpenedProgram {
-  /** O_PATH fd for execveat; the caller's to close. */
+  /** An O_PATH fd for execveat; the caller must close it. */
   readonly fd: number;
   readonly status: Stats;
-  /** What PT_INTERP names; undefined for a static program, or one that may be executed but not read. */
+  /** The path in PT_INTERP; undefined for a static program, or one that may be executed but not read. */
   readonly interpreter: string | undefined;
-  /** Whether it looks for libraries beside itself: $ORIGIN in its DT_RPATH or DT_RUNPATH. */
+  /** True if it searches libraries beside itself: $ORIGIN in its DT_RPATH or DT_RUNPATH. */
   readonly looksBesideItself: boolean;
 }
 
@@ -27,7 +27,7 @@ function readStart(path: string): Buffer {
   try {
     fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch {
-    return Buffer.alloc(0); // executable but not readable is legal; exec will tell
+    return Buffer.alloc(0); // executable but not readable is allowed; exec decides
   }
   try {
     const start = Buffer.alloc(4096);
@@ -37,7 +37,7 @@ function readStart(path: string): Buffer {
   }
 }
 
-/** PT_INTERP of a 64-bit little-endian ELF file, as far as its first page tells. */
+/** The path in PT_INTERP of a 64-bit little-endian ELF file, if it is in the first page. */
 function interpreterOf(start: Buffer): string | undefined {
   if (start.length < 64 || start.readUInt32BE(0) !== 0x7f454c46 || start[4] !== 2 || start[5] !== 1)
     return undefined;
@@ -56,7 +56,7 @@ function interpreterOf(start: Buffer): string | undefined {
   return undefined;
 }
 
-/** Whether a program needs a dynamic loader; false where the file cannot be read. */
+/** True if a program needs a dynamic loader; false if the file cannot be read. */
 export function isDynamic(path: string): boolean {
   return interpreterOf(readStart(path)) !== undefined;
 }
@@ -66,11 +66,11 @@ function looksBesideItself(path: string): boolean {
     const { rpath, runpath } = withFile(path, (source) => parseElf(source));
     return [...rpath, ...runpath].some((directory) => /\$(ORIGIN|\{ORIGIN\})/.test(directory));
   } catch {
-    return false; // what is broken or unreadable, exec will tell
+    return false; // exec reports a broken or unreadable file
   }
 }
 
-/** What a program's file says of itself. */
+/** What a program's file contains about itself. */
 interface Nature {
   /** The first line of a script, without "#!"; undefined for anything else. */
   readonly scriptLine: string | undefined;
@@ -92,10 +92,10 @@ function natureOf(path: string): Nature {
   };
 }
 
-/** By file and its last change: most programs are run again and again. */
+/** By file and last change, because most programs are run many times. */
 const natures = new Map<string, Nature>();
 const mostNatures = 256;
-/** A change may go unseen by the clock of a file that has just been changed. */
+/** A file's clock may not show a change soon after another one. */
 const settledMs = 2000;
 
 function knownNatureOf(path: string, { dev, ino, size, ctimeMs }: Stats): Nature {
@@ -109,7 +109,7 @@ function knownNatureOf(path: string, { dev, ino, size, ctimeMs }: Stats): Nature
   return nature;
 }
 
-/** Opens it by path; the fd is what will be executed, whatever the path names by then. */
+/** Opens it by path. The fd is executed, whatever the path names by then. */
 export function openProgram(path: string): ProgramOpening {
   let fd: number;
   try {
@@ -120,7 +120,7 @@ export function openProgram(path: string): ProgramOpening {
       code === 'ENOENT'
         ? `there is no such file${path.includes('/') ? '' : '; PATH is not searched, so give a path'}`
         : code === 'EACCES'
-          ? 'a directory on the way may not be passed'
+          ? 'a directory of the path may not be entered'
           : shortageAdvice(code) || code;
     return {
       ok: false,

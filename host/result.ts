@@ -1,7 +1,7 @@
 // How a run ended, as plain data.
 import { constants } from 'node:os';
 
-/** Final statuses, numbered as sandbox2 does. */
+/** The final statuses, with sandbox2's numbers. */
 export const FinalStatus = {
   UNSET: 0,
   OK: 1,
@@ -14,7 +14,7 @@ export const FinalStatus = {
 } as const;
 export type FinalStatus = keyof typeof FinalStatus;
 
-/** What a reason code means for SETUP_ERROR, VIOLATION and INTERNAL_ERROR, numbered as sandbox2 does. */
+/** The meaning of reason codes for SETUP_ERROR, VIOLATION and INTERNAL_ERROR, with sandbox2's numbers. */
 export const ReasonCode = {
   UNSUPPORTED_ARCH: 0,
   FAILED_SUBPROCESS: 3,
@@ -40,37 +40,43 @@ export interface Violation {
   /** Name of the syscall; "UNKNOWN[n/0x…]" if the table has none. */
   readonly syscall: string;
   readonly number: number;
-  /** The six argument registers: raw as hexadecimal text, and in words. */
+  /** The six argument registers: as hexadecimal text, and decoded. */
   readonly args: readonly { readonly value: string; readonly text: string }[];
-  /** For example "X86-64"; another one than the machine's own makes it a VIOLATION_ARCH. */
+  /** For example "X86-64"; if it is not the machine's own, the result is a VIOLATION_ARCH. */
   readonly arch: string;
   /** Address after the syscall instruction, hexadecimal text. */
   readonly instructionPointer: string;
   /** Process and thread that made it, as the host sees them. */
   readonly pid: number;
   readonly tid: number;
-  /** Path of the executable the process was running: the sandbox's where it lies in the sandbox, otherwise the host's. */
+  /**
+   * The path of the executable that the process was running: the path in the sandbox if it is there, otherwise the
+   * host's.
+   */
   readonly program: string;
-  /** Name of the thread (prctl(2), PR_SET_NAME), which it chooses itself: a hint, no more. */
+  /** The name of the thread (prctl(2), PR_SET_NAME). It chooses the name itself, so this is only a hint. */
   readonly comm: string;
-  /** The policy's rules, or, for a call the policy leaves to the host: its no, none in time, or too many at once. */
+  /**
+   * Who refused it: the policy's rules; or, for a notified call: the host, the host by giving no answer in time, or the
+   * limit on notified calls at once.
+   */
   readonly cause: 'policy' | 'host' | 'noAnswer' | 'tooManyQuestions';
-  /** All of it in one line. */
+  /** Everything in one line. */
   readonly description: string;
 }
 
 /** Where one thread was. */
 export interface ThreadStackTrace {
-  /** As the host sees it. */
+  /** The tid as the host sees it. */
   readonly tid: number;
   /**
-   * The innermost first: "function+0x1c(0x55d0c0de61c)", or "/path/of/library.so+0x1c61c(0x7f00c0de61c)" where no symbol
-   * is known. Whatever the sandboxee had in its memory and files may stand in it.
+   * The innermost first: "function+0x1c(0x55d0c0de61c)", or "/path/of/library.so+0x1c61c(0x7f00c0de61c)" if no symbol
+   * is known. It may contain anything that the sandboxee had in its memory and files.
    */
   readonly frames: readonly string[];
 }
 
-/** What the sandboxee and the children it waited for have used (getrusage(2)). */
+/** What the sandboxee and the children that it waited for have used (getrusage(2)). */
 export interface ResourceUsage {
   readonly userTimeMs: number;
   readonly systemTimeMs: number;
@@ -81,18 +87,21 @@ export interface ResourceUsage {
   readonly involuntarySwitches: number;
   readonly blocksRead: number;
   readonly blocksWritten: number;
-  /** All processes of the sandboxee together, of a run with a cgroup limit. */
+  /** The usage of all processes of the sandboxee together, for a run with a cgroup limit. */
   readonly cgroup?: CgroupUsage;
 }
 
-/** What the cgroup of a run counted; what its limits did not concern is 0 or undefined (cgroup-v2.rst of the kernel). */
+/**
+ * What the cgroup of a run counted. Values that its limits did not concern are 0 or undefined (cgroup-v2.rst of the
+ * kernel).
+ */
 export interface CgroupUsage {
-  /** The most it had at once, with what it read and wrote of files in memory; undefined before Linux 5.19. */
+  /** The most it had at once, including files that it read and wrote in memory; undefined before Linux 5.19. */
   readonly memoryPeakBytes: number | undefined;
   /** The most processes and threads at once; undefined before Linux 6.1. */
   readonly processesPeak: number | undefined;
   readonly cpuTimeMs: number;
-  /** For so long it had to stand still because of setCgroupCpu(). */
+  /** How long it had to stand still because of setCgroupCpu(). */
   readonly throttledMs: number;
   /** Processes that were killed because of setCgroupMemory(). */
   readonly oomKills: number;
@@ -104,26 +113,26 @@ export interface ResultFields {
   readonly finalStatus: FinalStatus;
   /** OK: the exit code. SIGNALED: the signal. TIMEOUT, EXTERNAL_KILL: 0. Otherwise a number of ReasonCode. */
   readonly reasonCode: number;
-  /** What exactly failed and what to do, for SETUP_ERROR and INTERNAL_ERROR; which limit a SIGNALED one ran into. */
+  /** What exactly failed and what to do, for SETUP_ERROR and INTERNAL_ERROR; which limit was reached, for SIGNALED. */
   readonly message?: string | undefined;
   readonly violation?: Violation | undefined;
   readonly rusage?: ResourceUsage | undefined;
-  /** Frames of the thread that violated, crashed, or (otherwise) came first; empty where none were collected. */
+  /** The frames of the thread that violated, crashed, or (otherwise) came first; empty if none were collected. */
   readonly stackTrace?: readonly string[] | undefined;
-  /** The same for all threads, where the policy asks for them. */
+  /** The same for all threads, if the policy asks for them. */
   readonly threadStackTraces?: readonly ThreadStackTrace[] | undefined;
-  /** Why a stack trace that was asked for is missing or not whole. */
+  /** Why a requested stack trace is missing or incomplete. */
   readonly stackTraceNote?: string | undefined;
 }
 
-/** What an Abseil status says of a result. */
+/** A result as an Abseil status. */
 export interface ResultStatus {
   readonly code: 'OK' | 'DEADLINE_EXCEEDED' | 'INTERNAL';
-  /** Empty for OK, otherwise what toString() says. */
+  /** Empty for OK, otherwise the text of toString(). */
   readonly message: string;
 }
 
-/** Node lists aliases too (SIGIOT after SIGABRT, SIGPOLL before SIGIO); the usual name is the one POSIX has. */
+/** Node lists aliases too (SIGIOT after SIGABRT, SIGPOLL before SIGIO); the usual name is the POSIX one. */
 const aliases = new Set(['SIGIOT', 'SIGPOLL', 'SIGUNUSED', 'SIGCLD']);
 const signalNames = new Map<number, string>(
   Object.entries(constants.signals)
@@ -171,7 +180,7 @@ export class Result implements ResultFields {
     return this.finalStatus === 'SIGNALED' ? signalName(this.reasonCode) : undefined;
   }
 
-  /** Name of the reason code where the status has one. */
+  /** The name of the reason code, if the status has one. */
   get reason(): ReasonCode | undefined {
     return this.finalStatus === 'SETUP_ERROR' ||
       this.finalStatus === 'VIOLATION' ||
@@ -186,14 +195,14 @@ export class Result implements ResultFields {
     return { code: this.finalStatus === 'TIMEOUT' ? 'DEADLINE_EXCEEDED' : 'INTERNAL', message: String(this) };
   }
 
-  /** Frames in one line; with those of several threads "Task ID [n]: " before each. Empty where there are none. */
+  /** The frames in one line; for several threads with "Task ID [n]: " before each. Empty if there are none. */
   get stackTraceText(): string {
     const threads = this.threadStackTraces;
     if (threads.length < 2) return this.stackTrace.join(' ');
     return threads.map(({ tid, frames }) => `Task ID [${tid}]: ${frames.join(' ')}`).join(' ');
   }
 
-  /** One line in sandbox2's words. */
+  /** One line, worded like sandbox2's. */
   toString(): string {
     const detail = this.message === undefined ? '' : `: ${this.message}`;
     const frames = this.stackTraceText;

@@ -1,4 +1,4 @@
-// Words for what can fail before a program runs: which step, on what, why, and what to do.
+// Messages for everything that can fail before a program runs: which step, on what, why, and what to do.
 import { SetupStep } from '../protocol/messages.generated.js';
 import { idMapAdvice, namespaceAdvice, nullDeviceAdvice, openFilesAdvice, shortageAdvice } from './advice.js';
 import { errnoName } from './errno.js';
@@ -18,7 +18,7 @@ const steps: Record<SetupStep, { readonly reason: ReasonCode; readonly tried: st
   [SetupStep.STEP_FORK]: { reason: 'FAILED_SUBPROCESS', tried: 'forking' },
   [SetupStep.STEP_OPEN_MOUNT_SOURCE]: {
     reason: 'FAILED_NAMESPACES',
-    tried: 'opening what is to be mounted,',
+    tried: 'opening the source of a mount,',
   },
   [SetupStep.STEP_NAMESPACES]: { reason: 'FAILED_NAMESPACES', tried: 'making new namespaces:' },
   [SetupStep.STEP_ID_MAP]: { reason: 'FAILED_NAMESPACES', tried: 'mapping user ids,' },
@@ -29,9 +29,9 @@ const steps: Record<SetupStep, { readonly reason: ReasonCode; readonly tried: st
   [SetupStep.STEP_HOSTNAME]: { reason: 'FAILED_NAMESPACES', tried: 'sethostname' },
   [SetupStep.STEP_LOOPBACK]: { reason: 'FAILED_NAMESPACES', tried: 'bringing the loopback interface up,' },
   [SetupStep.STEP_INIT]: { reason: 'FAILED_NAMESPACES', tried: 'running the init process:' },
-  [SetupStep.STEP_ENTER]: { reason: 'FAILED_NAMESPACES', tried: 'entering the sandbox:' },
+  [SetupStep.STEP_ENTER]: { reason: 'FAILED_NAMESPACES', tried: 'attaching to the sandbox:' },
   [SetupStep.STEP_SESSION]: { reason: 'FAILED_SUBPROCESS', tried: 'getting a new' },
-  [SetupStep.STEP_FDS]: { reason: 'FAILED_IPC', tried: 'arranging file descriptors:' },
+  [SetupStep.STEP_FDS]: { reason: 'FAILED_IPC', tried: 'placing file descriptors:' },
   [SetupStep.STEP_LIMITS]: { reason: 'FAILED_LIMITS', tried: 'setting the limit of' },
   [SetupStep.STEP_CWD]: { reason: 'FAILED_CWD', tried: 'chdir, inside the sandbox, to' },
   [SetupStep.STEP_PRIVILEGES]: { reason: 'FAILED_SUBPROCESS', tried: 'dropping' },
@@ -40,16 +40,16 @@ const steps: Record<SetupStep, { readonly reason: ReasonCode; readonly tried: st
   [SetupStep.STEP_EXEC]: { reason: 'FAILED_SUBPROCESS', tried: 'exec' },
   [SetupStep.STEP_HANDSHAKE]: { reason: 'FAILED_CONNECTION', tried: 'the sandboxMeHere handshake:' },
   [SetupStep.STEP_FORK_SERVER]: { reason: 'FAILED_SUBPROCESS', tried: 'forking in the fork server:' },
-  [SetupStep.STEP_LANDLOCK]: { reason: 'FAILED_NAMESPACES', tried: 'fencing with Landlock:' },
+  [SetupStep.STEP_LANDLOCK]: { reason: 'FAILED_NAMESPACES', tried: 'putting Landlock rules in force:' },
   [SetupStep.STEP_CGROUP]: {
     reason: 'FAILED_LIMITS',
     tried: 'making a cgroup for the limits of all processes:',
   },
 };
 
-/** What the hints need to know of the run. */
+/** What the hints need to know about the run. */
 export interface SetupContext {
-  /** Path in PT_INTERP of the program, if it has one. */
+  /** The path in PT_INTERP of the program, if it has one. */
   readonly interpreter: string | undefined;
   readonly program: string;
   readonly asRoot: boolean;
@@ -69,14 +69,14 @@ function execHint(errno: string, context: SetupContext): string {
       ? 'the sandboxee of a root host runs as uid 65534, which may not execute this file: chmod o+x it, or choose another uid in the Executor’s options'
       : 'this user may not execute the file, or it lies on a noexec mount';
   }
-  if (errno === 'ENOEXEC') return 'it is no program this machine can run';
+  if (errno === 'ENOEXEC') return 'it is not a program that this machine can run';
   if (errno === 'E2BIG') {
     return (
-      'one argument, or entry of the environment, may have 128 KiB, and all together a quarter of the limit of the stack ' +
-      '(setRlimitStack), at most 6 MiB; hand what is large over by comms, a Buffer or a file'
+      'one argument, or environment variable, may have 128 KiB, and all together a quarter of the stack limit ' +
+      '(setRlimitStack), at most 6 MiB; send large data by comms, a Buffer or a file'
     );
   }
-  if (errno === 'ETXTBSY') return 'somebody has the file open for writing; close it first';
+  if (errno === 'ETXTBSY') return 'the file is open for writing; close it first';
   return '';
 }
 
@@ -85,10 +85,10 @@ function sourceHint(errno: string): string {
     case 'ENOENT':
       return 'it does not exist on the host';
     case 'ELOOP':
-      return 'a symlink has come to stand on the way since the policy was made, and is not followed; make the policy anew';
+      return 'a symlink was put into the path after the policy was made, and is not followed; make the policy anew';
     case 'EPERM':
       return (
-        'what the host’s /proc and /sys tell of processes, or could change, is not to be shown; ' +
+        'the parts of the host’s /proc and /sys that reveal processes, or could change something, cannot be shown; ' +
         'addDirectory("/proc") shows the sandbox’s own'
       );
     default:
@@ -98,14 +98,14 @@ function sourceHint(errno: string): string {
 
 function mountHint(errno: string, detail: string): string {
   if (errno === 'EROFS') {
-    return 'the place it is mounted on does not exist in the directory of the host that holds it, and nothing is made there; mount it elsewhere, or make it first';
+    return 'its mount point is in a directory of the host and does not exist; nothing is made there, so mount it elsewhere, or make it first';
   }
   if (errno === 'EINVAL' || errno === 'ENOTDIR') {
-    return 'a file is mounted on a file, and a directory on a directory: look at what is at that place';
+    return 'a file can only be mounted on a file, and a directory on a directory: check what is at that path';
   }
   if (errno === 'EPERM' && (detail === '/proc' || detail === '/sys')) {
     return (
-      `this container’s own ${detail} is masked, and the kernel then gives no whole one to a user namespace; ` +
+      `this container’s own ${detail} is masked, so the kernel refuses a user namespace a complete one; ` +
       'run the container with --security-opt systempaths=unconfined, or leave it out of the policy'
     );
   }
@@ -114,7 +114,7 @@ function mountHint(errno: string, detail: string): string {
 
 function landlockHint(errno: string): string {
   if (errno === 'EOPNOTSUPP' || errno === 'ENOSYS') {
-    return 'enableLandlock() needs Landlock’s ABI 6 (Linux 6.12), switched on at boot; `sandwire doctor` tells what there is';
+    return 'enableLandlock() needs Landlock’s ABI 6 (Linux 6.12), switched on at boot; `sandwire doctor` shows what this machine has';
   }
   if (errno === 'EXDEV') {
     return 'with enableLandlock() there are no mounts: only files and directories of the host at their own paths can be shown';
@@ -159,7 +159,7 @@ function hint(step: SetupStep, errno: string, detail: string, context: SetupCont
         : '';
     case SetupStep.STEP_LIMITS:
       return errno === 'EPERM' && detail.startsWith('core files')
-        ? 'without a call of setrlimit() for RLIMIT_CORE before it: a sandboxee leaves no core files anyway'
+        ? 'do not call setrlimit() for RLIMIT_CORE before it: a sandboxee leaves no core files anyway'
         : '';
     case SetupStep.STEP_EXEC:
       return execHint(errno, context);
@@ -175,11 +175,11 @@ function hint(step: SetupStep, errno: string, detail: string, context: SetupCont
       return cgroupHint(errno);
     case SetupStep.STEP_SESSION:
       return errno === 'EDQUOT'
-        ? 'the keys of this user are used up, of which each sandbox needs one: see /proc/key-users, and raise ' +
+        ? 'this user has no keys left, and each sandbox needs one: see /proc/key-users, and raise ' +
             'kernel.keys.maxkeys and kernel.keys.maxbytes'
         : '';
     case SetupStep.STEP_CWD:
-      return errno === 'ENOENT' ? 'the policy mounts no such directory' : '';
+      return errno === 'ENOENT' ? 'the policy does not mount this directory' : '';
     case SetupStep.STEP_FDS:
       if (errno === 'EBUSY') return 'close it before the fork server waits for requests';
       if (detail === '/dev/null') return shortageAdvice(errno) === '' ? nullDeviceAdvice : '';
@@ -189,7 +189,7 @@ function hint(step: SetupStep, errno: string, detail: string, context: SetupCont
   }
 }
 
-/** Puts a failure the supervisor reported into words. */
+/** Converts a failure that the supervisor reported to a message. */
 export function describeSetupFailure(
   step: SetupStep,
   errno: number,

@@ -1,5 +1,5 @@
-// From the unwinder's words to a Result's stack traces. They come from a process that has read a hostile one: whatever
-// stands in them is text and nothing more.
+// Converts the unwinder's text to a Result's stack traces. The text comes from a process that has read a hostile one,
+// so it is treated as text and nothing more.
 import { decodeMessage } from '../protocol/index.js';
 import type { Ended, StackTraces } from '../protocol/messages.generated.js';
 import { printable } from './policy/quoting.js';
@@ -13,11 +13,11 @@ function decode(bytes: Uint8Array): StackTraces | undefined {
   try {
     return decodeMessage('StackTraces', bytes);
   } catch {
-    return undefined; // the unwinder was made to write nonsense
+    return undefined; // the unwinder was taken over and wrote nonsense
   }
 }
 
-/** The stack traces in the supervisor's last word on a run. */
+/** The stack traces in the supervisor's Ended event. */
 export function stackTracesOf(
   event: Ended,
 ): Pick<ResultFields, 'stackTrace' | 'threadStackTraces' | 'stackTraceNote'> {
@@ -25,7 +25,7 @@ export function stackTracesOf(
   if (missing !== undefined && missing.length > 0) return { stackTraceNote: text(missing) };
   if (event.stackTraces === undefined || event.stackTraces.length === 0) return {};
   const message = decode(event.stackTraces);
-  if (message === undefined) return { stackTraceNote: 'the unwinder wrote nothing that can be read' };
+  if (message === undefined) return { stackTraceNote: 'the unwinder wrote nothing that can be decoded' };
   const threads: ThreadStackTrace[] = (message.threads ?? []).map(({ tid = -1, frames = [] }) => ({
     tid,
     frames: frames.map(text),

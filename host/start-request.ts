@@ -1,4 +1,4 @@
-// What the supervisor is asked to start: an executor and its policy as one message.
+// Encodes what the supervisor is asked to start: an executor and its policy as one message.
 import { realpathSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { encodeMessage } from '../protocol/index.js';
@@ -16,33 +16,34 @@ import type { ProgramPlace } from './program-place.js';
 import type { LimitValues } from './rlimits.generated.js';
 import { rlimits } from './rlimits.generated.js';
 
-/** What this run adds. */
+/** What the run itself adds. */
 export interface Launch {
   readonly run: bigint;
   readonly placed: readonly FdMapping[];
   readonly fdTargets: readonly number[];
   readonly looksBesideItself: boolean;
-  /** undefined: there is no program. */
+  /** undefined: it has no program. */
   readonly place: ProgramPlace | undefined;
   readonly walltimeMs: number;
   readonly answerTimeoutMs: number;
-  /** Somebody waits for the policy to be in force. */
+  /** True if a caller waits until the policy is in force. */
   readonly isAwaited: boolean;
 }
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 
-/** A Request. Throws Error if more fds are mapped than can be. */
+/** Encodes a Request. Throws Error if too many fds are mapped. */
 export function encodeStartRequest(executor: Executor, policy: Policy, launch: Launch): Uint8Array {
   checkCount(launch.fdTargets);
-  // The part with the number of the run first: one that is too long is refused by its beginning.
+  // The part with the number of the run comes first, so that a request that is too long can be refused by its
+  // beginning.
   return encodeParts('start', [
     runPart(executor, policy, launch),
     policyPart(executor, policy, launch.place),
   ]);
 }
 
-/** A policy's part, which is most of it, and the same for all runs of executors of this kind. */
+/** The policy's part, which is most of the request and the same for all runs of executors of this kind. */
 interface PolicyPart {
   readonly kind: string;
   readonly encoded: Uint8Array;
@@ -80,7 +81,7 @@ function policyPart(executor: Executor, policy: Policy, place: ProgramPlace | un
 function networkOf({ sandboxBeforeExec }: Executor, policy: Policy): Network {
   if (policy.networking === 'unrestricted') return Network.NETWORK_HOST;
   if (policy.networking === 'forkServerShared') return Network.NETWORK_SHARED;
-  // Before sandboxMeHere() nobody is under the filter. And a /sys is that of a network, which must be the sandbox's own.
+  // Before sandboxMeHere() no process is under the filter. And a /sys needs a network of the sandbox's own.
   const showsSysfs = policy.mounts.some(({ kind }) => kind === 'sysfs');
   const isEmpty = sandboxBeforeExec && !policy.makesSockets && !showsSysfs;
   return isEmpty ? Network.NETWORK_EMPTY : Network.NETWORK_OWN;
@@ -106,23 +107,24 @@ function runPart(executor: Executor, policy: Policy, launch: Launch): Uint8Array
   });
 }
 
-/** Where the program really lies, as the kernel would tell it. */
+/** The program's real directory, as the kernel would report it. */
 function originOf(path: string): string {
   try {
     return dirname(realpathSync.native(path));
   } catch {
-    return dirname(resolve(path)); // it has gone since it was opened
+    return dirname(resolve(path)); // it was removed after it was opened
   }
 }
 
 function environment(executor: Executor, { placed, looksBesideItself }: Launch): Uint8Array[] {
   const envs = Object.entries(executor.envs).map(([name, value]) => bytes(`${name}=${value}`));
   if (looksBesideItself && executor.envs['LD_ORIGIN_PATH'] === undefined) {
-    // Executed by fd and mostly without /proc, glibc's loader has nobody else to ask (sysdeps/unix/sysv/linux/dl-origin.c).
+    // A program is executed by fd and mostly without /proc, so glibc's loader cannot find out its path
+    // (sysdeps/unix/sysv/linux/dl-origin.c).
     envs.push(bytes(`LD_ORIGIN_PATH=${originOf(executor.path)}`));
   }
   if (executor.sandboxBeforeExec) {
-    // With sandboxMeHere the names travel in the handshake.
+    // With sandboxMeHere the handshake sends the names.
     const named = placed.filter((mapping) => mapping.name !== '');
     if (named.length > 0) {
       const list = named.map((mapping) => `${mapping.name},${mapping.remoteFd}`).join(',');

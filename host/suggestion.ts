@@ -1,4 +1,4 @@
-// From a violation to the line that would have allowed it.
+// Finds the line of a policy that would have allowed a violation.
 import { type Policy, PolicyBuilder, PolicyError } from './policy/index.js';
 import { nativeArch } from './policy/syscalls.js';
 import { FUTEX_COMMAND_MASK, PROT_EXEC } from './policy/tables/numbers.js';
@@ -17,7 +17,7 @@ interface Preset {
 
 let presets: readonly Preset[] | undefined;
 
-/** For programs made with something in particular; they allow much that others have no use for. */
+/** Presets for programs made with particular tools; they allow much that others do not need. */
 const particular: ReadonlySet<string> = new Set([
   'allowNode',
   'allowTcMalloc',
@@ -28,7 +28,10 @@ const particular: ReadonlySet<string> = new Set([
   'allowUnrestrictedNetworking',
 ]);
 
-/** The methods of PolicyBuilder that take nothing and allow something; the narrowest, by its program, first. */
+/**
+ * The methods of PolicyBuilder that have no parameters and allow something; the narrowest first, by the length of its
+ * program.
+ */
 function allPresets(): readonly Preset[] {
   const names = [...Object.keys(new PolicyBuilder()), ...Object.getOwnPropertyNames(PolicyBuilder.prototype)];
   return names
@@ -40,7 +43,7 @@ function allPresets(): readonly Preset[] {
       try {
         Reflect.apply(method, builder, []);
       } catch (error) {
-        if (error instanceof PolicyError || error instanceof TypeError) return []; // it takes something after all
+        if (error instanceof PolicyError || error instanceof TypeError) return []; // it has parameters after all
         throw error;
       }
       return [{ name, policy: builder.build() }];
@@ -48,7 +51,7 @@ function allPresets(): readonly Preset[] {
     .sort((one, other) => one.policy.program.length - other.policy.program.length);
 }
 
-/** Calls that are many in one: the argument that says which. */
+/** Calls that have many functions: the argument that selects one. */
 const selector: Readonly<Record<string, number>> = {
   arch_prctl: 0,
   fcntl: 1,
@@ -60,7 +63,7 @@ const selector: Readonly<Record<string, number>> = {
   socketpair: 0,
 };
 
-/** Parts of a program that a syscall is mostly for, where other presets have it by the way. undefined: of none. */
+/** The part of a program that a syscall is mainly for, if other presets also contain it. undefined: none. */
 const mostlyFor: Readonly<Record<string, string | undefined>> = {
   brk: 'allowSystemMalloc',
   close: undefined,
@@ -72,19 +75,19 @@ const mostlyFor: Readonly<Record<string, string | undefined>> = {
   munmap: 'allowSystemMalloc',
 };
 
-/** Nothing in them can fail, and no program looks whether it has. */
+/** These calls cannot fail, and no program checks whether they have. */
 const neverFail: ReadonlySet<string> = new Set([
   ...['getpid', 'getppid', 'gettid', 'getpgrp', 'getuid', 'geteuid', 'getgid', 'getegid', 'umask'],
   ...['brk', 'close', 'exit', 'exit_group', 'munmap', 'rt_sigreturn', 'sched_yield'],
 ]);
 
-/** What to think of before allowing it. */
+/** What to consider before allowing it. */
 const concerns: Readonly<Record<string, string>> = {
   execve: 'It starts another program, which has this policy and these files too.',
   execveat: 'It starts another program, which has this policy and these files too.',
-  socket: 'Sockets open a large part of the kernel, and lead out where there is a network.',
+  socket: 'Sockets give access to a large part of the kernel, and to the network if there is one.',
 };
-const executableMemory = 'It makes memory executable: the program could then run what it has been sent.';
+const executableMemory = 'It makes memory executable: the program could then run code that it was sent.';
 
 const execTokenMethods: Readonly<Record<string, string>> = {
   mmap: 'allowMmap',
@@ -94,14 +97,16 @@ const execTokenMethods: Readonly<Record<string, string>> = {
 
 const argumentOf = (violation: Violation, index: number) => BigInt(violation.args[index]?.value ?? 0);
 
-/** The method of PolicyBuilder that allows what a whole program does before its main(), if the call is part of that. */
+/**
+ * The method of PolicyBuilder that allows a whole program's start-up before its main(), if the call is part of that.
+ */
 function startupOf(violation: Violation): string | undefined {
   const { syscall, program, args } = violation;
   const isNode = program === process.execPath || /\/node(js)?$/.test(program);
   if (isNode && allows(new PolicyBuilder().allowNode().build(), violation)) return 'allowNode';
   const names = /"\/etc\/ld(\.so\.|-musl-)/;
   const isLoaders = args.some(({ text }) => names.test(text));
-  // The C library asks once where its break is; after that it knows.
+  // The C library asks for its break once; after that it knows it.
   const isFirst = syscall === 'brk' && argumentOf(violation, 0) === 0n;
   if (isLoaders) return 'allowDynamicStartup';
   return isFirst || narrowest(violation) === 'allowStaticStartup' ? startupPreset(program) : undefined;
@@ -119,7 +124,7 @@ function narrowest(violation: Violation): string | undefined {
   return allowing.find(({ name }) => name === mostlyFor[syscall])?.name;
 }
 
-/** Allows the call that was tried, and where it is many in one no other of them. */
+/** Allows the call that was tried; if the syscall has many functions, no other of them. */
 function narrowLine(violation: Violation, name: string): string {
   const index = selector[violation.syscall];
   const argument = index === undefined ? undefined : violation.args[index];
@@ -153,7 +158,7 @@ function lineFor(violation: Violation, name: string): Line {
   return { line: narrowLine(violation, name), concern: concerns[syscall] };
 }
 
-/** The line of a policy, or the advice where there is none. */
+/** The line of a policy, or advice if there is none. */
 export function suggestionFor(violation: Violation): string {
   const { syscall, number } = violation;
   if (violation.arch !== (nativeArch === 'aarch64' ? 'AARCH64' : 'X86-64')) {
@@ -170,12 +175,12 @@ export function suggestionFor(violation: Violation): string {
   const blockingLine = `.blockSyscallWithErrno(${name}, 'EPERM')`;
   if (concern !== undefined) {
     return (
-      `${concern} To make it fail, which most programs take well: ${blockingLine}\n` +
-      `Only where the program is of no use without, the line that would allow it: ${line}`
+      `${concern} To make it fail, which most programs handle well: ${blockingLine}\n` +
+      `If the program is of no use without it, the line that would allow it: ${line}`
     );
   }
   const isPart = /^\.allow(Node|\w+Startup)\(/.test(line);
   const allowing = `The line that would allow it: ${line}`;
   if (isPart || neverFail.has(syscall)) return allowing;
-  return `${allowing}\nOr, to make it fail where the program can do without: ${blockingLine}`;
+  return `${allowing}\nOr, to make it fail if the program can do without it: ${blockingLine}`;
 }

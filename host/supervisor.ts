@@ -1,4 +1,4 @@
-// The host's end of the control channel: starts the supervisor on first use, sends requests, hands events out.
+// The host's end of the control channel: starts the supervisor on first use, sends requests, and passes events on.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { addon, supervisorPath } from '../native/addon.js';
@@ -10,35 +10,38 @@ import { WireLimit } from '../protocol/wire.generated.js';
 import { nullDeviceAdvice, shortageHint } from './advice.js';
 import { errorCode } from './errno.js';
 
-/** What one run is told. Exactly one of ended, refused and lost comes, and comes last. */
+/** What a run is told. Exactly one of ended, refused and lost comes, and it comes last. */
 export interface RunListener {
   started(event: Started): void;
   /** The policy is in force and watched. */
   sandboxed(event: Sandboxed): void;
-  /** A call is for the host to judge: answer() is waited for. */
+  /** A notified call: the supervisor waits for answer(). */
   asked(event: Asked): void;
   ended(event: Ended): void;
-  /** The supervisor could not take the request, or it could not be sent. */
+  /** The supervisor refused the request, or the request could not be sent. */
   refused(reason: string): void;
-  /** The supervisor died; with it everything it had started. */
+  /** The supervisor died, and with it everything that it had started. */
   lost(reason: string): void;
 }
 
-/** As much as arguments and environment can be, and more (execve(2)); a policy is 32 KiB at most. */
+/** More than arguments and environment can be (execve(2)); a policy is 32 KiB at most. */
 function checkSize({ length }: Uint8Array): void {
   if (length <= WireLimit.REQUEST_LIMIT) return;
   throw new RangeError(
-    `its arguments, environment and policy are ${length} bytes, of which ${WireLimit.REQUEST_LIMIT} can be taken; ` +
-      'hand what is large over by comms, a Buffer or a file',
+    `its arguments, environment and policy are ${length} bytes, and at most ${WireLimit.REQUEST_LIMIT} are accepted; ` +
+      'send large data by comms, a Buffer or a file',
   );
 }
 
-/** Whether the channel itself is sound: EBADF, or ETOOMANYREFS for more than may be under way at once (unix(7)). */
+/**
+ * True if only an fd is at fault and not the channel: EBADF, or ETOOMANYREFS for too many fds under way at once
+ * (unix(7)).
+ */
 function isAboutFd(error: Error): boolean {
   return error instanceof CommsError && error.code === 'SYSTEM';
 }
 
-/** That a process without /dev/null cannot be started is told as if its program were not there. */
+/** Without /dev/null no process can be started; the error then looks as if the program did not exist. */
 function startHint(error: Error): string {
   const shortage = shortageHint(errorCode(error));
   if (shortage !== '') return shortage;
@@ -50,7 +53,7 @@ function startHint(error: Error): string {
   }
 }
 
-/** One supervisor process and the runs it has in hand. */
+/** A supervisor process and its present runs. */
 class Supervisor {
   readonly #process: ChildProcess;
   readonly #comms: Comms;
@@ -61,8 +64,8 @@ class Supervisor {
   constructor() {
     const [hostEnd, supervisorEnd] = addon().socketPair();
     try {
-      // In a session of its own, so that a signal to the host's process group passes it by; it ends when the control
-      // channel does. It gets no environment, no terminal and no fd but that channel.
+      // It has a session of its own, so that a signal to the host's process group does not reach it; it ends when the
+      // control channel is closed. It gets no environment, no terminal and no fd except that channel.
       this.#process = spawn(supervisorPath(), [], {
         argv0: 'sandwire-supervisor',
         cwd: '/',
@@ -77,13 +80,14 @@ class Supervisor {
       addon().closeFd(supervisorEnd);
     }
     this.#process.on('error', (error) => this.#failToStart(error));
-    // With runs in hand, the channel says it: events that were sent before the end are still to be read.
+    // While there are runs, the end of the channel is used instead, because events that were sent before it still have
+    // to be read.
     this.#process.on('exit', () => {
       if (this.#runs.size === 0) this.#fail('it has ended');
     });
     this.#process.unref();
     this.#comms = new Comms(new SocketTransport(hostEnd));
-    this.#comms.highWaterMark = Number.POSITIVE_INFINITY; // what is to be run is no less in memory if it cannot wait here
+    this.#comms.highWaterMark = Number.POSITIVE_INFINITY; // no limit: a request takes the same memory if it waits elsewhere
   }
 
   get isUsable(): boolean {
@@ -99,7 +103,7 @@ class Supervisor {
     return this.#process.pid ?? -1;
   }
 
-  /** request: a Request to start it. Throws RangeError for one that is too long. */
+  /** request: a Request that starts the run. Throws RangeError if it is too long. */
   start(run: bigint, request: Uint8Array, fds: readonly number[], listener: RunListener): void {
     checkSize(request);
     this.#runs.set(run, listener);
@@ -108,7 +112,9 @@ class Supervisor {
     void this.#pump();
   }
 
-  /** One of its fds cannot be sent. The supervisor forgets what lacks an fd when it hears of something else. */
+  /**
+   * One of the run's fds cannot be sent. The supervisor drops a request that lacks an fd when the next message comes.
+   */
   #refuse(run: bigint, error: Error): void {
     if (!isAboutFd(error)) {
       this.#fail(error.message);
@@ -141,7 +147,7 @@ class Supervisor {
     return Promise.all(sent).then(() => undefined);
   }
 
-  /** Resolves when all that was sent so far has left this process: then the fds sent may be closed. */
+  /** Resolves when everything sent so far has left this process: then the sent fds may be closed. */
   flush(): Promise<void> {
     return this.#comms.flush();
   }
@@ -150,7 +156,7 @@ class Supervisor {
     for (const promise of sent) promise.catch((error: Error) => this.#fail(error.message));
   }
 
-  /** Reads events while there are runs, and only then: an idle supervisor does not keep the host alive. */
+  /** Reads events only while there are runs, so that an idle supervisor does not keep the host alive. */
   async #pump(): Promise<void> {
     if (this.#pumping) return;
     this.#pumping = true;
@@ -185,7 +191,7 @@ class Supervisor {
   }
 
   #fail(reason: string): void {
-    // It could not even be started, as Node is about to say; a closed channel is the first sign of that.
+    // It could not even be started; the closed channel is the first sign of this, and Node's error follows.
     if (this.#process.pid === undefined) return;
     for (const listener of this.#end(reason)) listener.lost(reason);
   }
@@ -195,7 +201,7 @@ class Supervisor {
     for (const listener of this.#end(reason)) listener.refused(reason);
   }
 
-  /** The runs whose end is to be told now. */
+  /** Removes and returns the runs whose end must be reported now. */
   #end(reason: string): readonly RunListener[] {
     if (this.#failure !== undefined) return [];
     this.#failure = reason;
@@ -215,7 +221,7 @@ export function supervisor(): Supervisor {
   return current;
 }
 
-/** A number for a run, never used again in this environment. */
+/** A number for a run that is never used again in this environment. */
 export function nextRunNumber(): bigint {
   lastRun += 1n;
   return lastRun;

@@ -1,18 +1,18 @@
-// sandwire/testing: what tests of a sandbox say. Throws plain AssertionErrors, so any test runner will do.
+// sandwire/testing: assertions for tests of a sandbox. They throw plain AssertionErrors, so any test runner works.
 import { AssertionError } from 'node:assert';
 import { Result } from './result.js';
 import type { CapturedRun } from './sandbox2.js';
 import { suggestionFor } from './suggestion.js';
 
-/** What a run came to: what Sandbox2.run() resolves with. */
+/** The outcome of a run: what Sandbox2.run() resolves with. */
 export type RunOutcome = Result | CapturedRun;
 
-/** A run, the promise of one as run() and awaitResult() give it, or a function that makes one. */
+/** An outcome, a promise of one as run() and awaitResult() return it, or a function that makes one. */
 export type Run<T extends RunOutcome = RunOutcome> = T | Promise<T> | (() => T | Promise<T>);
 
 const resultOf = (outcome: RunOutcome): Result => (outcome instanceof Result ? outcome : outcome.result);
 
-/** What a run came to. Throws TypeError for what is none, which is not for a test runner to take for a failure. */
+/** The outcome of a run. Throws TypeError for anything else, which a test runner should not take for a failed test. */
 async function outcomeOf<T extends RunOutcome>(run: Run<T>): Promise<T> {
   const outcome: unknown = await (typeof run === 'function' ? run() : run);
   const isOne =
@@ -29,7 +29,7 @@ async function outcomeOf<T extends RunOutcome>(run: Run<T>): Promise<T> {
   throw new TypeError(`a Result is needed, or what run({ capture }) resolves with${hint}`);
 }
 
-/** The end of what the program complained of, where it was captured. */
+/** The end of the program's standard error, if that was captured. */
 function complaint(outcome: RunOutcome): string {
   if (outcome instanceof Result) {
     const isMute = outcome.finalStatus === 'OK' && outcome.reasonCode !== 0;
@@ -67,16 +67,16 @@ function checkNoViolations(outcome: RunOutcome, caller: (...args: never[]) => un
     fail(words + complaint(outcome), result, expected, caller);
   }
   if (result.finalStatus === 'SETUP_ERROR' || result.finalStatus === 'INTERNAL_ERROR') {
-    fail(`Nothing was tested, for the sandbox failed:\n  ${result}`, result, expected, caller);
+    fail(`Nothing was tested, because the sandbox failed:\n  ${result}`, result, expected, caller);
   }
 }
 
 /**
- * Fails if the run violated its policy, in words and with the line of the policy that would allow what was tried, or if
- * the sandbox itself failed. Crashes, time-outs and exit codes are not its business: see expectOk.
+ * Fails if the run violated its policy, with a message that contains the line of the policy that would allow the call,
+ * or if the sandbox itself failed. Crashes, time-outs and exit codes are ignored: see expectOk.
  *
- * @returns what the run came to
- * @throws AssertionError; TypeError for what is no run
+ * @returns the outcome of the run
+ * @throws AssertionError; TypeError for a value that is not a run
  */
 export async function expectNoViolations<T extends RunOutcome>(run: Run<T>): Promise<T> {
   const outcome = await outcomeOf(run);
@@ -85,17 +85,17 @@ export async function expectNoViolations<T extends RunOutcome>(run: Run<T>): Pro
 }
 
 /**
- * As expectNoViolations, and fails unless the program ended by itself with exit code 0.
+ * Like expectNoViolations, and also fails unless the program ended by itself with exit code 0.
  *
- * @returns what the run came to
- * @throws AssertionError; TypeError for what is no run
+ * @returns the outcome of the run
+ * @throws AssertionError; TypeError for a value that is not a run
  */
 export async function expectOk<T extends RunOutcome>(run: Run<T>): Promise<T> {
   const outcome = await outcomeOf(run);
   checkNoViolations(outcome, expectOk);
   const result = resultOf(outcome);
   if (!result.isOk) {
-    const message = `The sandboxee did not end well:\n  ${result}${complaint(outcome)}`;
+    const message = `The sandboxee failed:\n  ${result}${complaint(outcome)}`;
     fail(message, result, 'OK - Exit code: 0', expectOk);
   }
   return outcome;

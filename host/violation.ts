@@ -1,4 +1,4 @@
-// Puts a violation, as the supervisor read it, into words.
+// Describes a violation that the supervisor read.
 import { ViolationCause, type Violation as ViolationMessage } from '../protocol/messages.generated.js';
 import { describeSyscall } from './policy/index.js';
 import { printable } from './policy/quoting.js';

@@ -74,7 +74,7 @@ test('a script, and a file that is no program', async () => {
     const nonsense = path.join(folder, 'nonsense');
     writeFileSync(nonsense, 'nonsense');
     chmodSync(nonsense, 0o755);
-    assert.match(await setupErrorOf(new Executor(nonsense)), /exec .*ENOEXEC \(it is no program/);
+    assert.match(await setupErrorOf(new Executor(nonsense)), /exec .*ENOEXEC \(it is not a program/);
     const ownersOnly = path.join(folder, 'owners-only');
     writeFileSync(ownersOnly, 'x');
     chmodSync(ownersOnly, 0o700);
@@ -94,7 +94,7 @@ test('a program that is open for writing', async () => {
   try {
     assert.match(
       await setupErrorOf(new Executor(program)),
-      /exec .*: ETXTBSY \(somebody has the file open for writing/,
+      /exec .*: ETXTBSY \(the file is open for writing/,
     );
   } finally {
     closeSync(writer);
@@ -105,7 +105,7 @@ test('a program that is open for writing', async () => {
 test('an argument that is longer than one can be', async () => {
   assert.match(
     await setupErrorOf(sandboxee('exit_with', ['x'.repeat(200_000)])),
-    /exec .*: E2BIG \(one argument.* may have 128 KiB.*hand what is large over/,
+    /exec .*: E2BIG \(one argument.* may have 128 KiB.*send large data/,
   );
 });
 
@@ -150,7 +150,7 @@ test('a mount source that vanished after the policy was built', async () => {
   const folder = mkdtempSync(path.join(tmpdir(), 'sandwire-test-'));
   const policy = lenientPolicy((builder) => builder.addDirectoryAt(folder, '/data'));
   rmSync(folder, { recursive: true });
-  assert.match(await setupErrorOf(sandboxee('exit_with'), policy), /opening what is to be mounted.*ENOENT/);
+  assert.match(await setupErrorOf(sandboxee('exit_with'), policy), /opening the source of a mount.*ENOENT/);
 });
 
 test('a mount point that cannot be made', async () => {
@@ -194,7 +194,7 @@ test('the native part is not built, or the code not where it is', () => {
       } catch (error) { console.log(error.message); }`;
     const run = () =>
       spawnSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' }).stdout;
-    assert.match(run(), /sandwire's addon is not where its code is: .*external: \["sandwire"\]/);
+    assert.match(run(), /sandwire's addon is not beside its code: .*external: \["sandwire"\]/);
     writeFileSync(path.join(folder, 'CMakeLists.txt'), '');
     assert.match(run(), /sandwire's addon is not built: .* npm run build/);
   } finally {

@@ -329,7 +329,7 @@ test('only fence: no signal gets out, and what needs mounts is refused in words'
     assert.is(result.finalStatus, 'SETUP_ERROR');
     assert.match(
       String(result),
-      /fencing with Landlock: .*: EXDEV \(with enableLandlock\(\) there are no mounts/,
+      /putting Landlock rules in force: .*: EXDEV \(with enableLandlock\(\) there are no mounts/,
     );
   }
 });

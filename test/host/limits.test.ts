@@ -21,7 +21,7 @@ test('stack', async () => {
   executor.limits.setRlimitStack(1 << 20);
   const { result } = await runToEnd(executor);
   assert.is(result.signal, 'SIGSEGV');
-  assert.match(String(result), /beyond the limit of 1048576 bytes of stack/);
+  assert.match(String(result), /reached the limit of 1048576 bytes of stack/);
 });
 
 test('file size', async () => {
@@ -30,10 +30,7 @@ test('file size', async () => {
   const policy = lenientPolicy((builder) => builder.addTmpfs('/tmp', 8 << 20));
   const { result } = await runToEnd(executor, policy);
   assert.is(result.signal, 'SIGXFSZ');
-  assert.match(
-    String(result),
-    /so ends a program that writes a file beyond the limit of 1048576 bytes, or one/,
-  );
+  assert.match(String(result), /it may have written a file beyond the limit of 1048576 bytes, or was/);
 });
 
 test('a signal that a program sends itself is not told as a limit that was reached', async () => {
@@ -62,7 +59,7 @@ test('cpu', async () => {
   executor.limits.setRlimitCpu(1);
   const { result } = await runToEnd(executor);
   assert.is(result.signal, 'SIGKILL');
-  assert.match(String(result), /so ends a program that reaches the limit of 1 s of CPU time, or one/);
+  assert.match(String(result), /it may have reached the limit of 1 s of CPU time, or was/);
   assert.ok((result.rusage?.userTimeMs ?? 0) + (result.rusage?.systemTimeMs ?? 0) > 500);
 });
 

@@ -88,7 +88,7 @@ test('what is set after the start', async () => {
   await started.runAsync();
   assert.throws(
     () => executor.limits.setWalltimeLimitMs(1),
-    /started already; sandbox\.setWalltimeLimitMs\(\) sets it/,
+    /started already; sandbox\.setWalltimeLimitMs\(\) changes it/,
   );
   assert.throws(
     () => executor.limits.setRlimitCpu(1),
@@ -199,7 +199,7 @@ test('a fork server that was not waited for', async () => {
 
 test('a Buffer made by new', () => {
   const Constructor = Buffer as unknown as new (size: number) => Buffer;
-  assert.throws(() => new Constructor(10), /made by Buffer\.create\(/);
+  assert.throws(() => new Constructor(10), /use Buffer\.create\(/);
 });
 
 test('limits that JavaScript has shifted away', () => {

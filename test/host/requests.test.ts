@@ -314,7 +314,7 @@ async function resultBeside(make: () => ReturnType<typeof sandboxee>): Promise<s
 
 test('arguments, or an environment, of 9 MiB', async () => {
   const long = 'x'.repeat(9 << 20);
-  const words = /are \d+ bytes, of which 8388608 can be taken; hand what is large over/;
+  const words = /are \d+ bytes, and at most 8388608 are accepted; send large data/;
   assert.match(await resultBeside(() => sandboxee('exit_with', [long])), words);
   assert.match(await resultBeside(() => sandboxee('exit_with', [], { envs: { LONG: long } })), words);
 });
@@ -347,10 +347,10 @@ test('an fd that was mapped, and then closed', async () => {
 
 test('a fork server: the same words, in its result', async () => {
   const server = await startForkServer({ envs: { LONG: 'x'.repeat(9 << 20) } });
-  assert.match(String(await server.awaitResult()), /^SETUP_ERROR.*hand what is large over/);
+  assert.match(String(await server.awaitResult()), /^SETUP_ERROR.*send large data/);
   assert.match(
     String(await new Sandbox2(new Executor(server), policy).run()),
-    /^SETUP_ERROR.*hand what is large over/,
+    /^SETUP_ERROR.*send large data/,
   );
 });
 

@@ -71,7 +71,7 @@ test('crashes and exit codes are expectOk’s business', async () => {
   assert.is((await expectNoViolations(run(program()))).exitCode, 3);
   assert.match(
     (await failure(expectOk(run(program())))).message,
-    /did not end well:\n {2}OK - Exit code: 3\nIts standard error was not captured: run\(\{ capture: \{\} \}\)$/,
+    /The sandboxee failed:\n {2}OK - Exit code: 3\nIts standard error was not captured: run\(\{ capture: \{\} \}\)$/,
   );
 });
 
@@ -136,7 +136,7 @@ if (process.arch === 'x64') {
     ],
     [
       violation('socket', 41, [1n]),
-      /^Sockets open.* fail.*: \.blockSyscallWithErrno\('socket', 'EPERM'\)\n.*allow it: \.syscall\('socket', \(arg\) => arg\(0\)\.eq\(0x1\)\) \/\/ AF_UNIX$/,
+      /^Sockets give access.* fail.*: \.blockSyscallWithErrno\('socket', 'EPERM'\)\n.*allow it: \.syscall\('socket', \(arg\) => arg\(0\)\.eq\(0x1\)\) \/\/ AF_UNIX$/,
     ],
     [violation('execve', 59), /^It starts another program/],
     [violation('read', 0, [0n]), /allow it: \.allowRead\(\)/],
@@ -164,7 +164,7 @@ if (process.arch === 'x64') {
     [reading('access', 21, '"/etc/ld.so.preload"'), /allow it: \.allowDynamicStartup\(\)$/],
     [reading('openat', 257, '"/etc/hosts"'), /allow it: \.allowOpen\(\)$/m],
     [{ ...violation('brk', 12), program: process.execPath }, /allow it: \.allowNode\(\)$/],
-    [{ ...violation('socket', 41, [1n]), program: process.execPath }, /^Sockets open/],
+    [{ ...violation('socket', 41, [1n]), program: process.execPath }, /^Sockets give access/],
     [violation('fadvise64', 221), /allow it: \.allowSyscall\('fadvise64'\)/],
     [violation('UNKNOWN[999/0x3e7]', 999), /allow it: \.allowSyscall\(999\)/],
     [violation('exit', 1, [], 'X86-32'), /another architecture/],

@@ -1,17 +1,20 @@
-// Receives from a stream of messages no further than the end of the one it is at.
+// Receives from a stream of messages, but never beyond the end of the current message.
 import type { ReceiveCall } from '../protocol/index.js';
 import { WireLimit } from '../protocol/wire.generated.js';
 
-/** Where in a message a stream is. What a sandboxee announces is believed for that long and no longer. */
-export class Stretches {
+/**
+ * Knows how far the current message has been received. The length that a sandboxee announces is used until the end of
+ * that message and no longer.
+ */
+export class MessageBoundary {
   readonly #header = new Uint8Array(WireLimit.HEADER_SIZE);
   readonly #view = new DataView(this.#header.buffer);
-  /** Of the header, so far. */
+  /** Bytes of the header that have come. */
   #have = 0;
-  /** Of the payload, still to come. */
+  /** Bytes of the payload that are still to come. */
   #left = 0n;
 
-  /** As receive, which it calls for the header and for the payload; only the first of them waits. */
+  /** Receives like `receive`, which it calls for the header and for the payload; only the first call waits. */
   take(call: ReceiveCall, receive: (part: ReceiveCall) => number): number {
     const { into, offset, length, fds, wait } = call;
     const part = { ...call };
