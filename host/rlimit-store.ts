@@ -4,11 +4,11 @@ import { type LimitValues, rlimits } from './rlimits.generated.js';
 type RlimitName = keyof LimitValues;
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
-/** The operators of bits have 32 of them. */
+/** JavaScript's bit operators work on 32 bits. */
 export const shiftHint = (unit: string) =>
   unit === 'bytes' ? ' (4 << 30 is 0 in JavaScript: write 4 * 2 ** 30)' : '';
 
-/** Throws RangeError for what is no whole number from 0 on. */
+/** Throws RangeError unless the value is a whole number from 0 on. */
 export function toLimit(method: string, value: number | bigint, unit: string): bigint {
   if (typeof value !== 'bigint' && !Number.isSafeInteger(value)) {
     throw new RangeError(`Limits.${method}: a whole number of ${unit} is needed, not ${value}`);
@@ -32,7 +32,7 @@ export class RlimitStore {
     return { ...this.#values };
   }
 
-  /** From now on to set one is an error, for it would change nothing any more. */
+  /** From now on setting a limit is an error, because it would have no effect. */
   seal(): void {
     this.#isSealed = true;
   }
@@ -41,7 +41,7 @@ export class RlimitStore {
   checkOpen(method: string): void {
     if (!this.#isSealed) return;
     const hint =
-      method === 'setWalltimeLimitMs' ? '; sandbox.setWalltimeLimitMs() sets it anew, from now on' : '';
+      method === 'setWalltimeLimitMs' ? '; sandbox.setWalltimeLimitMs() changes it, counted from now' : '';
     throw new Error(`Limits.${method}: the program has been started already${hint}`);
   }
 

@@ -333,12 +333,12 @@ function renderRlimits() {
     `// ${limitsNotice}`,
     "import type { RlimitStore } from './rlimit-store.js';",
     '',
-    '/** A limit in its own unit; undefined: as the host process has it. */',
+    '/** A limit in its own unit; undefined: the limit of the host process. */',
     'export interface LimitValues {',
     ...rlimits.map(({ name }) => `  readonly ${name}?: bigint | undefined;`),
     '}',
     '',
-    '/** Of each limit its RLIMIT_… number, the method that sets it, and what that refuses. */',
+    '/** For each limit its RLIMIT_… number, the method that sets it, and what that method refuses. */',
     'export const rlimits = {',
   ];
   for (const { name, resource, number, unit, least = 0, tooFew = '', default: byDefault } of rlimits) {
