@@ -70,20 +70,59 @@ function compare(graph: Graph, condition: Condition & { kind: 'compare' }, yes: 
   return load(graph, words.high, graph.test(Opcode.JUMP_IF_GREATER, high(value), greater, equal));
 }
 
+/** A value and where it leads. */
+type Case = readonly [value: number, node: Node];
+
 /**
- * A holds the word; leads to yes for one of the sorted values. It halves the list, so that a long one costs few tests.
+ * A holds the word; the cases are in the order of their values. It halves the list, so that a long one costs few tests.
  */
-function oneOf(graph: Graph, values: readonly number[], yes: Node, no: Node): Node {
-  const middle = values[values.length >> 1];
-  if (values.length <= 4 || middle === undefined) {
-    return values.reduceRight((rest, value) => graph.test(Opcode.JUMP_IF_EQUAL, value, yes, rest), no);
+function oneOf(graph: Graph, cases: readonly Case[], no: Node): Node {
+  const half = cases.length >> 1;
+  const middle = cases[half];
+  if (cases.length <= 4 || middle === undefined) {
+    return cases.reduceRight(
+      (rest, [value, node]) => graph.test(Opcode.JUMP_IF_EQUAL, value, node, rest),
+      no,
+    );
   }
-  const half = values.length >> 1;
   return graph.test(
     Opcode.JUMP_IF_GREATER_OR_EQUAL,
-    middle,
-    oneOf(graph, values.slice(half), yes, no),
-    oneOf(graph, values.slice(0, half), yes, no),
+    middle[0],
+    oneOf(graph, cases.slice(half), no),
+    oneOf(graph, cases.slice(0, half), no),
+  );
+}
+
+/** Values of which an int argument may be one. */
+export type List = Condition & { readonly kind: 'in' };
+
+export function isList(condition: Condition): condition is List {
+  return condition.kind === 'in' && condition.bits === 32 && condition.mask === undefined;
+}
+
+/** Several lists for one argument, as one search: the first that has a value counts. */
+export function compileLists(
+  graph: Graph,
+  lists: readonly { readonly condition: List; readonly node: Node }[],
+  no: Node,
+): Node {
+  const [first] = lists;
+  if (first === undefined) return no;
+  const cases = new Map<number, Node>();
+  for (const { condition, node } of lists) {
+    for (const value of condition.values) {
+      if (value <= allBits && !cases.has(low(value))) cases.set(low(value), node);
+    }
+  }
+  const { low: word } = wordsOf(first.condition.arg, 32, undefined);
+  return load(
+    graph,
+    word,
+    oneOf(
+      graph,
+      [...cases].sort(([a], [b]) => a - b),
+      no,
+    ),
   );
 }
 
@@ -100,8 +139,7 @@ function isIn(graph: Graph, condition: Condition & { kind: 'in' }, yes: Node, no
       words.low,
       oneOf(
         graph,
-        [...lows].sort((a, b) => a - b),
-        yes,
+        [...lows].sort((a, b) => a - b).map((value) => [value, yes]),
         no,
       ),
     );

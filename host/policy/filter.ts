@@ -6,10 +6,10 @@ import { Graph, type Node } from './bpf/graph.js';
 import { DataOffset, type Instruction, maxInstructions, Opcode, readsX } from './bpf/instructions.js';
 import { checkProgram, run } from './bpf/interpreter.js';
 import { layOut, reachable } from './bpf/layout.js';
-import { compileCondition } from './compile-condition.js';
+import { compileCondition, compileLists, isList, type List } from './compile-condition.js';
 import { always, holds } from './conditions.js';
 import { PolicyError } from './errors.js';
-import { answeredWithEnosys, magicRules, magicSyscall, preamble } from './preamble.js';
+import { answeredWithEnosys, magicRules, magicSyscall, onlyByName, preamble } from './preamble.js';
 import { type Rule, type RuleTable, unconditional } from './rules.js';
 import { type Arch, auditArch, foreignNumbers, isForeign, syscallName, syscallNumber } from './syscalls.js';
 import { type DangerousToken, guardedSyscalls, guardOf } from './tokens.js';
@@ -39,7 +39,8 @@ function lastRule(filter: Filter, number: number): Rule {
   if (answeredWithEnosys.has(name)) return say('preamble', { kind: 'errno', errno: 38 });
   const token = guardOf(name);
   if (token !== undefined && !filter.tokens.has(token)) return say('preamble', { kind: 'violation' });
-  return say('defaultAction', filter.defaultAction);
+  const unnamed = filter.defaultAction.kind === 'allow' ? onlyByName.get(name) : undefined;
+  return unnamed === undefined ? say('defaultAction', filter.defaultAction) : say('preamble', unnamed);
 }
 
 /** The rules of the preamble for a syscall under this policy. */
@@ -87,7 +88,8 @@ export function decide(
 export function numbersOf(filter: Filter): ReadonlySet<number> {
   const numbers = new Set<number>(filter.rules.numbers).add(magicSyscall);
   const begun = [...preamble.keys()].filter((name) => preambleFor(filter, name).length > 0);
-  const names = [...begun, ...answeredWithEnosys, ...Object.values(guardedSyscalls).flat()];
+  const guarded = Object.values(guardedSyscalls).flat();
+  const names = [...begun, ...answeredWithEnosys, ...onlyByName.keys(), ...guarded];
   for (const name of names) {
     const number = syscallNumber(name, filter.arch);
     if (number !== undefined) numbers.add(number);
@@ -95,17 +97,47 @@ export function numbersOf(filter: Filter): ReadonlySet<number> {
   return numbers;
 }
 
+function compileRule(graph: Graph, { body }: Rule, afterwards: Node): Node {
+  if (body.kind === 'when') {
+    return compileCondition(graph, body.condition, graph.return(returnValue(body.action)), afterwards);
+  }
+  // A piece of BPF starts with the syscall number in A; X holds nothing that another piece has left there.
+  const piece = graph.program(body.program, afterwards, normalReturn);
+  const withX = body.program.some(readsX) ? graph.step(Opcode.LOAD_X_IMMEDIATE, 0, piece) : piece;
+  return graph.step(Opcode.LOAD, DataOffset.nr, withX);
+}
+
+interface ListRule {
+  readonly condition: List;
+  readonly action: Action;
+}
+
+function listOf({ by, body }: Rule): ListRule | undefined {
+  return by === 'preamble' && body.kind === 'when' && isList(body.condition)
+    ? { condition: body.condition, action: body.action }
+    : undefined;
+}
+
+/** The rules in their order. Neighbouring lists of the preamble for one argument become one search. */
 function compileRules(graph: Graph, rules: readonly Rule[]): Node {
-  const nowhere = graph.return(returnValue({ kind: 'violation' }));
-  return rules.reduceRight((afterwards, { body }) => {
-    if (body.kind === 'when') {
-      return compileCondition(graph, body.condition, graph.return(returnValue(body.action)), afterwards);
-    }
-    // A piece of BPF starts with the syscall number in A; X holds nothing that another piece has left there.
-    const piece = graph.program(body.program, afterwards, normalReturn);
-    const withX = body.program.some(readsX) ? graph.step(Opcode.LOAD_X_IMMEDIATE, 0, piece) : piece;
-    return graph.step(Opcode.LOAD, DataOffset.nr, withX);
-  }, nowhere);
+  let node = graph.return(returnValue({ kind: 'violation' })); // unreachable: the last rule decides every call
+  let lists: ListRule[] = [];
+  const searchLists = () => {
+    const cases = lists.map(({ condition, action }) => ({
+      condition,
+      node: graph.return(returnValue(action)),
+    }));
+    node = compileLists(graph, cases, node);
+    lists = [];
+  };
+  for (const rule of [...rules].reverse()) {
+    const list = listOf(rule);
+    if (lists.some(({ condition }) => condition.arg !== list?.condition.arg)) searchLists();
+    if (list === undefined) node = compileRule(graph, rule, node);
+    else lists.unshift(list);
+  }
+  searchLists();
+  return node;
 }
 
 interface Interval {

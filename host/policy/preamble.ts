@@ -43,7 +43,6 @@ export const magicSyscall = Handshake.MAGIC_SYSCALL;
 
 /** All rules of the magic syscall. */
 export const magicRules: readonly Rule[] = [
-  rule(is(0, Handshake.MAGIC_ARG_RENDEZVOUS), { kind: 'launch' }),
   rule(is(0, Handshake.MAGIC_ARG_DETECT), { kind: 'errno', errno: Handshake.MAGIC_SANDWIRE_ERRNO }),
   rule({ kind: 'always' }, { kind: 'errno', errno: Handshake.MAGIC_ERRNO }),
 ];
@@ -112,11 +111,38 @@ const isOfBtrfs: Condition = {
 };
 const clonesOrCompares = is(1, n.FICLONE, n.FICLONERANGE, n.FIDEDUPERANGE);
 
+/**
+ * A terminal is shared by all processes that have it open, and what is done to it outlives the sandbox. After TIOCEXCL
+ * (which TIOCNXCL undoes) no process could open it any more, after TIOCSETD with N_NULL none could read or write it, and
+ * after TCXONC with TCOOFF the next write would wait for ever. The other calls need a capability that no sandboxee has, as
+ * do those for the screen and keyboard of the machine (linux/kd.h, linux/vt.h).
+ */
+const breaksTerminal = is(
+  1,
+  ...[n.TIOCEXCL, n.TIOCNXCL, n.TIOCSETD, n.TCXONC],
+  ...[n.TIOCCONS, n.TIOCVHANGUP, n.TIOCSLCKTRMIOS],
+);
+
+/**
+ * The settings of a terminal say which characters are signals to its foreground processes, and which one stops its output.
+ * A terminal answers a question for its type or its cursor. With a character of that answer as VINTR or VSTOP, a sandboxee
+ * could kill or block the host. The other calls change what a serial line keeps (speed, handshake, modem lines, a break),
+ * the size (the foreground gets SIGWINCH), and what has been typed ahead.
+ */
+const setsTerminal = is(
+  1,
+  ...[n.TCSETS, n.TCSETSW, n.TCSETSF, n.TCSETA, n.TCSETAW, n.TCSETAF, n.TCSETS2, n.TCSETSW2, n.TCSETSF2],
+  ...[n.TIOCSSOFTCAR, n.TIOCSWINSZ, n.TCFLSH, n.TIOCMBIS, n.TIOCMBIC, n.TIOCMSET, n.TIOCSBRK, n.TIOCCBRK],
+  ...[n.TIOCSSERIAL, n.TIOCSRS485, n.TIOCSISO7816],
+);
+
 /** The pieces by syscall name, in this order. None of them allows anything that could do harm. */
 export const preamble: ReadonlyMap<string, readonly Piece[]> = new Map<string, readonly Piece[]>([
   // With this close the process reports to the supervisor that its filter is in force.
   ['close', [{ rule: rule(is(0, WireFd.RENDEZVOUS_FD), allow) }]],
-  // The launch call. The supervisor lets it through once; later it is a violation like any other.
+  // The launch call. The supervisor lets it through once; later it is a violation like any other. A program that executes
+  // no other closes its listener by it.
+  ['close_range', [{ rule: rule(is(5, Handshake.CLOSE_MAGIC), { kind: 'launch' }) }]],
   [
     'execveat',
     [
@@ -185,9 +211,9 @@ export const preamble: ReadonlyMap<string, readonly Piece[]> = new Map<string, r
   [
     'ioctl',
     [
-      // Even after the sandbox has ended, no process could open the terminal any more, or nothing could be read from or
-      // written to it (TIOCSETD with N_NULL).
-      { rule: rule(is(1, n.TIOCEXCL, n.TIOCSETD), violation) },
+      { rule: rule(breaksTerminal, violation) },
+      // Programs that want other settings go on without. Node expects this errno, too (ResetStdio() in its node.cc).
+      { waivedBy: 'allowTerminalSettings', rule: rule(setsTerminal, refusal('EPERM')) },
       // They put characters into the terminal's input, as if typed.
       { waivedBy: 'allowTerminalInjection', rule: rule(is(1, n.TIOCSTI, n.TIOCLINUX), violation) },
       // A terminal that was handed in would be hung up when the sandboxee ends. Shells work without a controlling
@@ -206,8 +232,14 @@ export const preamble: ReadonlyMap<string, readonly Piece[]> = new Map<string, r
       changesCoreLimit(1, [isGiven(2)], 0),
     ],
   ],
-  // The next process that opens the file, on the host too, waits for the holder of the lease, up to 45 s (fcntl(2)).
-  ['fcntl', [{ rule: rule(is(1, n.F_SETLEASE), violation) }]],
+  [
+    'fcntl',
+    [
+      // The next process that opens the file, on the host too, waits for the holder of the lease, up to 45 s (fcntl(2)).
+      // F_NOTIFY reports what other processes do in a directory.
+      { rule: rule(is(1, n.F_SETLEASE, n.F_SETDELEG, n.F_NOTIFY), violation) },
+    ],
+  ],
   [
     'socket',
     [
@@ -241,3 +273,16 @@ export const preamble: ReadonlyMap<string, readonly Piece[]> = new Map<string, r
 
 /** Syscalls whose arguments are in memory, where no filter can see them; programs fall back to older ones. */
 export const answeredWithEnosys: ReadonlySet<string> = new Set(['clone3']);
+
+/**
+ * Syscalls that report more of the host than what is shown, and that most programs can do without. A policy that allows
+ * all syscalls does not allow these, unless it names them.
+ */
+export const onlyByName: ReadonlyMap<string, Action> = new Map([
+  // Reports who opens, reads or executes a file in a directory that is shown, processes of the host included.
+  ['inotify_add_watch', refusal('EACCES')],
+  // Report the device and the path on the host that a mount comes from. Programs fall back to /proc/self/mountinfo.
+  ['statmount', refusal('ENOSYS')],
+  ['listmount', refusal('ENOSYS')],
+  ['listns', refusal('ENOSYS')],
+]);

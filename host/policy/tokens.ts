@@ -69,6 +69,8 @@ const others = [
    * terminal.
    */
   'allowTerminalInjection',
+  /** ioctl(TCSETS) and all else that changes a terminal for everybody who has it open. */
+  'allowTerminalSettings',
   /** The host's network, instead of a loopback device of its own. */
   'allowUnrestrictedNetworking',
   /** The CPU's mitigations against speculation stay as they are on the host. */

@@ -33,14 +33,14 @@ Napi::Value InstallPolicy(const Napi::CallbackInfo &info) {
     return env.Undefined();
   }
   enum sandwire_filter_step step = SANDWIRE_FILTER_STEP_NONE;
-  int result = sandwire_filter_install_announced(
+  const int result = sandwire_filter_install_announced(
       SANDWIRE_RENDEZVOUS_FD, reinterpret_cast<const struct sock_filter *>(program.Data()),
       size / sizeof(struct sock_filter), info[1].ToBoolean(), &step);
-  if (result != 0) {
+  if (result < 0) {
     ThrowSystemError(env, -result, sandwire_filter_step_name(step));
     return env.Undefined();
   }
-  sandwire_filter_rendezvous_wait();
+  sandwire_filter_close_listener(result);
   return env.Undefined();
 }
 

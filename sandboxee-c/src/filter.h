@@ -38,15 +38,16 @@ int sandwire_filter_prepare(bool allow_speculation, enum sandwire_filter_step *s
 /* The way of a sandwire host. Prepares, announces on rendezvous_fd (which must be SANDWIRE_RENDEZVOUS_FD, the
  * one number every policy lets be closed) where the listener will land, installs the program for all threads,
  * and closes the rendezvous socket, which tells the supervisor to take the listener. What follows must be the
- * magic execveat or sandwire_filter_rendezvous_wait(): there the supervisor finds this process waiting.
+ * magic execveat or sandwire_filter_close_listener(): there the supervisor finds this process waiting.
  *
- * 0, or -errno with *step (may be NULL) while nothing is in force yet. Once the program is in force a failure
- * ends the process. */
+ * The number of the listener, or -errno with *step (may be NULL) while nothing is in force yet. Once the
+ * program is in force a failure ends the process. */
 int sandwire_filter_install_announced(int rendezvous_fd, const struct sock_filter *program, size_t count,
                                       bool allow_speculation, enum sandwire_filter_step *step);
 
-/* Waits in the magic syscall until the supervisor watches this process. Returns only then. */
-void sandwire_filter_rendezvous_wait(void);
+/* Waits until the supervisor watches this process, and closes the listener, with which it could answer its
+ * own violations. Returns only then. */
+void sandwire_filter_close_listener(int listener);
 
 /* The way of a sandbox2 host with the unotify monitor: a helper process sends the listener on comms and waits
  * for the host's word that limits are applied. 0, or -errno with *step while nothing is in force; later a

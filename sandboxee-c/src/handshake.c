@@ -342,8 +342,9 @@ static void install_or_die(struct sandwire_client *client, const struct policy *
   if (client->rendezvous_fd >= 0) {
     failure = sandwire_filter_install_announced(client->rendezvous_fd, policy->program, policy->count,
                                                 allow_speculation, &step);
-    if (failure == 0) {
-      sandwire_filter_rendezvous_wait();
+    if (failure >= 0) {
+      sandwire_filter_close_listener(failure);
+      failure = 0;
     }
   } else if ((go & SANDWIRE_GO_MASK) == SANDWIRE_GO_UNOTIFY) {
     failure = sandwire_filter_install_with_helper(client->comms, policy->program, policy->count,

@@ -21,15 +21,15 @@
 #define LOAD(field) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (__u32)offsetof(struct seccomp_data, field))
 #define RETURN(action) BPF_STMT(BPF_RET | BPF_K, (action))
 
-/* As every program of a host begins: the magic syscall, close of the rendezvous socket; then getppid is
+/* As every program of a host begins: the marked close of the listener, the magic syscall; then getppid is
  * refused with ENOTTY so that a thread can see the policy, and all else is allowed. */
 static const struct sock_filter program[] = {
     LOAD(nr),
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SANDWIRE_MAGIC_SYSCALL, 0, 5),
-    LOAD(args[0]),
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SANDWIRE_MAGIC_ARG_RENDEZVOUS, 0, 1),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_close_range, 0, 3),
+    LOAD(args[5]),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SANDWIRE_CLOSE_MAGIC, 0, 5),
     RETURN(SECCOMP_RET_USER_NOTIF),
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SANDWIRE_MAGIC_ARG_DETECT, 0, 3),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SANDWIRE_MAGIC_SYSCALL, 0, 1),
     RETURN(SECCOMP_RET_ERRNO | SANDWIRE_MAGIC_SANDWIRE_ERRNO),
     BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_getppid, 0, 1),
     RETURN(SECCOMP_RET_ERRNO | ENOTTY),
@@ -56,13 +56,18 @@ static int be_sandboxed(int rendezvous, bool allow_speculation) {
   }
   close(rendezvous);
   enum sandwire_filter_step step;
-  if (sandwire_filter_install_announced(SANDWIRE_RENDEZVOUS_FD, program, program_size, allow_speculation,
-                                        &step)) {
+  const int listener = sandwire_filter_install_announced(SANDWIRE_RENDEZVOUS_FD, program, program_size,
+                                                         allow_speculation, &step);
+  if (listener < 0) {
     return 2;
   }
-  sandwire_filter_rendezvous_wait();
-  if (!sandwire_is_sandboxed()) {
+  sandwire_filter_close_listener(listener);
+  /* The program's own call just after it has no mark left over from ours. */
+  if (syscall(SYS_close_range, listener, listener, 0) != 0 || !sandwire_is_sandboxed()) {
     return 3;
+  }
+  if (fcntl(listener, F_GETFD) >= 0 || fcntl(SANDWIRE_RENDEZVOUS_FD, F_GETFD) >= 0) {
+    return 7;
   }
   __atomic_store_n(&go, 1, __ATOMIC_RELEASE);
   void *result = NULL;
@@ -97,9 +102,12 @@ static void the_rendezvous_hands_over_the_listener(bool allow_speculation) {
   CHECK(listener >= 0);
   struct seccomp_notif notification = {0};
   CHECK_EQUAL(0, ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &notification));
-  CHECK_EQUAL(SANDWIRE_MAGIC_SYSCALL, notification.data.nr);
-  CHECK_EQUAL(SANDWIRE_MAGIC_ARG_RENDEZVOUS, notification.data.args[0]);
-  struct seccomp_notif_resp response = {.id = notification.id};
+  CHECK_EQUAL(SYS_close_range, notification.data.nr);
+  CHECK_EQUAL(number, notification.data.args[0]);
+  CHECK_EQUAL(number, notification.data.args[1]);
+  CHECK_EQUAL(0, notification.data.args[2]);
+  CHECK_EQUAL(SANDWIRE_CLOSE_MAGIC, notification.data.args[5]);
+  struct seccomp_notif_resp response = {.id = notification.id, .flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE};
   CHECK_EQUAL(0, ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &response));
   int status = -1;
   REQUIRE(waitpid(child, &status, 0) == child);

@@ -101,11 +101,11 @@ static void play_supervisor(void) {
   int listener = (int)syscall(SYS_pidfd_getfd, pidfd, number, 0);
   struct seccomp_notif notification = {0};
   if (listener < 0 || ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &notification) != 0 ||
-      notification.data.nr != SANDWIRE_MAGIC_SYSCALL ||
-      notification.data.args[0] != SANDWIRE_MAGIC_ARG_RENDEZVOUS) {
+      notification.data.nr != SYS_close_range || notification.data.args[0] != (uint64_t)number ||
+      notification.data.args[1] != (uint64_t)number || notification.data.args[5] != SANDWIRE_CLOSE_MAGIC) {
     end_replay("not the syscall that waits");
   }
-  struct seccomp_notif_resp response = {.id = notification.id};
+  struct seccomp_notif_resp response = {.id = notification.id, .flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE};
   if (ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &response) != 0) {
     end_replay("the answer was not taken");
   }

@@ -89,7 +89,7 @@ function large(): Policy {
 /** Syscalls whose arguments the preamble tests. */
 const conditional = [
   ...['clone', 'unshare', 'seccomp', 'prctl', 'ioctl', 'execveat', 'fcntl', 'socket'],
-  ...['setrlimit', 'prlimit64'],
+  ...['close_range', 'setrlimit', 'prlimit64'],
 ];
 
 test('what is always allowed is so in the kernel’s bitmap', () => {

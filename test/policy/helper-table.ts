@@ -224,7 +224,7 @@ export const helpers: readonly Helper[] = [
     },
     none: {
       ioctl: [
-        [0, 0x5402],
+        [0, 0x5405],
         [0, 0x5412],
         [0, high(0x5412)],
       ],

@@ -103,7 +103,6 @@ test('the magic syscall', () => {
     for (const policy of policies(arch)) {
       const say = (argument: number) =>
         policy.evaluate({ syscall: Handshake.MAGIC_SYSCALL, args: [argument] });
-      assert.is(say(Handshake.MAGIC_ARG_RENDEZVOUS).action, 'launch');
       const detected = say(Handshake.MAGIC_ARG_DETECT);
       assert.is(detected.action === 'errno' && detected.errno, Handshake.MAGIC_SANDWIRE_ERRNO);
       const other = say(0);
@@ -123,6 +122,14 @@ test('the launch', () => {
     ]);
     assert.equal(actions(policies(arch), 'close', [3]), ['violation', 'allow', 'allow', 'notify']);
     assert.equal(actions(policies(arch), 'execveat', launch), ['launch', 'launch', 'launch', 'launch']);
+    const close = [3, 3, 0, 0, 0, Handshake.CLOSE_MAGIC];
+    assert.equal(actions(policies(arch), 'close_range', close), ['launch', 'launch', 'launch', 'launch']);
+    assert.equal(actions(policies(arch), 'close_range', [3, 3]), [
+      'violation',
+      'allow',
+      'violation',
+      'notify',
+    ]);
     for (const other of [
       [3, 0, 0, 0, 0x1000, 0],
       [3, 0, 0, 0, 0, Handshake.EXEC_MAGIC],
@@ -190,21 +197,33 @@ test("a child that is not its maker's own is refused whatever the tokens", () =>
 });
 
 test('calls that would affect the host beyond the sandbox are refused whatever the tokens', () => {
-  const [leases, exclusive, discipline] = [1024, 0x540c, 0x5423];
+  // F_SETLEASE, F_NOTIFY, F_SETDELEG.
+  const ofFiles = [1024, 1026, 1040];
+  // TIOCEXCL, TIOCNXCL, TIOCSETD, TCXONC, TIOCCONS, TIOCVHANGUP, TIOCSLCKTRMIOS.
+  const ofTerminals = [0x540c, 0x540d, 0x5423, 0x540a, 0x541d, 0x5437, 0x5457];
   for (const arch of arches) {
     const builder = () => new PolicyBuilder({ arch }).allowSyscalls(['fcntl', 'ioctl', 'socket']);
-    const made = [builder().build(), builder().allow('allowTerminalInjection').build()];
+    const made = [
+      builder().build(),
+      builder().allow('allowTerminalInjection', 'allowTerminalSettings').build(),
+    ];
     made.push(new PolicyBuilder({ arch }).defaultAction('allowAllSyscalls').build());
     for (const high of [0n, 0xdeadbeefn << 32n]) {
-      for (const action of actions(made, 'fcntl', [3, BigInt(leases) | high])) assert.is(action, 'violation');
-      for (const request of [exclusive, discipline]) {
+      for (const command of ofFiles) {
+        for (const action of actions(made, 'fcntl', [3, BigInt(command) | high]))
+          assert.is(action, 'violation', String(command));
+      }
+      for (const request of ofTerminals) {
         for (const action of actions(made, 'ioctl', [0, BigInt(request) | high]))
-          assert.is(action, 'violation');
+          assert.is(action, 'violation', String(request));
       }
     }
-    for (const action of actions(made, 'fcntl', [3, 1])) assert.is(action, 'allow');
-    // TIOCNOTTY gives the own terminal up, and TIOCGETD only asks.
-    for (const request of [0x5422, 0x5424]) {
+    // F_GETFD, F_SETLK; F_GETLEASE asks.
+    for (const command of [1, 6, 1025]) {
+      for (const action of actions(made, 'fcntl', [3, command])) assert.is(action, 'allow');
+    }
+    // TIOCNOTTY gives the own terminal up; TIOCGETD, TIOCGEXCL and TIOCGSID only ask; TCSBRK waits until all is written.
+    for (const request of [0x5422, 0x5424, 0x80045440, 0x5429, 0x5409]) {
       for (const action of actions(made, 'ioctl', [0, request])) assert.is(action, 'allow');
     }
   }
@@ -422,6 +441,75 @@ test('taking a terminal as controlling terminal is refused, unless there is a to
   }
 });
 
+/**
+ * TCSETS, W, F; TCSETA, W, F; TCSETS2, W2, F2; TIOCSSOFTCAR, TIOCSWINSZ, TCFLSH, TIOCMBIS, TIOCMBIC, TIOCMSET, TIOCSBRK,
+ * TIOCCBRK, TIOCSSERIAL, TIOCSRS485, TIOCSISO7816.
+ */
+const settings = [
+  ...[0x5402, 0x5403, 0x5404, 0x5406, 0x5407, 0x5408, 0x402c542b, 0x402c542c, 0x402c542d],
+  ...[0x541a, 0x5414, 0x540b, 0x5416, 0x5417, 0x5418, 0x5427, 0x5428, 0x541f, 0x542f, 0xc0285443],
+];
+
+test('the settings of a terminal stay as they are, unless there is a token', () => {
+  for (const arch of arches) {
+    const builder = () => new PolicyBuilder({ arch }).allowSyscall('ioctl');
+    const node = () => new PolicyBuilder({ arch }).allowNode();
+    const made = [builder().build(), builder().allow('allowTerminalSettings').build()];
+    made.push(new PolicyBuilder({ arch }).defaultAction('allowAllSyscalls').build(), node().build());
+    for (const request of settings) {
+      for (const high of [0n, 0xdeadbeefn << 32n]) {
+        const answers = actions(made, 'ioctl', [0, BigInt(request) | high]);
+        assert.equal(answers, ['errno', 'allow', 'errno', 'errno'], String(request));
+      }
+      const evaluated = made[0]?.evaluate({ syscall: 'ioctl', args: [0, request] });
+      assert.is(evaluated?.action === 'errno' && evaluated.errnoName, 'EPERM');
+    }
+    // TCGETS, TCGETA, TCGETS2, TIOCGWINSZ, TIOCMGET, TIOCGSERIAL, TIOCOUTQ, FIONREAD, and numbers between.
+    for (const request of [
+      0x5401, 0x5405, 0x802c542a, 0x5413, 0x5415, 0x541e, 0x5411, 0x541b, 0, 0x5400, 0x5460,
+    ]) {
+      assert.equal(actions(made, 'ioctl', [0, request]).slice(0, 3), ['allow', 'allow', 'allow']);
+    }
+    // setRawMode() of a Node sandboxee.
+    const raw = node().allow('allowTerminalSettings').build();
+    assert.equal(actions([raw], 'ioctl', [0, 0x5402]), ['allow']);
+  }
+});
+
+test('what tells of the host beyond what is shown is allowed by name only', () => {
+  const errnos = { inotify_add_watch: 'EACCES', statmount: 'ENOSYS', listmount: 'ENOSYS', listns: 'ENOSYS' };
+  for (const arch of arches) {
+    for (const [name, errno] of Object.entries(errnos)) {
+      const all = () => new PolicyBuilder({ arch }).defaultAction('allowAllSyscalls');
+      assert.equal(actions(policies(arch), name), ['violation', 'errno', 'violation', 'notify'], name);
+      const evaluated = all().build().evaluate({ syscall: name });
+      assert.is(evaluated.action === 'errno' && evaluated.errnoName, errno);
+      const named = [
+        all().allowSyscall(name).build(),
+        new PolicyBuilder({ arch }).allowSyscall(name).build(),
+      ];
+      assert.equal(actions(named, name), ['allow', 'allow'], name);
+      assert.is(
+        all().blockSyscallWithErrno(name, 'EPERM').build().evaluate({ syscall: name }).rule.by,
+        'blockSyscallWithErrno',
+      );
+    }
+    const watching = (builder: PolicyBuilder) =>
+      ['inotify_init1', 'inotify_add_watch', 'inotify_rm_watch'].map(
+        (name) => builder.build().evaluate({ syscall: name }).action,
+      );
+    assert.equal(watching(new PolicyBuilder({ arch }).allowNode()), ['errno', 'violation', 'violation']);
+    assert.equal(watching(new PolicyBuilder({ arch }).allowNode().allowInotify()), [
+      'allow',
+      'allow',
+      'allow',
+    ]);
+    const all = new PolicyBuilder({ arch }).defaultAction('allowAllSyscalls');
+    assert.equal(watching(all), ['allow', 'errno', 'allow']);
+    assert.equal(watching(all.allowInotify()), ['allow', 'allow', 'allow']);
+  }
+});
+
 test('a token that does not exist', () => {
   assert.throws(
     () => new PolicyBuilder().allow('allowEverything' as DangerousToken),
@@ -449,7 +537,7 @@ test('by int 0x80 every call is a violation, whatever its number means in either
   // exit, write, getpid, execve, mmap, clone, and the numbers that are allowed in the 64-bit interface.
   const calls = [1, 4, 20, 11, 90, 120, 0, 3, 60, 231, 322, 435, Handshake.MAGIC_SYSCALL].map((number) => ({
     number,
-    args: [Handshake.MAGIC_ARG_RENDEZVOUS, 0, 0, 0, 0x1000],
+    args: [Handshake.MAGIC_ARG_DETECT, 0, 0, 0, 0x1000],
     is32Bit: true,
   }));
   for (const policy of policies('x86-64')) {

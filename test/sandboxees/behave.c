@@ -33,7 +33,9 @@ enum { MAX_WORDS = 32 };
 #define BEHAVIOURS(X) \
   X(exit_with)        \
   X(core_limit)       \
-  X(die_by) X(spin) X(wait_forever) X(make_syscall) X(inspect) X(exhaust) X(leave_behind) X(reach_out) X(echo)
+  X(die_by)           \
+  X(spin)             \
+  X(wait_forever) X(make_syscall) X(inspect) X(exhaust) X(leave_behind) X(reach_out) X(echo) X(terminal)
 #define DECLARE(name) int name##_main(int argc, char **argv);
 BEHAVIOURS(DECLARE)
 

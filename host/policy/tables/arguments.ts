@@ -115,7 +115,7 @@ process_mrelease fd flags; landlock_create_ruleset pointer size flags; landlock_
 landlock_restrict_self fd flags; memfd_secret flags; futex_waitv pointer int flags pointer int
 cachestat fd pointer pointer flags; fchmodat2 fd path permissions flags; map_shadow_stack pointer size flags
 futex_wake pointer long int flags; futex_wait pointer long long flags pointer int; futex_requeue pointer flags int int
-mseal pointer size long; statmount pointer pointer size flags; listmount pointer pointer size flags
+mseal pointer size long; statmount pointer pointer size flags; listmount pointer pointer size flags; listns pointer pointer size flags
 setxattrat fd path flags path pointer size; getxattrat fd path flags path pointer size
 listxattrat fd path flags pointer size; removexattrat fd path flags path
 sethostname path count; swapon path flags; getxattr path path pointer size; setxattr path path pointer size flags

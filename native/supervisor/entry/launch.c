@@ -84,9 +84,9 @@ _Noreturn void launch_go_on(const struct start_request *request, struct setup_re
   }
   if (request->mode == SANDWIRE_SANDBOXED_BEFORE_EXEC) {
     enum sandwire_filter_step failed = SANDWIRE_FILTER_STEP_NONE;
-    int result = sandwire_filter_install_announced(
+    const int result = sandwire_filter_install_announced(
         SANDWIRE_RENDEZVOUS_FD, request->policy, request->policy_count, request->allow_speculation, &failed);
-    if (result != 0) {
+    if (result < 0) {
       errno = -result;
       setup_fail(report, SANDWIRE_STEP_FILTER, sandwire_filter_step_name(failed));
     }

@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -92,7 +91,7 @@ bool listener_still_waits(int listener, uint64_t id) {
   return ioctl(listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &id) == 0;
 }
 
-bool listener_is_launch(int mode, const struct seccomp_notif *notification) {
+bool listener_is_launch(int mode, const struct seccomp_notif *notification, int number) {
   const struct seccomp_data *data = &notification->data;
   if (data->arch != NATIVE_ARCH) {
     return false;
@@ -101,8 +100,9 @@ bool listener_is_launch(int mode, const struct seccomp_notif *notification) {
     return data->nr == SYS_execveat && (uint32_t)data->args[4] == AT_EMPTY_PATH &&
            (uint32_t)data->args[5] == SANDWIRE_EXEC_MAGIC;
   }
-  return (uint32_t)data->nr == SANDWIRE_MAGIC_SYSCALL &&
-         (uint32_t)data->args[0] == SANDWIRE_MAGIC_ARG_RENDEZVOUS;
+  return data->nr == SYS_close_range && (uint32_t)data->args[0] == (uint32_t)number &&
+         (uint32_t)data->args[1] == (uint32_t)number && (uint32_t)data->args[2] == 0 &&
+         (uint32_t)data->args[5] == SANDWIRE_CLOSE_MAGIC;
 }
 
 bool listener_is_sandbox2_check(const struct seccomp_notif *notification) {
@@ -119,41 +119,5 @@ int listener_continue(int listener, const struct seccomp_notif *notification) {
   memset(&response, 0, sizeof(response));
   response.id = notification->id;
   response.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
-  return ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &response);
-}
-
-/* For a program that execs nothing, and so keeps what the exec would have closed: its own listener, with
- * which it could answer its own violations. The thread waits in the magic syscall; a useless fd takes the
- * listener's number. */
-static int take_from_sandboxee(int listener, uint64_t id, int number) {
-  int useless = eventfd(0, EFD_CLOEXEC); /* a fresh one, or it would connect sandboxees */
-  if (useless < 0) {
-    return -1;
-  }
-  struct seccomp_notif_addfd addfd;
-  memset(&addfd, 0, sizeof(addfd));
-  addfd.id = id;
-  addfd.flags = SECCOMP_ADDFD_FLAG_SETFD;
-  addfd.srcfd = (uint32_t)useless;
-  addfd.newfd = (uint32_t)number;
-  addfd.newfd_flags = O_CLOEXEC;
-  int result = ioctl(listener, SECCOMP_IOCTL_NOTIF_ADDFD, &addfd);
-  int error = errno;
-  close(useless);
-  errno = error;
-  return result < 0 ? -1 : 0;
-}
-
-int listener_let_through(int listener, const struct seccomp_notif *notification, int number) {
-  if (notification->data.nr == SYS_execveat) {
-    /* Safe although its arguments are in memory: what runs until then is our own code. */
-    return listener_continue(listener, notification);
-  }
-  if (take_from_sandboxee(listener, notification->id, number) != 0) {
-    return -1;
-  }
-  struct seccomp_notif_resp response;
-  memset(&response, 0, sizeof(response));
-  response.id = notification->id;
   return ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &response);
 }

@@ -27,9 +27,9 @@ bool listener_is_over(int listener);
  * its own (SECCOMP_IOCTL_NOTIF_ID_VALID in seccomp_unotify(2)). */
 bool listener_still_waits(int listener, uint64_t id);
 
-/* Whether this is the syscall with which a launch ends: the marked execveat, or the magic syscall of
- * sandboxMeHere. mode: enum sandwire_launch_mode. */
-bool listener_is_launch(int mode, const struct seccomp_notif *notification);
+/* Whether this is the launch call: the marked execveat, or the marked close_range of the listener, whose
+ * number in the sandboxee this is, with which sandboxMeHere ends. mode: enum sandwire_launch_mode. */
+bool listener_is_launch(int mode, const struct seccomp_notif *notification, int number);
 
 /* True for the last step of sandbox2's own client in its sandboxMeHere(): a filter for all threads that the
  * client marks in a fourth argument. It makes the same call kill from then on. */
@@ -37,9 +37,5 @@ bool listener_is_sandbox2_check(const struct seccomp_notif *notification);
 
 /* Lets the syscall happen, with the arguments that its memory holds then. 0, or -1 with errno. */
 int listener_continue(int listener, const struct seccomp_notif *notification);
-
-/* Lets it happen (execveat), or takes the listener, its number in the sandboxee, from it and answers with 0
- * (the magic syscall). 0, or -1 with errno. */
-int listener_let_through(int listener, const struct seccomp_notif *notification, int number);
 
 #endif

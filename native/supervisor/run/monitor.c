@@ -26,13 +26,15 @@ static void on_notification(struct watch *watch, uint32_t events) {
   if (ioctl(watch->fd, SECCOMP_IOCTL_NOTIF_RECV, &notification) != 0) {
     return; /* ENOENT: the thread was killed meanwhile; EINTR: it comes again */
   }
-  if (!run->launched && run->end.kind == 0 && listener_is_launch(run->request->mode, &notification)) {
+  if (!run->launched && run->end.kind == 0 &&
+      listener_is_launch(run->request->mode, &notification, run->announced_listener)) {
     run->launched = true;
     stack_trace_follow(run);
     /* Before it runs on, so that the host, if it waits, knows it first. */
     events_send_sandboxed(run->request->run, run->sandboxee.pid, sandbox_init(run->sandbox),
                           !run->request->start_unawaited);
-    if (listener_let_through(watch->fd, &notification, run->announced_listener) != 0 && errno != ENOENT) {
+    /* Of the exec's arguments those in memory are our own code's, and a close has none there. */
+    if (listener_continue(watch->fd, &notification) != 0 && errno != ENOENT) {
       run_fail_setup(run, SANDWIRE_STEP_LISTENER, errno, "answering the launch");
       run_advance(run);
     } else {

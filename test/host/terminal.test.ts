@@ -1,0 +1,84 @@
+// A terminal that the host has given to its sandboxee: the host goes on with it afterwards, whatever was done to it.
+import { constants } from 'node:os';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { run } from '../support/command.js';
+import { installNode, testedMajors } from '../support/node-versions.js';
+import { checkout, sandboxeePath } from '../support/sandbox.js';
+import { skip } from '../support/skip.js';
+
+const test = suite('terminals');
+const { EBADF, EPERM } = constants.errno;
+const seconds = '60';
+const untouched = 'terminal: ended 0, settings same, size same, output goes on';
+
+async function onTerminal(...command: readonly string[]): Promise<string> {
+  const { stdout, stderr } = await run(sandboxeePath('on_terminal'), [seconds, ...command]);
+  assert.match(stdout, /^terminal: /m, stdout + stderr);
+  return stdout.replaceAll('\r', '');
+}
+
+const host = (way: string, what: string, tokens: readonly string[] = [], node = process.execPath) =>
+  onTerminal(node, `${checkout}dist/test/host/fixtures/on-terminal.js`, way, what, ...tokens);
+
+/** What the machine lets everybody do to a terminal, without a sandbox around it. */
+const alone: Readonly<Record<string, string>> = {
+  keep: untouched,
+  stop: 'terminal: ended 0, settings same, size same, output stands',
+  answer: `terminal: ended ${256 + constants.signals.SIGQUIT}, settings changed, size same, output stands`,
+  size: 'terminal: ended 0, settings same, size changed, output goes on',
+  settings: 'terminal: ended 0, settings changed, size same, output goes on',
+  read: `terminal: ended ${constants.errno.EAGAIN}, settings same, size same, output goes on`,
+};
+for (const [what, outcome] of Object.entries(alone)) {
+  const output = await onTerminal(sandboxeePath('terminal'), what);
+  assert.ok(output.includes(`\n${outcome}\n`), `${what} without a sandbox: ${output}`);
+}
+
+/** The exit code of the sandboxee, or what the host says of it. */
+const inSandbox: Readonly<Record<string, number | RegExp>> = {
+  keep: 0,
+  stop: /VIOLATION .*ioctl.*TCXONC/,
+  answer: EPERM,
+  size: EPERM,
+  settings: EPERM,
+  read: EBADF,
+};
+
+for (const way of ['before exec', 'sandboxMeHere', 'forked']) {
+  for (const [what, outcome] of Object.entries(inSandbox)) {
+    test(`${what}, ${way}`, async () => {
+      const output = await host(way, what);
+      const words = typeof outcome === 'number' ? new RegExp(`OK - Exit code: ${outcome}$`, 'm') : outcome;
+      assert.match(/the host goes on: .*/.exec(output)?.[0] ?? output, words);
+      assert.ok(output.includes(`\n${untouched}\n`), output);
+    });
+  }
+}
+
+test('with the token the terminal is the sandboxee’s to set', async () => {
+  for (const what of ['size', 'settings']) {
+    const output = await host('before exec', what, ['allowTerminalSettings']);
+    assert.match(output, /the host goes on: OK - Exit code: 0$/m);
+    // The settings Node itself puts back on its way out, the host's as well.
+    if (what === 'size') assert.ok(output.includes(`\n${alone[what]}\n`), output);
+  }
+});
+
+for (const major of testedMajors) {
+  test(`setRawMode() in Node ${major}: an error, or with the token it works, and Node’s way out is not disturbed`, async () => {
+    const node = installNode(major);
+    if (!node.ok) return skip(`setRawMode() in Node ${major}`, node.reason);
+    for (const [tokens, outcome] of [
+      [[], 'EPERM'],
+      [['allowTerminalSettings'], 'set'],
+    ] as const) {
+      const output = await host('node', '', tokens, node.path);
+      assert.match(output, new RegExp(`^raw mode: ${outcome}$`, 'm'));
+      assert.match(output, /^the host goes on: OK - Exit code: 0$/m);
+      assert.ok(output.includes(`\n${untouched}\n`), output);
+    }
+  });
+}
+
+test.run();
