@@ -17,6 +17,7 @@ import { openProgram } from './program.js';
 import { ReasonCode, Result } from './result.js';
 import { connectStdio } from './stdio.js';
 import { nextRunNumber, type Supervisor, supervisor } from './supervisor.js';
+import { timer } from './timer.js';
 
 export interface ForkServerOptions {
   /**
@@ -51,14 +52,6 @@ const encodedRequest = () =>
 
 function setupError(message: string): Result {
   return new Result({ finalStatus: 'SETUP_ERROR', reasonCode: ReasonCode.FAILED_SUBPROCESS, message });
-}
-
-/** 0: never. A timer of Node's holds no more than 2^31-1 ms. */
-function timer(milliseconds: number): { readonly due: Promise<void>; readonly clear: () => void } {
-  if (milliseconds === 0) return { due: new Promise(() => {}), clear: () => {} };
-  const { promise, resolve } = deferred<void>();
-  const timeout = setTimeout(resolve, Math.min(milliseconds, 2 ** 31 - 1));
-  return { due: promise, clear: () => clearTimeout(timeout) };
 }
 
 /**
@@ -170,7 +163,13 @@ export class ForkServer {
 
   async #start(): Promise<void> {
     const executor = this.#executor;
-    connectStdio(executor.stdio, executor.ipc);
+    try {
+      await connectStdio(executor.stdio, executor.ipc).openFiles?.();
+    } catch (error) {
+      executor.ipc.close();
+      this.#finish(setupError(messageOf(error)));
+      return;
+    }
     executor.ipc.comms.payloadLimit = answerLimit;
     const opened = openProgram(executor.path);
     if (!opened.ok) {

@@ -36,3 +36,4 @@ export {
 export type { LimitValues } from './rlimits.generated.js';
 export { AwaitTimeoutError, type CapturedRun, Sandbox2 } from './sandbox2.js';
 export type { CaptureOptions, StdioOptions, StdioTarget } from './stdio.js';
+export type { StdioFile } from './stdio-file.js';

@@ -35,9 +35,15 @@ function checkOpen(method: string, fd: number): void {
   }
 }
 
+function alreadyMapped(method: string, remoteFd: number): Error {
+  return new Error(`IPC.${method}: fd ${remoteFd} of the sandboxee is mapped already`);
+}
+
 /** The fds and the channel of one executor. Only calls before the sandbox is started matter. */
 export class IPC {
   readonly #mappings: FdMapping[] = [];
+  /** Numbers of the sandboxee for what is still to be opened. */
+  readonly #reserved = new Set<number>();
   /** The host's end of comms. Each sandboxee has the other one, though many never use it. */
   #hostEnd: HostEnd | undefined;
   #comms: Comms | undefined;
@@ -114,7 +120,23 @@ export class IPC {
    * @internal
    */
   isMapped(remoteFd: number): boolean {
-    return this.#mappings.some((mapping) => mapping.remoteFd === remoteFd);
+    return this.#reserved.has(remoteFd) || this.#mappings.some((mapping) => mapping.remoteFd === remoteFd);
+  }
+
+  /**
+   * Takes a number of the sandboxee for an fd of ours that the returned function takes over, once.
+   *
+   * @internal
+   */
+  reserve(remoteFd: number): (fd: number) => void {
+    if (this.isMapped(remoteFd)) throw alreadyMapped('reserve', remoteFd);
+    this.#reserved.add(remoteFd);
+    return (fd) => {
+      this.#reserved.delete(remoteFd);
+      const mapping = { fd, remoteFd, name: '', isOurs: true };
+      if (this.#isClosed) closeFd(mapping);
+      else this.#mappings.push(mapping);
+    };
   }
 
   /**
@@ -157,9 +179,7 @@ export class IPC {
       );
     }
     if (/[,\0]/.test(label)) throw new TypeError(`IPC.${method}: a name cannot hold a comma or a NUL`);
-    if (remoteFd >= 0 && this.isMapped(remoteFd)) {
-      throw new Error(`IPC.${method}: fd ${remoteFd} of the sandboxee is mapped already`);
-    }
+    if (remoteFd >= 0 && this.isMapped(remoteFd)) throw alreadyMapped(method, remoteFd);
     if (label !== '' && this.#mappings.some((mapping) => mapping.name === label)) {
       throw new Error(`IPC.${method}: the name ${JSON.stringify(label)} is taken already`);
     }

@@ -25,6 +25,7 @@ import type { SetupContext } from './setup-failure.js';
 import { encodeStartRequest } from './start-request.js';
 import {
   type CaptureOptions,
+  type ConnectedStdio,
   collect,
   connectStdio,
   endStdio,
@@ -32,6 +33,7 @@ import {
   type StdioStreams,
 } from './stdio.js';
 import { nextRunNumber, type Supervisor, supervisor } from './supervisor.js';
+import { timer } from './timer.js';
 
 /** How long a process that has closed its end of comms is given to end by itself. */
 const endingMs = 100;
@@ -59,7 +61,7 @@ export class AwaitTimeoutError extends Error {
 export class Sandbox2 {
   readonly #executor: Executor;
   readonly #policy: Policy;
-  readonly #streams: StdioStreams;
+  readonly #stdio: ConnectedStdio;
   /** Those that run({ capture }) adds. */
   #added: StdioStreams | undefined;
   readonly #notify: Notify;
@@ -100,7 +102,7 @@ export class Sandbox2 {
     this.#executor = executor;
     this.#policy = policy;
     if (policy.takesDirectories) executor.ipc.permitDirectories();
-    this.#streams = connectStdio(executor.stdio, executor.ipc);
+    this.#stdio = connectStdio(executor.stdio, executor.ipc);
   }
 
   /**
@@ -157,15 +159,15 @@ export class Sandbox2 {
         ...(stdio.stderr === undefined && { stderr: 'pipe' as const }),
       },
       this.#executor.ipc,
-    );
+    ).streams;
     let truncated = false;
     const exceeded = () => {
       truncated = true;
       this.kill();
     };
     const captured = [
-      this.#streams.stdout ?? this.#added.stdout,
-      this.#streams.stderr ?? this.#added.stderr,
+      this.#stdio.streams.stdout ?? this.#added.stdout,
+      this.#stdio.streams.stderr ?? this.#added.stderr,
     ].map((stream) =>
       stream === undefined ? Promise.resolve(Buffer.alloc(0)) : collect(stream, maxBytes, exceeded),
     );
@@ -178,15 +180,15 @@ export class Sandbox2 {
 
   /** With stdio "pipe": the end of a stream whose other end is the sandboxee's standard input, output or error. */
   get stdin(): Writable | undefined {
-    return this.#streams.stdin;
+    return this.#stdio.streams.stdin;
   }
 
   get stdout(): Readable | undefined {
-    return this.#streams.stdout;
+    return this.#stdio.streams.stdout;
   }
 
   get stderr(): Readable | undefined {
-    return this.#streams.stderr;
+    return this.#stdio.streams.stderr;
   }
 
   /**
@@ -263,13 +265,8 @@ export class Sandbox2 {
 
   async #start(isAwaited: boolean): Promise<boolean> {
     const { forkServer, ipc } = this.#executor;
-    const refusal = ipc.refusal();
-    const origin =
-      refusal !== undefined
-        ? setupError('FAILED_IPC', refusal)
-        : forkServer === undefined
-          ? this.#openProgram()
-          : await this.#fork(forkServer);
+    const prepared = this.#prepare(forkServer);
+    const origin = prepared instanceof Promise ? await prepared : prepared; // without waiting, where it need not
     if (origin instanceof Result) {
       ipc.close();
       return this.#finish(origin);
@@ -358,24 +355,56 @@ export class Sandbox2 {
     return fd;
   }
 
-  /** The set-up socket of a fork server's new child. The wait for it counts as wall time. */
-  async #fork(forkServer: ForkServer): Promise<number | Result> {
+  /** The fd of the program, or of a fork server's new child. What is waited for counts as wall time. */
+  #prepare(forkServer: ForkServer | undefined): number | Result | Promise<number | Result> {
+    if (this.#stdio.openFiles === undefined && forkServer === undefined) {
+      return this.#refusal() ?? this.#openProgram();
+    }
+    return this.#prepareInTime(forkServer);
+  }
+
+  async #prepareInTime(forkServer: ForkServer | undefined): Promise<number | Result> {
     const walltimeMs = this.#walltimeMs ?? this.#executor.limits.walltimeMs;
     const begun = performance.now();
-    const answer = await forkServer.requestChild(walltimeMs, this.#killRequest.promise);
-    if (answer.kind === 'child') {
-      if (walltimeMs > 0)
-        this.#walltimeMs ??= Math.max(1, Math.ceil(walltimeMs - (performance.now() - begun)));
-      return answer.setupFd;
+    const rest = () =>
+      walltimeMs === 0 ? 0 : Math.max(1, Math.ceil(walltimeMs - (performance.now() - begun)));
+    const early = (await this.#openFiles(walltimeMs)) ?? this.#refusal();
+    if (early !== undefined) return early;
+    const origin = forkServer === undefined ? this.#openProgram() : await this.#fork(forkServer, rest());
+    if (walltimeMs > 0) this.#walltimeMs ??= rest();
+    return origin;
+  }
+
+  /** Why the sandboxee cannot be given what is mapped, if so. */
+  #refusal(): Result | undefined {
+    const refusal = this.#executor.ipc.refusal();
+    return refusal === undefined ? undefined : setupError('FAILED_IPC', refusal);
+  }
+
+  /** Undefined: they are open, if there are any. */
+  async #openFiles(limitMs: number): Promise<Result | undefined> {
+    const opening = this.#stdio.openFiles?.();
+    if (opening === undefined) return undefined;
+    const limit = timer(limitMs);
+    try {
+      return await Promise.race([
+        opening.then(() => undefined),
+        limit.due.then(() => timedOut('its standard streams could not be opened in time')),
+        this.#killRequest.promise.then(() => externallyKilled()),
+      ]);
+    } catch (error) {
+      return setupError('FAILED_IPC', messageOf(error));
+    } finally {
+      limit.clear();
     }
+  }
+
+  /** The set-up socket of the child. */
+  async #fork(forkServer: ForkServer, limitMs: number): Promise<number | Result> {
+    const answer = await forkServer.requestChild(limitMs, this.#killRequest.promise);
+    if (answer.kind === 'child') return answer.setupFd;
     if (answer.kind === 'failure') return setupError('FAILED_SUBPROCESS', answer.message);
-    return answer.kind === 'expired'
-      ? new Result({
-          finalStatus: 'TIMEOUT',
-          reasonCode: 0,
-          message: 'the fork server had not forked it yet',
-        })
-      : new Result({ finalStatus: 'EXTERNAL_KILL', reasonCode: 0 });
+    return answer.kind === 'expired' ? timedOut('the fork server had not forked it yet') : externallyKilled();
   }
 
   /** The host's half of sandboxMeHere. A failure ends the run; its words go into the result. */
@@ -476,7 +505,7 @@ export class Sandbox2 {
     this.#final = final;
     this.#questions.close();
     this.#executor.ipc.sandboxeeHasEnded();
-    endStdio(this.#streams);
+    endStdio(this.#stdio.streams);
     if (this.#added !== undefined) endStdio(this.#added);
     tellEnd(this.#notify, final);
     this.#result.resolve(final);
@@ -508,6 +537,9 @@ function checkPolicy(policy: unknown): void {
   const hint = policy instanceof PolicyBuilder ? ': this is its builder; call build()' : '';
   throw new TypeError(`Sandbox2: the second argument must be a Policy${hint}`);
 }
+
+const timedOut = (message: string) => new Result({ finalStatus: 'TIMEOUT', reasonCode: 0, message });
+const externallyKilled = () => new Result({ finalStatus: 'EXTERNAL_KILL', reasonCode: 0 });
 
 function setupError(reason: ReasonCode, message: string, rusage?: ResourceUsage): Result {
   return new Result({ finalStatus: 'SETUP_ERROR', reasonCode: ReasonCode[reason], message, rusage });

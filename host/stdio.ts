@@ -1,18 +1,18 @@
 // Standard input, output and error of a sandboxee: nothing, the host's own, a file, or streams.
-import { closeSync, openSync } from 'node:fs';
 import { Socket } from 'node:net';
 import type { Readable, Writable } from 'node:stream';
 import { addon } from '../native/addon.js';
 import { checkOptions } from '../protocol/options.js';
 import type { IPC } from './ipc.js';
+import { closeFd } from './launch-fds.js';
+import { checkStdioFile, openStdioFile, placed, type StdioFile } from './stdio-file.js';
 
 /**
- * "null": /dev/null, the default. "inherit": the host's own. "pipe": a stream of the Sandbox2 (stdin, stdout, stderr).
- * A number: a duplicate of this fd of the host. { file }: a path, read for standard input, made or emptied and written
- * for the others; the sandboxee has the file itself, and can change its mode and times where its kernel uid owns it and the
- * policy allows that.
+ * "null": /dev/null, the default. "inherit": the host's own; a terminal is opened anew, so that the sandboxee can only read
+ * or only write it, unless it belongs to another user than the host's. "pipe": a stream of the Sandbox2 (stdin, stdout,
+ * stderr). A number: a duplicate of this fd of the host. { file }: a file of the host, opened when the run starts.
  */
-export type StdioTarget = 'null' | 'inherit' | 'pipe' | number | { readonly file: string };
+export type StdioTarget = 'null' | 'inherit' | 'pipe' | number | StdioFile;
 
 export interface StdioOptions {
   readonly stdin?: StdioTarget;
@@ -31,6 +31,8 @@ const fdOf = new WeakMap<Socket, number>();
 
 const names = ['stdin', 'stdout', 'stderr'] as const;
 
+const isFile = (target: unknown): target is StdioFile => typeof target === 'object' && target !== null;
+
 /** Throws TypeError for what is no StdioOptions. */
 export function checkStdio(options: StdioOptions): void {
   if (typeof options !== 'object' || options === null) {
@@ -38,17 +40,51 @@ export function checkStdio(options: StdioOptions): void {
   }
   checkOptions('stdio', options, names);
   for (const [name, target] of Object.entries(options)) {
-    const isFile =
-      typeof target === 'object' && target !== null && typeof target.file === 'string' && target.file !== '';
+    if (isFile(target)) {
+      checkStdioFile(name, target);
+      continue;
+    }
     const isFd = typeof target === 'number' && Number.isInteger(target) && target >= 0;
-    if (!isFile && !isFd && !['null', 'inherit', 'pipe'].includes(target)) {
+    if (!isFd && !['null', 'inherit', 'pipe'].includes(target)) {
       throw new TypeError(`stdio.${name}: "null", "inherit", "pipe", an fd or { file } is needed`);
     }
   }
 }
 
-/** Maps them into the IPC. Throws what opening a file throws. */
-export function connectStdio(options: StdioOptions, ipc: IPC): StdioStreams {
+/** Connected, but for files, which are still to be opened. */
+export interface ConnectedStdio {
+  readonly streams: StdioStreams;
+  /** Undefined if there are none. Rejects with an Error in words, and then none is open. */
+  readonly openFiles: (() => Promise<void>) | undefined;
+}
+
+interface PendingFile {
+  readonly name: string;
+  readonly target: StdioFile;
+  readonly fill: (fd: number) => void;
+}
+
+async function openFiles(files: readonly PendingFile[]): Promise<void> {
+  const opened = await Promise.allSettled(files.map(({ name, target }) => openStdioFile(name, target)));
+  const failure = opened.find((one) => one.status === 'rejected');
+  opened.forEach((one, index) => {
+    if (one.status === 'rejected') return;
+    if (failure === undefined) files[index]?.fill(one.value);
+    else closeFd({ fd: one.value, isOurs: true });
+  });
+  if (failure !== undefined) throw failure.reason;
+}
+
+function inherit(fd: number, ipc: IPC): void {
+  // One open terminal has one set of flags, and whoever may write to it may read what is typed.
+  const again = addon().openTerminalAgain(fd, fd !== 0);
+  if (again < 0) ipc.mapDupedFd(fd, fd);
+  else ipc.reserve(fd)(again);
+}
+
+/** Maps them into the IPC. */
+export function connectStdio(options: StdioOptions, ipc: IPC): ConnectedStdio {
+  const files: PendingFile[] = [];
   const streams: (Socket | undefined)[] = names.map((name, fd) => {
     const target = options[name] ?? 'null';
     if (target === 'null') return undefined;
@@ -60,21 +96,16 @@ export function connectStdio(options: StdioOptions, ipc: IPC): StdioStreams {
       stream.on('error', () => {});
       return stream;
     }
-    if (target === 'inherit' || typeof target === 'number') {
-      ipc.mapDupedFd(target === 'inherit' ? fd : target, fd);
-      return undefined;
-    }
-    const opened = openSync(target.file, fd === 0 ? 'r' : 'w');
-    try {
-      ipc.mapFd(opened, fd);
-    } catch (error) {
-      closeSync(opened);
-      throw error;
-    }
+    if (target === 'inherit') inherit(fd, ipc);
+    else if (typeof target === 'number') ipc.mapDupedFd(target, fd);
+    else files.push({ name, target: placed(target), fill: ipc.reserve(fd) });
     return undefined;
   });
   const [stdin, stdout, stderr] = streams;
-  return { stdin, stdout, stderr };
+  return {
+    streams: { stdin, stdout, stderr },
+    openFiles: files.length === 0 ? undefined : () => openFiles(files),
+  };
 }
 
 /**

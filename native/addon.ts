@@ -52,6 +52,26 @@ export interface NativeForkingClient {
   takeComms(): number;
 }
 
+/** As native/addon/open_file.h has it. */
+export interface OpenFileWish {
+  readonly writes: boolean;
+  readonly appends: boolean;
+  readonly followsLinks: boolean;
+  readonly trustsRoot: boolean;
+  readonly takesAnyKind: boolean;
+}
+
+/** An fd, or -1 and why there is none. */
+export interface OpenedFile {
+  readonly fd: number;
+  readonly problem?: 'failed' | 'link' | 'many names' | 'not regular';
+  readonly errno?: number;
+  /** What the path had led to. */
+  readonly at?: string;
+  /** Of the link. */
+  readonly owner?: number;
+}
+
 interface Addon {
   readonly ForkingClient: new (fd: number, maxThreads: number) => NativeForkingClient;
   watchForEnd(callback: (isLast: boolean) => void): void;
@@ -66,6 +86,8 @@ interface Addon {
   closeFd(fd: number): void;
   isDirectory(fd: number): boolean;
   shutDown(fd: number): void;
+  openFile(path: string, wish: OpenFileWish): Promise<OpenedFile>;
+  openTerminalAgain(fd: number, writes: boolean): number;
   limitWaits(fd: number, milliseconds: number): void;
   replaceFd(fd: number, target: number): void;
   createBufferFd(size: number): number;

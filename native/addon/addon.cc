@@ -26,6 +26,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   DefineDescriptors(env, exports);
   DefineMapping(env, exports);
   DefineNamedSockets(env, exports);
+  DefineOpening(env, exports);
   DefineForking(env, exports);
   DefineLeaving(env, exports);
   DefineSandboxing(env, exports);

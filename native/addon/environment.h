@@ -14,6 +14,7 @@ Napi::Function DefineSocket(Napi::Env env);
 void DefineDescriptors(Napi::Env env, Napi::Object exports);
 void DefineMapping(Napi::Env env, Napi::Object exports);
 void DefineNamedSockets(Napi::Env env, Napi::Object exports);
+void DefineOpening(Napi::Env env, Napi::Object exports);
 void DefineForking(Napi::Env env, Napi::Object exports);
 void DefineLeaving(Napi::Env env, Napi::Object exports);
 void DefineSandboxing(Napi::Env env, Napi::Object exports);

@@ -20,7 +20,7 @@ test('bad options', () => {
   assert.throws(make({ stdin: 'file' }), /stdio\.stdin/);
   assert.throws(make({ stdout: -1 }), /stdio\.stdout/);
   assert.throws(make({ output: 'pipe' }), /stdio: there is no option "output", only stdin, stdout, stderr/);
-  assert.throws(make({ stdin: { file: '' } }), /stdio\.stdin/);
+  assert.throws(make({ stdin: null }), /stdio\.stdin/);
 });
 
 test('streams both ways', async () => {
@@ -40,14 +40,13 @@ test('nothing is the default', async () => {
   assert.is((await sandbox.run()).exitCode, 0);
 });
 
-test('files, and an fd', async () => {
+test('files', async () => {
   const folder = mkdtempSync(path.join(tmpdir(), 'sandwire-test-'));
   try {
     writeFileSync(path.join(folder, 'in'), 'from a file');
     const stdio = { stdin: { file: path.join(folder, 'in') }, stdout: { file: path.join(folder, 'out') } };
     assert.is((await cat(stdio).run()).exitCode, 0);
     assert.is(readFileSync(path.join(folder, 'out'), 'utf8'), 'from a file');
-    assert.throws(() => cat({ stdin: { file: path.join(folder, 'nothing') } }), /ENOENT/);
   } finally {
     rmSync(folder, { recursive: true });
   }

@@ -2,25 +2,11 @@
 import { constants } from 'node:os';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { run } from '../support/command.js';
-import { installNode, testedMajors } from '../support/node-versions.js';
-import { checkout, sandboxeePath } from '../support/sandbox.js';
-import { skip } from '../support/skip.js';
+import { sandboxeePath } from '../support/sandbox.js';
+import { hostOnTerminal, onTerminal, untouched } from '../support/terminal.js';
 
 const test = suite('terminals');
 const { EBADF, EPERM } = constants.errno;
-const seconds = '60';
-const untouched = 'terminal: ended 0, settings same, size same, output goes on';
-
-async function onTerminal(...command: readonly string[]): Promise<string> {
-  const { stdout, stderr } = await run(sandboxeePath('on_terminal'), [seconds, ...command]);
-  assert.match(stdout, /^terminal: /m, stdout + stderr);
-  return stdout.replaceAll('\r', '');
-}
-
-const host = (way: string, what: string, tokens: readonly string[] = [], node = process.execPath) =>
-  onTerminal(node, `${checkout}dist/test/host/fixtures/on-terminal.js`, way, what, ...tokens);
-
 /** What the machine lets everybody do to a terminal, without a sandbox around it. */
 const alone: Readonly<Record<string, string>> = {
   keep: untouched,
@@ -48,7 +34,7 @@ const inSandbox: Readonly<Record<string, number | RegExp>> = {
 for (const way of ['before exec', 'sandboxMeHere', 'forked']) {
   for (const [what, outcome] of Object.entries(inSandbox)) {
     test(`${what}, ${way}`, async () => {
-      const output = await host(way, what);
+      const output = await hostOnTerminal(way, what);
       const words = typeof outcome === 'number' ? new RegExp(`OK - Exit code: ${outcome}$`, 'm') : outcome;
       assert.match(/the host goes on: .*/.exec(output)?.[0] ?? output, words);
       assert.ok(output.includes(`\n${untouched}\n`), output);
@@ -58,27 +44,11 @@ for (const way of ['before exec', 'sandboxMeHere', 'forked']) {
 
 test('with the token the terminal is the sandboxee’s to set', async () => {
   for (const what of ['size', 'settings']) {
-    const output = await host('before exec', what, ['allowTerminalSettings']);
+    const output = await hostOnTerminal('before exec', what, ['allowTerminalSettings']);
     assert.match(output, /the host goes on: OK - Exit code: 0$/m);
     // The settings Node itself puts back on its way out, the host's as well.
     if (what === 'size') assert.ok(output.includes(`\n${alone[what]}\n`), output);
   }
 });
-
-for (const major of testedMajors) {
-  test(`setRawMode() in Node ${major}: an error, or with the token it works, and Node’s way out is not disturbed`, async () => {
-    const node = installNode(major);
-    if (!node.ok) return skip(`setRawMode() in Node ${major}`, node.reason);
-    for (const [tokens, outcome] of [
-      [[], 'EPERM'],
-      [['allowTerminalSettings'], 'set'],
-    ] as const) {
-      const output = await host('node', '', tokens, node.path);
-      assert.match(output, new RegExp(`^raw mode: ${outcome}$`, 'm'));
-      assert.match(output, /^the host goes on: OK - Exit code: 0$/m);
-      assert.ok(output.includes(`\n${untouched}\n`), output);
-    }
-  });
-}
 
 test.run();

@@ -18,6 +18,7 @@ import * as assert from 'uvu/assert';
 import { Executor, type NodeExecutorOptions, PolicyBuilder, Sandbox2 } from '../../host/index.js';
 import { run } from '../support/command.js';
 import { checkout, isRoot, readAll, runToEnd } from '../support/sandbox.js';
+import { hostOnTerminal, untouched } from '../support/terminal.js';
 
 const test = suite('a Node sandboxee');
 const script = path.join(checkout, 'dist/test/sandboxee-node/fixtures/sandboxee.js');
@@ -238,6 +239,35 @@ test('started without a handshake it gets an error that says why it cannot sandb
     'SandboxingError: this process was not started for sandboxMeHere() by a sandwire host (setEnableSandboxBeforeExec(false))\n',
   );
   assert.is(result.exitCode, 0);
+});
+
+test('setRawMode() fails, or works with the token, and Node’s way out is not disturbed', async () => {
+  for (const [tokens, outcome] of [
+    [[], 'EPERM'],
+    [['allowTerminalSettings'], 'set'],
+  ] as const) {
+    const output = await hostOnTerminal('node', '', tokens);
+    assert.match(output, new RegExp(`^raw mode: ${outcome}$`, 'm'));
+    assert.match(output, /^the host goes on: OK - Exit code: 0$/m);
+    assert.ok(output.includes(`\n${untouched}\n`), output);
+  }
+});
+
+test('fs.watch() fails, unless the policy allows inotify', async () => {
+  for (const [policyOf, outcome] of [
+    [(builder: PolicyBuilder) => builder, /ENOSYS/],
+    [(builder: PolicyBuilder) => builder.allowInotify(), /^watching$/],
+  ] as const) {
+    const watching = policyOf(new PolicyBuilder())
+      .allowNode()
+      .addNodeRuntime()
+      .addDirectory(path.dirname(script))
+      .build();
+    await using sandbox = new Sandbox2(executor(), watching);
+    assert.ok(await sandbox.runAsync());
+    await sandbox.comms.recvBool();
+    assert.match(await ask(sandbox, 'watch'), outcome);
+  }
 });
 
 test.run();
