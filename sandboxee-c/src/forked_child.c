@@ -19,11 +19,7 @@
 #include "protobuf.h"
 #include "transport.h"
 
-enum {
-  MAX_TARGETS = SANDWIRE_MAX_LAUNCH_FDS,
-  MESSAGE_SIZE = PATH_MAX + 8 * MAX_TARGETS,
-  FAILURE_EXIT_CODE = 121
-};
+enum { MAX_TARGETS = SANDWIRE_MAX_LAUNCH_FDS, MESSAGE_SIZE = PATH_MAX + 8 * MAX_TARGETS };
 /* Received fds are kept above every number that a host can map to. */
 enum { ABOVE_TARGETS = SANDWIRE_COMMS_FD + 1 };
 
@@ -38,7 +34,7 @@ struct entrance {
 
 _Noreturn static void fail(struct sandwire_comms *setup, int step, const char *detail) {
   sandwire_fork_request_fail(setup, step, errno, detail);
-  _exit(FAILURE_EXIT_CODE);
+  _exit(SANDWIRE_FORK_FAILURE);
 }
 
 /* ---- What the host's side sends ---- */
@@ -46,7 +42,7 @@ _Noreturn static void fail(struct sandwire_comms *setup, int step, const char *d
 /* The host has given the child up, or speaks nonsense: there is nobody to tell. */
 static void must(enum sandwire_error error) {
   if (error) {
-    _exit(FAILURE_EXIT_CODE);
+    _exit(SANDWIRE_FORK_FAILURE);
   }
 }
 
@@ -98,7 +94,7 @@ static void receive_entrance(struct sandwire_comms *setup, struct entrance *entr
   const bool is_whole = parse(entrance, bytes, size);
   explicit_bzero(bytes, size); /* the fork server's memory, and of this child's affairs */
   if (!is_whole) {
-    _exit(FAILURE_EXIT_CODE);
+    _exit(SANDWIRE_FORK_FAILURE);
   }
   entrance->init_pidfd = receive_fd(setup);
   entrance->rendezvous_fd = receive_fd(setup);
@@ -188,23 +184,31 @@ static void become_sandboxee(struct sandwire_comms *setup, struct sandwire_comms
 }
 
 void sandwire_forked_child_enter(struct sandwire_comms *setup, struct sandwire_comms *comms,
-                                 const struct sandwire_forking_options *options) {
+                                 const struct sandwire_forking_options *options, volatile bool *forks) {
   struct entrance entrance;
-  receive_entrance(setup, &entrance);
+  struct sandwire_comms own = *setup;
+  own.payload_limit = own.reader.payload_limit = MESSAGE_SIZE; /* there is room for that */
+  receive_entrance(&own, &entrance);
   int own_pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
   int lifted = own_pidfd < 0 ? -1 : fcntl(own_pidfd, F_DUPFD_CLOEXEC, ABOVE_TARGETS);
   if (lifted < 0) {
-    fail(setup, SANDWIRE_STEP_ENTER, "pidfd_open");
+    fail(&own, SANDWIRE_STEP_ENTER, "pidfd_open");
   }
   (void)close(own_pidfd);
-  pid_t sandboxee = sandwire_enter_sandbox(entrance.init_pidfd, entrance.keep_network);
+  if (sandwire_join_sandbox(entrance.init_pidfd, entrance.keep_network) != 0) {
+    fail(&own, SANDWIRE_STEP_ENTER, "setns");
+  }
+  *forks = true;
+  pid_t sandboxee = fork();
+  *forks = false;
   if (sandboxee < 0) {
-    fail(setup, SANDWIRE_STEP_ENTER, "setns and fork");
+    fail(&own, SANDWIRE_STEP_ENTER, "fork");
   }
   if (sandboxee > 0) {
     explicit_bzero(&entrance, sizeof entrance);
     _exit(0);
   }
+  *setup = own; /* this process has memory of its own */
   become_sandboxee(setup, comms, &entrance);
   call_hook(setup, options);
   await_end_of(setup, lifted);
@@ -214,7 +218,7 @@ void sandwire_forked_child_enter(struct sandwire_comms *setup, struct sandwire_c
   must(sandwire_comms_recv_uint32(setup, &go));
   /* Only now: until it knows this process the supervisor finds it by the process group of the fork server. */
   if (go != SANDWIRE_LIMITS_APPLIED || setsid() < 0) {
-    _exit(FAILURE_EXIT_CODE);
+    _exit(SANDWIRE_FORK_FAILURE);
   }
   sandwire_comms_destroy(setup);
 }
@@ -224,7 +228,7 @@ void sandwire_forked_child_stay(struct sandwire_comms *setup, struct sandwire_co
   int fd = -1;
   must(sandwire_comms_recv_fd(setup, &fd));
   if (setsid() < 0 || sandwire_leave_keyring() != 0 || sandwire_clear_capabilities(-1) != 0) {
-    _exit(FAILURE_EXIT_CODE);
+    _exit(SANDWIRE_FORK_FAILURE);
   }
   take_over_comms(comms, fd);
   call_hook(setup, options);

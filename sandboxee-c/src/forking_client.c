@@ -1,6 +1,5 @@
 #include "sandwire/forking_client.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdbool.h>
@@ -14,6 +13,7 @@
 #include "fork_request.h"
 #include "forking_client_private.h"
 #include "shared_memory.h"
+#include "threads.h"
 #include "transport.h"
 
 struct sandwire_forking_client *sandwire_forking_client_create(struct sandwire_comms *comms) {
@@ -155,21 +155,6 @@ static enum sandwire_error await_event(struct sandwire_forking_client *client, i
 
 /* ---- Forking ---- */
 
-/* -1 with errno. */
-static long count_threads(void) {
-  DIR *tasks = opendir("/proc/self/task");
-  if (!tasks) {
-    return -1;
-  }
-  long count = 0;
-  const struct dirent *entry;
-  while ((entry = readdir(tasks)) != NULL) {
-    count += entry->d_name[0] != '.';
-  }
-  (void)closedir(tasks);
-  return count;
-}
-
 static enum sandwire_error refuse_memory(struct sandwire_forking_client *client, struct sandwire_comms *setup,
                                          int error, const char *reason) {
   sandwire_fork_request_fail(setup, SANDWIRE_STEP_FORK_SERVER, error, reason);
@@ -206,12 +191,12 @@ static enum sandwire_error check_memory(struct sandwire_forking_client *client,
 /* SANDWIRE_OK, or why no child can be made now; the host hears it on the set-up socket. */
 static enum sandwire_error prepare(struct sandwire_forking_client *client, struct sandwire_comms *setup) {
   char detail[80];
-  long threads = count_threads();
+  long threads = sandwire_count_threads();
   long allowed = client->options.max_threads == 0 ? 1 : (long)client->options.max_threads;
   if (threads < 0 || threads > allowed) {
     int error = threads < 0 ? errno : EBUSY;
     snprintf(detail, sizeof detail, "the fork server has %ld threads, %ld can be forked", threads, allowed);
-    const char *reason = threads < 0 ? "counting threads needs /proc/self/task" : detail;
+    const char *reason = threads < 0 ? "counting threads needs /proc/self/stat" : detail;
     sandwire_fork_request_fail(setup, SANDWIRE_STEP_FORK_SERVER, error, reason);
     return sandwire_forking_fail(client, SANDWIRE_ERROR_UNSUPPORTED, reason);
   }

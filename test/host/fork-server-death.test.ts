@@ -2,8 +2,17 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { Executor, Sandbox2 } from '../../host/index.js';
-import { eventually, isAlive, lenientPolicy, startForkServer, tellBehaviour } from '../support/sandbox.js';
+import { Executor, type ForkServer, PolicyBuilder, type Result, Sandbox2 } from '../../host/index.js';
+import {
+  checkout,
+  eventually,
+  isAlive,
+  lenientPolicy,
+  readAll,
+  sandboxeePath,
+  startForkServer,
+  tellBehaviour,
+} from '../support/sandbox.js';
 
 const test = suite('death around fork servers');
 const policy = lenientPolicy();
@@ -89,6 +98,68 @@ test('the processes that lead sandboxees in', async () => {
     [...statuses].join(),
   );
 });
+
+/** Fork servers with something loaded into them that watches, or kills, the process that leads a child in. */
+const watchedServers: readonly (readonly [string, (env: Record<string, string>) => Executor])[] = [
+  ['of one thread', (env) => new Executor(dynamic, ['behave', 'fork'], { envs: env })],
+  ['of two threads', (env) => new Executor(dynamic, ['behave', 'fork', 'threads'], { envs: env })],
+  ['in Node', (env) => Executor.nodeForkServer(zygote, [''], { envs: env, stdio: { stderr: 'null' } })],
+];
+const dynamic = sandboxeePath('behave_dynamic');
+const zygote = `${checkout}dist/test/sandboxee-node/fixtures/zygote.js`;
+const nodePolicy = new PolicyBuilder().allowNode().build();
+
+async function startWatched(make: (env: Record<string, string>) => Executor, leader: string) {
+  const executor = make({ LD_PRELOAD: sandboxeePath('watch_leader.so'), LEADER: leader });
+  const stderr = readAll(executor.ipc.receiveFd(2));
+  return { server: await executor.startForkServer(), stderr };
+}
+
+async function runChild(name: string, server: ForkServer): Promise<Result> {
+  const isNode = name === 'in Node';
+  await using sandbox = new Sandbox2(new Executor(server), isNode ? nodePolicy : policy);
+  if (await sandbox.runAsync()) {
+    if (isNode) await sandbox.comms.sendString('end');
+    else await tellBehaviour(sandbox, 'exit_with', ['0']);
+  }
+  return await sandbox.awaitResult({ timeoutMs: 60_000 });
+}
+
+for (const [name, make] of watchedServers) {
+  test(`the process that leads a child in takes no memory, in a server ${name}`, async () => {
+    const { server, stderr } = await startWatched(make, 'watched');
+    for (let round = 0; round < 5; round++) {
+      const results = await Promise.all(Array.from({ length: 4 }, () => runChild(name, server)));
+      for (const result of results) assert.ok(result.isOk, String(result));
+    }
+    await server[Symbol.asyncDispose]();
+    assert.is(await stderr, '');
+  });
+
+  test(`the process that leads a child in is killed within fork(), in a server ${name}`, async () => {
+    const { server, stderr } = await startWatched(make, 'dies');
+    const lost = await runChild(name, server);
+    assert.is(lost.finalStatus, 'SETUP_ERROR', String(lost));
+    if (name === 'of one thread') {
+      for (let round = 0; round < 3; round++) {
+        const result = await runChild(name, server);
+        assert.ok(result.isOk, String(result));
+      }
+      await server[Symbol.asyncDispose]();
+      assert.is(await stderr, '');
+      return;
+    }
+    // What it held is held for ever, so the server cannot go on, and says so.
+    const reason =
+      /the fork server ends: the process that was to lead a child into its sandbox was killed within fork\(\)/;
+    assert.match(String(lost), reason);
+    assert.is((await server.awaitResult()).exitCode, 121);
+    assert.match(await stderr, reason);
+    const late = await runChild(name, server);
+    assert.is(late.finalStatus, 'SETUP_ERROR', String(late));
+    await server[Symbol.asyncDispose]();
+  });
+}
 
 test('the sandboxees, known or not yet', async () => {
   const statuses = await runAmongKilling((server, supervisor) =>
