@@ -55,8 +55,8 @@ static void forget_siblings(struct sandwire_forking_client *client) {
 /* NULL in a static program that has no threads (glibc before 2.34). */
 #pragma weak pthread_setcanceltype
 
-/* Returns the type until now. A leader that is killed in a system call that is a cancellation point leaves
- * this thread with another (glibc before 2.41, sysdeps/nptl/cancellation.c). */
+/* Returns the type until now. A joiner that is killed in a system call that is a cancellation point leaves
+ * this thread with another type (glibc before 2.41, sysdeps/nptl/cancellation.c). */
 static int set_cancel_type(int type) {
   int before = PTHREAD_CANCEL_DEFERRED;
   if (pthread_setcanceltype != NULL) {
@@ -65,12 +65,12 @@ static int set_cancel_type(int type) {
   return before;
 }
 
-#define LOCKS_ARE_LOST                                                                                     \
-  "the fork server ends: the process that was to lead a child into its sandbox was killed within fork(), " \
-  "and has left locks of a process with several threads locked"
+#define LOCKS_ARE_LOST                                                                                 \
+  "the fork server ends: the joiner of a child was killed within fork(), and has left locks of the C " \
+  "library locked in a process with several threads"
 
-/* In the fork server, whose leader was killed within its fork(), which in a process with several threads
- * holds the locks of the heap and of stdio. They are held for ever, so nothing here may need one. */
+/* In the fork server, whose joiner was killed within fork(). In a process with several threads fork() holds
+ * the locks of the heap and of stdio. They are never released, so nothing here may need one. */
 _Noreturn static void end_without_locks(struct sandwire_comms *setup) {
   static const char line[] = "sandwire: " LOCKS_ARE_LOST "\n";
   struct pollfd standard_error = {.fd = STDERR_FILENO, .events = POLLOUT};
@@ -81,39 +81,39 @@ _Noreturn static void end_without_locks(struct sandwire_comms *setup) {
   _exit(SANDWIRE_FORK_FAILURE);
 }
 
-/* Returns as fork() does, but in the fork server only when the child has ended: the leader, a process for
- * which no page table is copied, since it uses our memory while we stand still. It joins the sandbox's
- * namespaces and forks the sandboxee, which returns from here, on its copy of this stack. What vfork(2) warns
- * of is not done: the leader itself never returns.
+/* Returns as fork() does, but in the fork server only when the joiner has ended: a child of vfork(), for
+ * which no page table is copied, since it uses this process's memory while this process stands still. It
+ * joins the sandbox's namespaces and forks the sandboxee, which returns from here, on its copy of this stack.
+ * What vfork(2) warns of is not done: the joiner itself never returns.
  *
- * Whoever kills the leader may do so between any two of its instructions, so until its fork() it writes to
- * nothing but its part of this stack: it has a copy of setup, with room for all it receives. It takes no lock
- * and no memory. fork() itself cannot be done without: the C library and the program (pthread_atfork()) have
- * to prepare themselves for it. */
-static pid_t lead_into_sandbox(struct sandwire_forking_client *client, struct sandwire_comms *setup) {
+ * A joiner may be killed between any two of its instructions. So until its fork() it writes to nothing but
+ * its part of this stack: it has a copy of setup, with room for all it receives. It takes no lock and
+ * allocates nothing. fork() itself is needed: it prepares the C library and the program (pthread_atfork(3)).
+ */
+static pid_t join_sandbox(struct sandwire_forking_client *client, struct sandwire_comms *setup) {
   if (sandwire_reader_make_room(&setup->reader) != SANDWIRE_OK) {
     return -1;
   }
   const pid_t parent = getpid();
   const int cancel_type = set_cancel_type(PTHREAD_CANCEL_DEFERRED);
-  client->leader_forks = false;
-  const pid_t leader = vfork();
-  if (leader == 0) {
+  client->joiner_forks = false;
+  const pid_t joiner = vfork();
+  if (joiner == 0) {
     leave_fork_server(client, parent);
-    sandwire_forked_child_enter(setup, client->comms, &client->options, &client->leader_forks);
+    sandwire_forked_child_enter(setup, client->comms, &client->options, &client->joiner_forks);
     forget_siblings(client);
     (void)set_cancel_type(cancel_type);
     return 0;
   }
   const int failure = errno;
-  while (leader > 0 && waitpid(leader, NULL, 0) < 0 && errno == EINTR) {
+  while (joiner > 0 && waitpid(joiner, NULL, 0) < 0 && errno == EINTR) {
   }
-  if (client->leader_forks && sandwire_count_threads() != 1) { /* one thread takes no locks */
+  if (client->joiner_forks && sandwire_count_threads() != 1) { /* with one thread fork() locks nothing */
     end_without_locks(setup);
   }
   (void)set_cancel_type(cancel_type);
   errno = failure;
-  return leader;
+  return joiner;
 }
 
 static pid_t fork_plainly(struct sandwire_forking_client *client, struct sandwire_comms *setup) {
@@ -158,7 +158,7 @@ static pid_t fork_by(struct sandwire_forking_client *client, struct sandwire_com
 }
 
 pid_t sandwire_fork_into_sandbox(struct sandwire_forking_client *client, struct sandwire_comms *setup) {
-  return fork_by(client, setup, lead_into_sandbox);
+  return fork_by(client, setup, join_sandbox);
 }
 
 pid_t sandwire_fork_unsandboxed(struct sandwire_forking_client *client, struct sandwire_comms *setup) {

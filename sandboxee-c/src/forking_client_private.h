@@ -27,7 +27,7 @@ struct sandwire_forking_client {
   enum sandwire_error ended; /* what has ended comms, or OK */
   bool is_full;  /* there was no fd for one more that enters; a request waits until one of them is in */
   bool is_child; /* this process is one: it forks no others */
-  volatile bool leader_forks; /* set by the process that leads a child in, while it is within fork() */
+  volatile bool joiner_forks; /* set by the joiner while it is within fork() */
   bool answered;              /* the newest request: what fails after that concerns it alone */
 };
 

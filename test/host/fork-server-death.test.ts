@@ -83,7 +83,7 @@ async function runAmongKilling(
 }
 
 /** Each lives for a fraction of a millisecond, so one looks for it without a pause. */
-function findLeaders(server: number): readonly { readonly pid: number }[] {
+function findJoiners(server: number): readonly { readonly pid: number }[] {
   for (const until = performance.now() + 5; performance.now() < until; ) {
     const children = readFileSync(`/proc/${server}/task/${server}/children`, 'utf8').trim();
     if (children !== '') return children.split(' ').map((pid) => ({ pid: Number(pid) }));
@@ -92,14 +92,14 @@ function findLeaders(server: number): readonly { readonly pid: number }[] {
 }
 
 test('the processes that lead sandboxees in', async () => {
-  const statuses = await runAmongKilling(findLeaders);
+  const statuses = await runAmongKilling(findJoiners);
   assert.ok(
     [...statuses.keys()].every((status) => ['OK', 'SETUP_ERROR'].includes(status)),
     [...statuses].join(),
   );
 });
 
-/** Fork servers with something loaded into them that watches, or kills, the process that leads a child in. */
+/** Fork servers with watch_joiner.c loaded into them. */
 const watchedServers: readonly (readonly [string, (env: Record<string, string>) => Executor])[] = [
   ['of one thread', (env) => new Executor(dynamic, ['behave', 'fork'], { envs: env })],
   ['of two threads', (env) => new Executor(dynamic, ['behave', 'fork', 'threads'], { envs: env })],
@@ -109,8 +109,8 @@ const dynamic = sandboxeePath('behave_dynamic');
 const zygote = `${checkout}dist/test/sandboxee-node/fixtures/zygote.js`;
 const nodePolicy = new PolicyBuilder().allowNode().build();
 
-async function startWatched(make: (env: Record<string, string>) => Executor, leader: string) {
-  const executor = make({ LD_PRELOAD: sandboxeePath('watch_leader.so'), LEADER: leader });
+async function startWatched(make: (env: Record<string, string>) => Executor, joiner: string) {
+  const executor = make({ LD_PRELOAD: sandboxeePath('watch_joiner.so'), JOINER: joiner });
   const stderr = readAll(executor.ipc.receiveFd(2));
   return { server: await executor.startForkServer(), stderr };
 }
@@ -126,7 +126,7 @@ async function runChild(name: string, server: ForkServer): Promise<Result> {
 }
 
 for (const [name, make] of watchedServers) {
-  test(`the process that leads a child in takes no memory, in a server ${name}`, async () => {
+  test(`a joiner allocates nothing, in a fork server ${name}`, async () => {
     const { server, stderr } = await startWatched(make, 'watched');
     for (let round = 0; round < 5; round++) {
       const results = await Promise.all(Array.from({ length: 4 }, () => runChild(name, server)));
@@ -136,7 +136,7 @@ for (const [name, make] of watchedServers) {
     assert.is(await stderr, '');
   });
 
-  test(`the process that leads a child in is killed within fork(), in a server ${name}`, async () => {
+  test(`a joiner is killed within fork(), in a fork server ${name}`, async () => {
     const { server, stderr } = await startWatched(make, 'dies');
     const lost = await runChild(name, server);
     assert.is(lost.finalStatus, 'SETUP_ERROR', String(lost));
@@ -149,9 +149,8 @@ for (const [name, make] of watchedServers) {
       assert.is(await stderr, '');
       return;
     }
-    // What it held is held for ever, so the server cannot go on, and says so.
-    const reason =
-      /the fork server ends: the process that was to lead a child into its sandbox was killed within fork\(\)/;
+    // The locks it held are never released, so the server cannot go on, and says so.
+    const reason = /the fork server ends: the joiner of a child was killed within fork\(\)/;
     assert.match(String(lost), reason);
     assert.is((await server.awaitResult()).exitCode, 121);
     assert.match(await stderr, reason);

@@ -54,7 +54,9 @@ SANDWIRE_API void sandwire_forking_client_set_options(struct sandwire_forking_cl
  * joiner has ended and is reaped. The sandboxee is the joiner's child, so this process need not wait for it.
  * (Under a host that is sandbox2 the pid is the sandboxee's. It is reaped in a later call here; if a
  * waitpid(-1, …) elsewhere is quicker, that is fine.) Handlers that pthread_atfork() was given for the parent
- * run in the joiner too: it shares this process's memory, but has its own file descriptors.
+ * run in the joiner too: it shares this process's memory, but has its own file descriptors. A joiner that is
+ * killed within fork() leaves locked what fork() has locked. In a process with several threads these are
+ * locks of the C library, and the process ends, with a message on standard error and exit code 121.
  *
  * -SANDWIRE_ERROR_… : CLOSED when the host wants no more children: end then; the children go on. UNSUPPORTED
  * (too many threads, shared memory, in a child of the fork server, or a request that only sandbox2's own fork

@@ -1,6 +1,6 @@
-/* Loaded into a fork server by LD_PRELOAD. Watches the process that leads a child into its sandbox, which has the
- * fork server's memory: says on standard error when that process takes or gives back memory. With LEADER=dies in
- * the environment the first one is killed within fork(). */
+/* Loaded into a fork server by LD_PRELOAD. Watches the joiners, which share the fork server's memory: reports
+ * on standard error when one allocates or frees memory. With JOINER=dies in the environment the first one is
+ * killed within fork(). */
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -16,38 +16,38 @@ void __libc_free(void *memory);
 static volatile long server; /* 0: it is not known yet */
 static volatile int is_child, dies;
 
-static int is_leader(void) {
+static int is_joiner(void) {
   return server != 0 && !is_child && syscall(SYS_getpid) != server;
 }
 
 static void note(const char *call) {
-  if (is_leader()) {
+  if (is_joiner()) {
     (void)!write(2, call, strlen(call));
   }
 }
 
 void *malloc(size_t size) {
-  note("the leader calls malloc()\n");
+  note("the joiner calls malloc()\n");
   return __libc_malloc(size);
 }
 
 void *calloc(size_t count, size_t size) {
-  note("the leader calls calloc()\n");
+  note("the joiner calls calloc()\n");
   return __libc_calloc(count, size);
 }
 
 void *realloc(void *memory, size_t size) {
-  note("the leader calls realloc()\n");
+  note("the joiner calls realloc()\n");
   return __libc_realloc(memory, size);
 }
 
 void free(void *memory) {
-  note("the leader calls free()\n");
+  note("the joiner calls free()\n");
   __libc_free(memory);
 }
 
 static void before_fork(void) {
-  if (dies && is_leader()) {
+  if (dies && is_joiner()) {
     dies = 0; /* the fork server sees that */
     (void)syscall(SYS_kill, syscall(SYS_getpid), SIGKILL);
   }
@@ -58,7 +58,7 @@ static void after_fork_in_child(void) {
 }
 
 __attribute__((constructor)) static void start(void) {
-  const char *how = getenv("LEADER");
+  const char *how = getenv("JOINER");
   dies = how != NULL && strcmp(how, "dies") == 0;
   (void)pthread_atfork(before_fork, NULL, after_fork_in_child);
   server = syscall(SYS_getpid);
