@@ -1,5 +1,5 @@
-// What a call's arguments point at is read by a process that can be kept waiting – by a program whose threads hold its mmap
-// lock, for one. Here it is stopped: nothing but the words may be missing then.
+// What a call's arguments point at is read by a process that can be blocked, for example by a program whose threads
+// hold its mmap lock. Here that process is stopped: only the memory may be missing then.
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { PolicyBuilder, type Result, Sandbox2 } from '../../host/index.js';
@@ -12,10 +12,10 @@ const chdir = String(syscallNumber('chdir'));
 
 const readers = () => childrenOf(supervisorPid()).filter((pid) => commOf(pid) === 'sandwire-reader');
 
-/** The one that is left over, and serves the next who needs one. */
-async function spareReader(): Promise<number> {
+/** The reader that is kept, and that the next call uses. */
+async function idleReader(): Promise<number> {
   await violate();
-  await eventually('a reader is left', () => readers().length === 1);
+  await eventually('one reader is kept', () => readers().length === 1);
   return readers()[0] ?? 0;
 }
 
@@ -42,15 +42,15 @@ async function ask(): Promise<{ result: Result; texts: (string | undefined)[] }>
 const told = /chdir.*\/some\/where/;
 
 test('one reader serves run after run', async () => {
-  const reader = await spareReader();
+  const reader = await idleReader();
   assert.match(String(await violate()), told);
   assert.equal((await ask()).texts, ['/some/where']);
   assert.equal(readers(), [reader]);
 });
 
 for (const traces of [false, true]) {
-  test(`a reader that does not answer: the violation stands without its words, stack trace ${traces}`, async () => {
-    const reader = await spareReader();
+  test(`a reader that does not answer: the violation is reported without its memory, stack trace ${traces}`, async () => {
+    const reader = await idleReader();
     process.kill(reader, 'SIGSTOP');
     const result = await violate(traces);
     assert.is(result.finalStatus, 'VIOLATION');
@@ -62,8 +62,8 @@ for (const traces of [false, true]) {
   });
 }
 
-test('a reader that does not answer: the host is asked without the words, and others are not kept waiting', async () => {
-  process.kill(await spareReader(), 'SIGSTOP');
+test('a reader that does not answer: the host gets the call without its memory, and others do not wait', async () => {
+  process.kill(await idleReader(), 'SIGSTOP');
   const [first, second] = await Promise.all([ask(), ask()]);
   const texts = [...first.texts, ...second.texts];
   assert.equal(
@@ -75,19 +75,19 @@ test('a reader that does not answer: the host is asked without the words, and ot
 });
 
 test('a reader that is killed is replaced', async () => {
-  process.kill(await spareReader(), 'SIGKILL');
+  process.kill(await idleReader(), 'SIGKILL');
   assert.match(String(await violate()), told);
-  process.kill(await spareReader(), 'SIGKILL');
+  process.kill(await idleReader(), 'SIGKILL');
   assert.equal((await ask()).texts, ['/some/where']);
 });
 
-test('none is kept for ever', async () => {
-  const reader = await spareReader();
+test('no reader is kept for ever', async () => {
+  const reader = await idleReader();
   await eventually('it is gone', () => !readers().includes(reader), 10_000);
 });
 
 test('a run that is killed while its call is read', async () => {
-  const reader = await spareReader();
+  const reader = await idleReader();
   process.kill(reader, 'SIGSTOP');
   const sandbox = new Sandbox2(sandboxee('make_syscall', [chdir, '/some/where']), forbidding(true));
   const result = sandbox.run();

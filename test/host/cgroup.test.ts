@@ -1,5 +1,5 @@
-// Limits of all processes of a sandboxee together. Where this machine's controllers belong to cgroup v1, these tests run
-// in a user-mode Linux, if that is installed; what such a machine is told is tested in any case.
+// Limits of all processes of a sandboxee together. If this machine's controllers belong to cgroup v1, these tests run
+// in a user-mode Linux, if that is installed. What such a machine reports is tested in any case.
 import { chownSync, existsSync, mkdirSync, readdirSync, rmdirSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { suite } from 'uvu';
@@ -42,12 +42,12 @@ function directoriesIn(directory: string): string[] {
       .filter((entry) => entry.isDirectory())
       .map(({ name }) => name);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []; // gone meanwhile: another test's
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []; // it has been removed meanwhile: another test's
     throw error;
   }
 }
 
-/** Every cgroup of a supervisor's, that of this process or another. */
+/** Every cgroup of a supervisor, this process's or another. */
 function cgroupsOf(supervisor = supervisorPid(), directory = mount): string[] {
   return directoriesIn(directory).flatMap((name) => {
     const path = `${directory}/${name}`;
@@ -58,7 +58,7 @@ function cgroupsOf(supervisor = supervisorPid(), directory = mount): string[] {
 const runsIn = (base: string) => readdirSync(base).filter((name) => name.startsWith('run-'));
 
 if (hasAll) {
-  test('memory: all is killed, and the result says which limit it was', async () => {
+  test('memory: everything is killed, and the result says which limit it was', async () => {
     const result = await runWith(['exhaust', 'touch'], (limits) => limits.setCgroupMemory(32 << 20));
     assert.is(result.signal, 'SIGKILL');
     assert.match(
@@ -95,7 +95,7 @@ if (hasAll) {
     assert.ok((usage?.cpuTimeMs ?? 0) < 800, JSON.stringify(usage));
   });
 
-  test('one that stays within all of them; and usage only where a limit was set', async () => {
+  test('a sandboxee that stays within all limits; and usage only where a limit was set', async () => {
     const limit = (limits: Limits) =>
       limits
         .setCgroupMemory(64 << 20)
@@ -117,7 +117,7 @@ if (hasAll) {
     assert.match(output, /^\/proc\/self\/cgroup: 0::\/$/m, output);
   });
 
-  test('a sandboxee that a fork server forks has its own, and is the top of what it sees', async () => {
+  test('a sandboxee that a fork server forks has its own, which is the top of what it sees', async () => {
     await using server = await startForkServer();
     const fork = async (what: readonly string[]) => {
       const executor = new Executor(server);
@@ -136,7 +136,7 @@ if (hasAll) {
     assert.match((await fork(['inspect'])).output, /^\/proc\/self\/cgroup: 0::\/$/m);
   });
 
-  test('a cgroup goes with its run, whatever the end', async () => {
+  test('a cgroup is removed with its run, however that ends', async () => {
     assert.is((await runWith(['exit_with'], (limits) => limits.setCgroupPids(5))).exitCode, 0);
     const [base = ''] = cgroupsOf();
     await eventually('no run has one', () => runsIn(base).length === 0);
@@ -167,7 +167,7 @@ if (hasAll) {
       if (victim !== 'supervisor') family.host.kill('SIGKILL');
       if (victim.startsWith('guardian')) {
         await eventually('all of it is dead', () => parentOf(family.supervisor) === undefined);
-        // Nobody is left to do it, but the next supervisor.
+        // Only the next supervisor can remove them.
         (await startFamily('wait_forever', 'cgroup')).host.kill('SIGKILL');
       }
       await eventually('its cgroups are gone', () => !existsSync(base), 20_000);
@@ -189,7 +189,7 @@ if (hasAll) {
         const script = `echo $$ > ${cgroup}/cgroup.procs && CGROUP=memory exec "$@"`;
         return await run('sh', ['-c', script, 'sh', ...user, sandboxeePath('exit_with')]);
       };
-      // First: with limits below it, a cgroup takes no process any more.
+      // This comes first: a cgroup with limits below it accepts no process any more.
       const refused = await runFrom(delegated);
       assert.match(refused.stdout, /SETUP_ERROR.*: EBUSY \(.*DelegateSubgroup=host/, refused.stderr);
       const inside = await runFrom(`${delegated}/host`);
@@ -201,7 +201,7 @@ if (hasAll) {
     }
   });
 
-  test('a place of one’s own for them; and places that are none', async () => {
+  test('a directory of the user’s choice; and invalid directories', async () => {
     const [base = ''] = cgroupsOf();
     const parent = base.slice(0, base.lastIndexOf('/'));
     const limit = (limits: Limits, directory: string) => limits.setCgroupPids(5).setCgroupParent(directory);
@@ -216,7 +216,7 @@ if (hasAll) {
     }
   });
 } else {
-  test('where there is none, asking is a set-up error that says why, and what to do', async () => {
+  test('where there is none, a limit is a set-up error that says why, and what to do', async () => {
     for (const limit of [
       (limits: Limits) => limits.setCgroupMemory(32 << 20),
       (limits: Limits) => limits.setCgroupPids(10),

@@ -1,5 +1,5 @@
-// Where core files go to a program of the machine's, that program hears of no sandboxee. In a user-mode Linux, as the
-// setting is the whole machine's.
+// If the machine's core files go to a program, that program gets none of a sandboxee. This runs in a user-mode Linux,
+// because the setting is the whole machine's.
 import { spawnSync } from 'node:child_process';
 import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { suite } from 'uvu';
@@ -14,8 +14,8 @@ const test = suite('core dumps');
 const isOurs = process.env['SANDWIRE_IN_UML'] !== undefined;
 const [helper, heard] = ['/tmp/helper', '/tmp/heard'];
 
-/** Whether the program is called for what this runs. It is called before the crash is over (core_pipe_limit). */
-async function isHeard(
+/** True if the program is called for what this runs. It is called before the crash is over (core_pipe_limit). */
+async function isProgramCalled(
   command: string,
   args: readonly string[],
 ): Promise<{ heard: boolean; output: string }> {
@@ -40,10 +40,10 @@ if (isOurs) {
     test(`${user}: the program is called for a limit of 0, and never for a sandboxee`, async () => {
       const crash = ['sh', '-c', 'ulimit -c 0; exec "$0" 6', sandboxeePath('die_by')];
       const [first = '', ...rest] = [...as, ...crash];
-      assert.ok((await isHeard(first, rest)).heard, 'this kernel calls it');
+      assert.ok((await isProgramCalled(first, rest)).heard, 'this kernel calls it');
       for (const hardLimit of user === 'root' ? ['unlimited', '0'] : ['unlimited']) {
         const limited = ['sh', '-c', `ulimit -c ${hardLimit}; exec "$@"`, 'sh', ...as, ...host];
-        const sandboxed = await isHeard('env', limited);
+        const sandboxed = await isProgramCalled('env', limited);
         for (const way of ['before exec', 'sandboxMeHere', 'forked']) {
           assert.match(sandboxed.output, new RegExp(`^${way}: OK - Exit code: 0$`, 'm'));
         }
@@ -52,7 +52,7 @@ if (isOurs) {
     });
   }
 
-  test('an ordinary user whose own hard limit is 0 is told so', async () => {
+  test('an ordinary user whose own hard limit is 0 gets an error that says so', async () => {
     const status = spawnSync(
       'sh',
       ['-c', 'ulimit -c 0; exec "$@"', 'sh', ...(users['an ordinary user'] ?? [])].concat([

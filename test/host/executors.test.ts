@@ -89,7 +89,7 @@ for (const [way, make] of Object.entries(makers)) {
     }
   });
 
-  test(`${way}: a violation, with its words`, async () => {
+  test(`${way}: a violation, with its memory`, async () => {
     const result = await run(['make_syscall', String(syscallNumber('mount'))]);
     assert.is(result.finalStatus, 'VIOLATION', String(result));
     assert.is(result.violation?.syscall, 'mount');
@@ -149,7 +149,7 @@ for (const [way, make] of Object.entries(makers)) {
     const { sandbox, output } = await start(['inspect', '/etc/passwd', '/proc/1/mem', '/proc/3'], { policy });
     assert.is((await sandbox.awaitResult()).exitCode, 0);
     const text = await output;
-    // A program that is the sandboxee's own to the kernel is shown, too, on a read-only mount (host/program-place.ts).
+    // A program that the sandboxee's kernel uid owns is shown, too, on a read-only mount (host/program-place.ts).
     const [, top = ''] = sandboxeePath('inspect').split('/');
     const isShown =
       way !== 'forked' && statSync(sandboxeePath('inspect')).uid === process.geteuid?.() && !isRoot;
@@ -192,17 +192,17 @@ for (const [way, make] of Object.entries(makers)) {
   });
 
   test(`${way}: its program’s attributes are out of reach`, async () => {
-    // Whoever owns the program could change them.
+    // The program's owner could change them.
     const { uid } = statSync(sandboxeePath('behave'));
     if (!isRoot && uid !== process.geteuid?.())
-      return skip(`${way}: its program’s attributes`, 'the program is somebody else’s');
+      return skip(`${way}: its program’s attributes`, 'the program belongs to another user');
     const policy = lenientPolicy((builder) => builder.addDirectory('/proc'));
     const attributes = ['reach_out', 'attributes', '/proc/self/exe'];
     assert.is((await run(attributes, { policy, ...(isRoot && { uid }) })).exitCode, EROFS);
     if (way === 'forked') assert.is(readlinkSync(`/proc/${server.pid}/exe`), sandboxeePath('behave'));
   });
 
-  test(`${way}: both fences of the file system`, async () => {
+  test(`${way}: files are hidden by mounts and by Landlock rules`, async () => {
     const folder = mkdtempSync(path.join(tmpdir(), 'sandwire-test-'));
     try {
       chmodSync(folder, 0o777);
@@ -212,7 +212,7 @@ for (const [way, make] of Object.entries(makers)) {
       const writable = lenientPolicy((builder) => builder.addDirectoryAt(folder, '/data', false));
       assert.is((await run(['reach_out', 'change', '/data'], { policy: writable })).exitCode, 0);
       if ((found.find(({ name }) => name === 'landlock')?.value ?? 0) < 2) {
-        return skip(`${way}: both fences`, 'Landlock’s ABI 2 is needed for the second');
+        return skip(`${way}: Landlock rules`, 'Landlock’s ABI 2 is needed');
       }
       let channel = -1;
       const { sandbox } = await start(['reach_out', 'received', '7'], {
@@ -222,7 +222,7 @@ for (const [way, make] of Object.entries(makers)) {
       });
       const fd = openSync(folder, 'r');
       assert.throws(() => sandbox.comms.sendFdSync(fd), /it is a directory/);
-      const comms = new Comms(channel); // which lets it through
+      const comms = new Comms(channel); // which allows it
       await comms.sendFd(fd);
       comms.close();
       closeSync(fd);
@@ -232,12 +232,12 @@ for (const [way, make] of Object.entries(makers)) {
     }
   });
 
-  test(`${way}: nothing stays behind`, async () => {
+  test(`${way}: nothing is left`, async () => {
     const result = await run(['leave_behind']);
     assert.is(result.exitCode, 0);
   });
 
-  test(`${way}: children that it leaves to its parent, which is ours, are reaped`, async () => {
+  test(`${way}: its orphans are reaped`, async () => {
     const policy = lenientPolicy((builder) => builder.allow('allowNewNamespaces').allowSyscall('clone3'));
     for (let i = 0; i < 3; i++) {
       const result = await run(['leave_behind', 'siblings', '300'], { policy });
@@ -246,9 +246,9 @@ for (const [way, make] of Object.entries(makers)) {
     await eventually('none of them is left, not even dead', () => ofSandboxees().length === 0);
   });
 
-  test(`${way}: with Landlock as the only fence`, async () => {
+  test(`${way}: with Landlock alone`, async () => {
     if ((found.find(({ name }) => name === 'landlock')?.value ?? 0) < 6) {
-      return skip(`${way}: with Landlock as the only fence`, 'Landlock’s ABI 6 is needed');
+      return skip(`${way}: with Landlock alone`, 'Landlock’s ABI 6 is needed');
     }
     const policy = lenientPolicy((builder) => builder.enableLandlock().addDirectory('/etc'));
     assert.is((await run(['reach_out', 'list', '/etc'], { policy })).exitCode, 0);

@@ -1,4 +1,5 @@
-// kill -9 of whoever has a part in forking, at any moment: each run ends with a result, and nobody is left.
+// kill -9 of every process that takes part in forking, at any moment: each run ends with a result, and no process is
+// left.
 import { readdirSync, readFileSync } from 'node:fs';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -35,7 +36,7 @@ function processes(): Process[] {
   });
 }
 
-/** Runs children, twenty at a time, while the victims found again and again are killed. */
+/** Runs children, twenty at a time, while the victims that are found are killed again and again. */
 async function runAmongKilling(
   victims: (server: number, supervisor: number) => readonly { readonly pid: number }[],
 ) {

@@ -1,5 +1,5 @@
-// Fork servers that answer nonsense, and children that lie about who and where they are: each run ends with a result in
-// words, nothing hangs, nobody is left, and no other process comes to harm.
+// Fork servers that answer nonsense, and children that lie about who and where they are: each run ends with a result
+// and a message, nothing hangs, no process is left, and no other process is harmed.
 import { readdirSync, readFileSync } from 'node:fs';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -12,7 +12,7 @@ function parentOf(pid: number): number {
   return Number(readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ')[1]);
 }
 
-/** Children of a process with their state, the dead ones too. */
+/** The children of a process with their state, the dead ones included. */
 function childrenOf(parent: number): string[] {
   return readdirSync('/proc').flatMap((entry) => {
     try {
@@ -25,7 +25,7 @@ function childrenOf(parent: number): string[] {
   });
 }
 
-// A bystander, which shares its supervisor with all that follows.
+// A bystander that shares its supervisor with everything that follows.
 const bystander = new Sandbox2(sandboxee('echo'), lenientPolicy());
 await bystander.runAsync();
 const supervisor = parentOf(bystander.initPid);

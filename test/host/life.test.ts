@@ -1,5 +1,5 @@
-// Sandboxees that do all they can to stay, hosts that end in every way, and what is killed at any moment: each run has one
-// result, and nobody outlives anybody.
+// Sandboxees that do everything to survive, hosts that end in every way, and processes that are killed at any moment:
+// each run has one result, and no process outlives another.
 import { once } from 'node:events';
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -22,7 +22,7 @@ import {
 
 const test = suite('life and death');
 
-/** Nothing of a sandbox is left: its init is gone, and with it all that was in its pid namespace. */
+/** Nothing of a sandbox is left: its init has ended, and with it everything in its pid namespace. */
 const isGone = (sandbox: Sandbox2) => !isAlive(sandbox.initPid) && !isAlive(sandbox.pid);
 
 function staying(how: string): Executor {
@@ -32,22 +32,22 @@ function staying(how: string): Executor {
 }
 
 const stubborn: readonly (readonly [string, () => Executor])[] = [
-  ['is deaf to every signal and uses up the CPU', () => sandboxee('spin')],
+  ['ignores every signal and uses up the CPU', () => sandboxee('spin')],
   ['stops itself', () => sandboxee('wait_forever', ['stop'])],
   ['is a fork bomb', () => staying('bomb')],
   ['is a fork bomb of daemons in sessions of their own', () => staying('daemons')],
-  ['stops each child it has, and they it', () => staying('stop-each-other')],
-  ['sends all it can see every signal', () => staying('signals')],
+  ['stops each of its children, and they stop it', () => staying('stop-each-other')],
+  ['sends every signal to all processes that it can see', () => staying('signals')],
 ];
 for (const [name, executor] of stubborn) {
-  test(`a sandboxee that ${name}: wall time ends it`, async () => {
+  test(`a sandboxee that ${name}: walltime ends it`, async () => {
     const started = executor();
     started.limits.setWalltimeLimitMs(300);
     const begin = performance.now();
     await using sandbox = new Sandbox2(started, lenientPolicy());
     assert.is((await sandbox.run()).finalStatus, 'TIMEOUT');
     assert.ok(performance.now() - begin < 20_000);
-    await eventually('all of it is gone', () => isGone(sandbox), 20_000);
+    await eventually('all of it has ended', () => isGone(sandbox), 20_000);
   });
 
   test(`a sandboxee that ${name}: kill() ends it`, async () => {
@@ -58,11 +58,11 @@ for (const [name, executor] of stubborn) {
     assert.is((await sandbox.awaitResult({ timeoutMs: 20_000 })).finalStatus, 'EXTERNAL_KILL');
     await sandbox[Symbol.asyncDispose]();
     await sandbox[Symbol.asyncDispose]();
-    await eventually('all of it is gone', () => isGone(sandbox), 20_000);
+    await eventually('all of it has ended', () => isGone(sandbox), 20_000);
   });
 }
 
-test('512 processes that send signals without end hold up neither their end nor other runs', async () => {
+test('512 processes that send signals endlessly delay neither their end nor other runs', async () => {
   const executor = sandboxee('stay', ['512-signals']);
   executor.limits.setRlimitNproc(1200).setWalltimeLimitMs(30_000);
   const begin = performance.now();
@@ -74,10 +74,10 @@ test('512 processes that send signals without end hold up neither their end nor 
   sandbox.setWalltimeLimitMs(500);
   assert.is((await sandbox.awaitResult({ timeoutMs: 20_000 })).finalStatus, 'TIMEOUT');
   assert.ok(performance.now() - begin < 30_000);
-  await eventually('all of it is gone', () => isGone(sandbox), 20_000);
+  await eventually('all of it has ended', () => isGone(sandbox), 20_000);
 });
 
-test('kill(), and then nobody waits', async () => {
+test('kill(), and then no call waits', async () => {
   const sandbox = new Sandbox2(sandboxee('wait_forever'), lenientPolicy());
   await sandbox.runAsync();
   sandbox.kill();
@@ -85,7 +85,7 @@ test('kill(), and then nobody waits', async () => {
 });
 
 for (const how of [[], ['violate']]) {
-  test(`nobody of the sandbox goes on when its result is there ${how}`, async () => {
+  test(`no process of the sandbox runs on once its result is reported ${how}`, async () => {
     const folder = mkdtempSync(path.join(tmpdir(), 'sandwire-'));
     try {
       const counter = path.join(folder, 'counter');
@@ -108,7 +108,7 @@ for (const how of [[], ['violate']]) {
   });
 }
 
-test('a child that is left over does not delay the result', async () => {
+test('a child that is left behind does not delay the result', async () => {
   const { result } = await runToEnd(sandboxee('stay', ['orphan']));
   assert.is(result.exitCode, 5);
 });
@@ -118,7 +118,7 @@ for (const [name, signal, code] of [
   ['an uncaught exception', 'SIGHUP', 1],
   ['SIGINT', 'SIGINT', null],
 ] as const) {
-  test(`the host ends by ${name}: all of it goes`, async () => {
+  test(`the host ends by ${name}: all processes end`, async () => {
     const family = await startFamily();
     family.host.stderr.resume();
     family.host.kill(signal);
@@ -128,7 +128,7 @@ for (const [name, signal, code] of [
   });
 }
 
-test('SIGTERM to its whole process group, which the host survives: the sandboxees do too', async () => {
+test('SIGTERM to its whole process group, which the host survives: the sandboxees survive too', async () => {
   const family = await startFamily('wait_forever', 'deaf', { detached: true });
   process.kill(-(family.host.pid ?? 0), 'SIGTERM');
   await new Promise((resolve) => setTimeout(resolve, 100));
@@ -174,7 +174,7 @@ test('a host whose parent ignores SIGCHLD', async () => {
   assert.is(finished.stdout, 'OK - Exit code: 9\n', finished.stderr);
 });
 
-test('whatever is killed at whatever moment: one result for each run, and nothing is left', async () => {
+test('any process killed at any moment: one result for each run, and nothing is left', async () => {
   await runToEnd(sandboxee('exit_with'));
   const supervisor = supervisorPid();
   let killing = true;

@@ -1,4 +1,4 @@
-// A sandboxee runs into each limit.
+// A sandboxee reaches each limit.
 import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { suite } from 'uvu';
@@ -33,7 +33,7 @@ test('file size', async () => {
   assert.match(String(result), /it may have written a file beyond the limit of 1048576 bytes, or was/);
 });
 
-test('a signal that a program sends itself is not told as a limit that was reached', async () => {
+test('a signal that a program sends itself is not reported as a reached limit', async () => {
   for (const signal of ['SIGXFSZ', 'SIGXCPU', 'SIGKILL'] as const) {
     const executor = sandboxee('die_by', [String(constants.signals[signal])]);
     executor.limits.setRlimitCpu(1);
@@ -70,12 +70,12 @@ test('a fork bomb ends with the sandbox', async () => {
   assert.is(result.exitCode, constants.errno.EAGAIN);
 });
 
-test('core: not told to a program of the host either', async () => {
+test('core: not passed to a program of the host either', async () => {
   const maximum = readFileSync('/proc/self/limits', 'utf8').match(/^Max core file size +\S+ +(\S+)/m)?.[1];
   if (maximum === '0') return skip('core_pattern with "|"', 'the host itself has a hard limit of 0');
   await using sandbox = new Sandbox2(sandboxee('wait_forever'), lenientPolicy());
   assert.ok(await sandbox.runAsync());
-  // core(5) and coredump.c of the kernel: with a limit of 0 such a program is started all the same, with 1 it is not.
+  // core(5) and coredump.c of the kernel: with a limit of 0 such a program is started anyway, with 1 it is not.
   assert.match(readFileSync(`/proc/${sandbox.pid}/limits`, 'utf8'), /^Max core file size +1 +1 /m);
 });
 
@@ -96,7 +96,7 @@ test('core: none is written unless allowed, and its size is limited', async () =
   const limited = await coreOf(8192);
   assert.ok(limited <= 8192, `${limited}`);
   const whole = await coreOf(32 << 20);
-  if (whole === 0) return skip('core of a size', 'this kernel writes none in a sandbox');
+  if (whole === 0) return skip('core of a size', 'this kernel writes no core file in a sandbox');
   assert.ok(whole > 8192, `${whole}`);
 });
 
@@ -115,7 +115,7 @@ test('locked memory', async () => {
   assert.is((await runToEnd(none)).result.exitCode, constants.errno.EPERM);
 });
 
-test('wall time: from the start, set anew while it runs, and taken away', async () => {
+test('walltime: from the start, changed while it runs, and removed', async () => {
   const started = performance.now();
   const executor = sandboxee('wait_forever');
   executor.limits.setWalltimeLimitMs(200);
@@ -143,7 +143,7 @@ test('a sandboxee cannot raise a limit, nor a child of it', async () => {
   assert.is((await runToEnd(executor)).result.exitCode, constants.errno.EPERM);
 });
 
-test('address space: within it all is well, and a stack beyond it is a crash that names it', async () => {
+test('address space: nothing happens within it, and a stack beyond it is a crash that names it', async () => {
   const limited = async (what: string, megabytes: number) => {
     const executor = sandboxee('exhaust', [what, String(megabytes)]);
     executor.limits.setRlimitAs(100 << 20);
@@ -162,7 +162,7 @@ test('address space: within it all is well, and a stack beyond it is a crash tha
   assert.match(String(result), /1073741824 bytes of stack or 4194304 bytes of address space/);
 });
 
-test('a limit above what the host has is cut down, not refused', async () => {
+test('a limit above the host’s is reduced, not refused', async () => {
   const executor = sandboxee('exit_with', ['0']);
   executor.limits.setRlimitNofile(1n << 40n).setRlimitMemlock(1n << 60n);
   assert.is((await runToEnd(executor)).result.exitCode, 0);

@@ -1,4 +1,4 @@
-// Calls that are wrong: each throws where it stands, and says what is meant instead.
+// Wrong calls: each throws at once, and says what is meant instead.
 import { once } from 'node:events';
 import { closeSync } from 'node:fs';
 import { suite } from 'uvu';
@@ -28,13 +28,13 @@ async function rejects(attempt: () => Promise<unknown>, expected: RegExp): Promi
   assert.unreachable(`${expected}: nothing was thrown`);
 }
 
-test('something that is no policy', () => {
+test('something that is not a policy', () => {
   const make = (policy: unknown) => () => new Sandbox2(new Executor('/usr/bin/true'), policy as Policy);
   assert.throws(make(undefined), /^Sandbox2: the second argument must be a Policy$/);
   assert.throws(make(new PolicyBuilder()), /this is its builder; call build\(\)/);
 });
 
-// What a compiler would have told: as from JavaScript, where misspelling it would otherwise be as if it were not set.
+// Mistakes that a compiler would report: in JavaScript a misspelled option would otherwise be ignored.
 const misspelled = { captur: {}, timeout: 5, shred: true, env: {} } as object;
 const throwing: readonly (readonly [string, () => unknown])[] = [
   ['new Executor()', () => new Executor('/usr/bin/true', ['true'], misspelled)],
@@ -59,16 +59,16 @@ const rejecting: readonly (readonly [string, () => Promise<unknown>])[] = [
   ['connect()', () => connect('@sandwire-nobody', misspelled)],
 ];
 for (const [name, attempt] of [...throwing, ...rejecting]) {
-  test(`an option that is not there: ${name}`, () =>
+  test(`an option that does not exist: ${name}`, () =>
     rejects(async () => attempt(), /TypeError: .*there is no option "\w+", only \w+/));
 }
 
-test('an option that is not there: accept()', async () => {
+test('an option that does not exist: accept()', async () => {
   await using listener = listen(`@sandwire-test-mistakes-${process.pid}`);
   await rejects(() => listener.accept(misspelled), /there is no option "captur", only timeoutMs, signal/);
 });
 
-test('options that are no object', async () => {
+test('options that are not an object', async () => {
   const noObject = true as unknown as { maxBytes: number };
   await rejects(
     () => sandbox().run({ capture: noObject }),
@@ -109,7 +109,7 @@ test('what is set after the start of a fork server', async () => {
   assert.throws(() => executor.limits.setWalltimeLimitMs(1), /started already/);
 });
 
-test('an environment that is no object of strings', () => {
+test('an environment that is not an object of strings', () => {
   for (const envs of [
     ['A=b'],
     'A=b',
@@ -160,7 +160,7 @@ test('a stream that is received and captured', async () => {
   assert.ok((await new Sandbox2(sentElsewhere, lenientPolicy()).run({ capture: {} })).result.isOk);
 });
 
-test('a receive before anybody is there', async () => {
+test('a receive before there is a sandboxee', async () => {
   const early = sandbox();
   assert.throws(
     () => early.comms.recvUint32Sync(),
@@ -202,7 +202,7 @@ test('a Buffer made by new', () => {
   assert.throws(() => new Constructor(10), /use Buffer\.create\(/);
 });
 
-test('limits that JavaScript has shifted away', () => {
+test('limits that overflowed in JavaScript', () => {
   const { limits } = sandboxee('exit_with');
   assert.throws(() => limits.setRlimitAs(4 << 30), /0 bytes are too few.*write 4 \* 2 \*\* 30/);
   assert.throws(() => limits.setRlimitData(3 << 30), /-1073741824 bytes is negative.*write 4 \* 2 \*\* 30/);

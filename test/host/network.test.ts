@@ -1,4 +1,5 @@
-// Who is in which network: of one's own, the empty one of all who can make no socket, the shared one, the host's.
+// Which sandboxee is in which network: its own, the empty one of all that can make no socket, the shared one, the
+// host's.
 import { readFileSync, readlinkSync } from 'node:fs';
 import { constants } from 'node:os';
 import { suite } from 'uvu';
@@ -19,7 +20,7 @@ const { EACCES, ECONNREFUSED } = constants.errno;
 
 type Extend = (builder: PolicyBuilder) => PolicyBuilder;
 
-/** For sandboxees that can make no socket. */
+/** A policy for sandboxees that can make no socket. */
 const withoutSockets = (extend: Extend = (builder) => builder): Policy =>
   lenientPolicy((builder) =>
     extend(builder.blockSyscallWithErrno('socket', 'EACCES').blockSyscallWithErrno('socketpair', 'EACCES')),
@@ -28,7 +29,7 @@ const sharing = (extend: Extend = (builder) => builder): Policy =>
   lenientPolicy((builder) => extend(builder.useForkServerSharedNetNs()));
 const networkOf = (pid: number | 'self') => readlinkSync(`/proc/${pid}/ns/net`);
 
-/** The network that a sandboxee under the policy is in. */
+/** The network of a sandboxee under the policy. */
 async function networkUnder(policy: Policy, executor = sandboxee('wait_forever')): Promise<string> {
   await using sandbox = new Sandbox2(executor, policy);
   if (!(await sandbox.runAsync())) throw new Error(String(await sandbox.awaitResult()));
@@ -43,7 +44,7 @@ async function networkUnder(policy: Policy, executor = sandboxee('wait_forever')
   return network;
 }
 
-test('all who can make no socket are in one network, which nobody else is in', async () => {
+test('all sandboxees that can make no socket are in one network, and no other sandboxee is in it', async () => {
   const empty = await networkUnder(withoutSockets());
   assert.is(
     await networkUnder(withoutSockets((builder) => builder.setHostname('other').addDirectory('/proc'))),
@@ -54,7 +55,7 @@ test('all who can make no socket are in one network, which nobody else is in', a
   assert.is(new Set(all).size, all.length, all.join());
 });
 
-test('whoever runs before the filter, or sees a /sys, is in a network of its own', async () => {
+test('a sandboxee that runs before the filter, or sees a /sys, is in a network of its own', async () => {
   const empty = await networkUnder(withoutSockets());
   const meHere = sandboxee('echo', ['me-here']).setEnableSandboxBeforeExec(false);
   assert.is.not(await networkUnder(withoutSockets(), meHere), empty);
@@ -81,7 +82,7 @@ test('the empty network stays empty', async () => {
   assert.match(shown('dev').join('\n'), /\n *lo: +0 +0 [ 0]*$/);
 });
 
-test('sandboxes made ahead, and requests too long for them, are in it too', async () => {
+test('prewarmed sandboxes, and requests too long for them, are in it too', async () => {
   const empty = await networkUnder(withoutSockets());
   const policy = withoutSockets();
   for (let i = 0; i < 5; i++) assert.is(await networkUnder(policy), empty);
@@ -108,7 +109,7 @@ async function reaches(listener: Policy, other: Policy): Promise<number | undefi
   return result.exitCode;
 }
 
-test('sandboxees that share a network reach each other, and nobody else does', async () => {
+test('sandboxees that share a network reach each other, and no others do', async () => {
   assert.is(
     await reaches(
       sharing(),
@@ -144,7 +145,7 @@ test('a /sys and a shared network exclude each other', () => {
   );
 });
 
-test('the end of the supervisor is the end of its networks, and the next makes others', async () => {
+test('the networks of a supervisor end with it, and the next supervisor makes others', async () => {
   const before = await networkUnder(withoutSockets());
   await using lost = new Sandbox2(sandboxee('wait_forever'), withoutSockets());
   assert.ok(await lost.runAsync());

@@ -1,4 +1,4 @@
-// Calls that the policy leaves to the host, and what else a host hears of a run.
+// Notified calls, and what else a host is told about a run.
 import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { suite } from 'uvu';
@@ -30,7 +30,7 @@ async function runWith(executor: Executor, policy: Policy, notify: Notify): Prom
   return await sandbox.run();
 }
 
-/** The result, and the calls that were asked about. */
+/** The result, and the notified calls. */
 async function answered(
   executor: Executor,
   answer: SyscallAnswer | ((call: NotifiedSyscall) => SyscallAnswer | Promise<SyscallAnswer>),
@@ -78,7 +78,7 @@ test('errno, by name and by number, and a value', async () => {
   assert.is(threads.result.exitCode, 0 + 1 + 2);
 });
 
-test('deny is a violation, and so is whatever is no answer', async () => {
+test('deny is a violation, and so is an invalid answer', async () => {
   const denied = (await answered(callOnce(personality, '7'), 'deny')).result;
   assert.is(denied.finalStatus, 'VIOLATION');
   assert.is(denied.reason, 'VIOLATION_SYSCALL');
@@ -119,7 +119,7 @@ test('a handler that throws or rejects denies, and the result says what it threw
   );
 });
 
-test('no answer in time is a violation, and the handler learns that nobody waits', async () => {
+test('no answer in time is a violation, and the handler’s signal is aborted', async () => {
   const started = performance.now();
   const { result, calls } = await answered(callOnce(personality), () => new Promise(() => {}), {
     syscallTimeoutMs: 100,
@@ -130,7 +130,7 @@ test('no answer in time is a violation, and the handler learns that nobody waits
   await eventually('the signal is aborted', () => calls[0]?.signal.aborted === true);
 });
 
-test('memory of arguments: text, bytes, and what is neither', async () => {
+test('memory of arguments: text, bytes, and neither', async () => {
   const policy = asking('chdir');
   const { calls } = await answered(
     callOnce(chdir, '/tmp/ä b', '12', 'second'),
@@ -151,7 +151,7 @@ test('memory of arguments: text, bytes, and what is neither', async () => {
   assert.is(wild[0]?.bytes(1), undefined);
 });
 
-test('a path that is longer than any path is no text, rather than half of one', async () => {
+test('a path that is longer than any path is not returned as a part of it', async () => {
   const policy = asking('chdir');
   const { result, calls } = await answered(sandboxee('ask', ['long-path']), 'allow', { policy });
   assert.is(calls[0]?.text(0), undefined);
@@ -159,7 +159,7 @@ test('a path that is longer than any path is no text, rather than half of one', 
   assert.is(result.exitCode, constants.errno.ENAMETOOLONG);
 });
 
-test('only what the rule says is asked; the rest is decided without', async () => {
+test('only the calls of the rule are notified; the rest is decided without the host', async () => {
   const policy = lenientPolicy((builder) =>
     builder
       .syscall('personality', (arg) => arg(0).eq(1), 'notify')
@@ -186,7 +186,7 @@ test('the same with BPF of one’s own, and with everything left to the host', a
   assert.is(everything.result.exitCode, 0);
   assert.ok(everything.calls.some((call) => call.syscall === 'personality'));
   assert.ok(everything.calls.length > 3, 'the start-up too');
-  // The launch's own execveat is not the host's to allow a second time.
+  // The launch call's own execveat is not for the host to allow a second time.
   const again = callOnce(String(syscallNumber('execveat')), '-1', '', '0', '0', '0x1000', String(0x921c2c34));
   assert.is((await answered(again, 'allow', { policy: all })).result.violation?.syscall, 'execveat');
 });
@@ -210,7 +210,7 @@ test('in a program that sandboxed itself', async () => {
   assert.ok(calls.length > 0);
 });
 
-test('a slow handler holds up its own thread and nobody else', async () => {
+test('a slow handler delays its own thread and no other', async () => {
   let release: () => void = () => {};
   const held = new Promise<void>((resolve) => {
     release = resolve;
@@ -242,7 +242,7 @@ test('a slow handler holds up its own thread and nobody else', async () => {
   assert.is((await slow).result.exitCode, 0);
 });
 
-test('signals do not make a call ask twice', async () => {
+test('signals do not notify a call twice', async () => {
   const { result, calls } = await answered(sandboxee('ask', ['signals']), async () => {
     await new Promise((resolve) => setTimeout(resolve, 100));
     return { value: 77 };
@@ -251,13 +251,13 @@ test('signals do not make a call ask twice', async () => {
   assert.is(calls.length, 1);
 });
 
-test('a child of the sandboxee asks under its own pid', async () => {
+test('a call of the sandboxee’s child has the child’s pid', async () => {
   const { result, calls } = await answered(sandboxee('ask', ['child']), { value: 42 });
   assert.is(result.exitCode, 42);
   assert.is.not(calls[0]?.pid, -1);
 });
 
-test('the run ends while an answer is due: kill, wall time, the program’s own end, dispose', async () => {
+test('the run ends while an answer is due: kill, walltime, the program’s own end, dispose', async () => {
   const never = () => new Promise<SyscallAnswer>(() => {});
   const late = async (executor: Executor, then: (sandbox: Sandbox2) => void): Promise<Result> => {
     let call: NotifiedSyscall | undefined;
@@ -286,7 +286,7 @@ test('the run ends while an answer is due: kill, wall time, the program’s own 
   assert.is((await late(sandboxee('ask', ['leave']), () => {})).exitCode, 3);
 });
 
-test('an answer that comes too late is passed over', async () => {
+test('an answer that comes too late is ignored', async () => {
   let answer: (value: SyscallAnswer) => void = () => {};
   const { result } = await answered(
     sandboxee('ask', ['leave']),
@@ -301,7 +301,7 @@ test('an answer that comes too late is passed over', async () => {
   assert.is((await answered(callOnce(personality), { value: 0 })).result.exitCode, 0);
 });
 
-test('a host that is busy, and a flood of questions: the supervisor does not grow with them', async () => {
+test('a host that is busy, and a flood of notified calls: the supervisor does not grow with them', async () => {
   await using sandbox = new Sandbox2(sandboxee('ask', ['flood']), asking(), {
     onSyscall: () => new Promise<SyscallAnswer>(() => {}),
   });
@@ -392,7 +392,7 @@ test('onStarted says no, throws, or takes longer than the run', async () => {
 });
 
 for (const meHere of [false, true]) {
-  test(`onStarted never says anything: the end of the run is heard of all the same ${meHere}`, async () => {
+  test(`onStarted never returns: the end of the run is reported anyway ${meHere}`, async () => {
     const silent: Notify = { onStarted: () => new Promise(() => {}) };
     const make = (name: string, wallTimeMs = 0) => {
       const executor = sandboxee(name, ['me-here']).setEnableSandboxBeforeExec(!meHere);

@@ -1,4 +1,4 @@
-// Real programs under the narrowest policies that are for them, and what happens without.
+// Real programs under the narrowest policies for them, and what happens without a preset.
 import { closeSync, existsSync, openSync } from 'node:fs';
 import { constants } from 'node:os';
 import { suite } from 'uvu';
@@ -52,7 +52,7 @@ test('malloc, in one thread and in several', async () => {
     builder
       .allowSystemMalloc()
       .allowMmapWithoutExec()
-      .blockSyscallWithErrno('openat', 'ENOENT') // /proc/sys/vm/overcommit_memory, which it can do without
+      .blockSyscallWithErrno('openat', 'ENOENT') // /proc/sys/vm/overcommit_memory, which it does not need
       .allowFork()
       .allowFutexOp(0)
       .allowFutexOp(9)
@@ -129,7 +129,7 @@ test('speculation is switched off, unless that is waived', async () => {
   assert.ok((await state(true)) & PR_SPEC_ENABLE);
 });
 
-test('a program by its fd, whose path need not be there any more', async () => {
+test('a program by its fd, whose path need not exist any more', async () => {
   const fd = openSync(sandboxeePath('exit_with'), 'r');
   try {
     const executor = new Executor(`/proc/self/fd/${fd}`, ['exit_with', '5']);
@@ -152,7 +152,7 @@ test('fds by number and by name, before exec and by the handshake', async () => 
   assert.is(none.result.exitCode, 100, 'there is none of that name');
 });
 
-test('a violation is one whatever filter the sandboxee would like to have before it', async () => {
+test('a violation is reported whatever filter the sandboxee tries to install before it', async () => {
   const attempt = async (...tokens: DangerousToken[]) => {
     const policy = lenientPolicy((builder) => builder.allow(...tokens).syscall('getpriority', 'kill'));
     return (await runToEnd(sandboxee('try_out', ['own-filter']), policy)).result;
@@ -175,7 +175,7 @@ test('of filters by prctl, of the strict mode and of a second listener, whether 
     const refused = policy === open ? EFAULT : EINVAL;
     assert.is((await call(policy, 'prctl', 22, 2, 0)).exitCode, refused);
     assert.is((await call(policy, 'seccomp', 1, 0, 0)).exitCode, refused);
-    // The kernel's own answer where there is a filter already.
+    // The kernel's own answer if there is a filter already.
     assert.is((await call(policy, 'prctl', 22, 1)).exitCode, EINVAL);
     assert.is((await call(policy, 'seccomp', 0, 0, 0)).exitCode, EINVAL);
     assert.is((await call(policy, 'seccomp', 1, 8, 0)).violation?.syscall, 'seccomp');

@@ -1,4 +1,4 @@
-// What is executed, and what is given open, is the host's file: who can change its mode, times and attributes.
+// The executed file, and a file that is passed open, are the host's: who can change their mode, times and attributes.
 import {
   chmodSync,
   chownSync,
@@ -31,7 +31,7 @@ chmodSync(folder, 0o755);
 test.after(() => rmSync(folder, { recursive: true }));
 const at = (name: string) => path.join(folder, name);
 
-/** Makes its owner him who the sandboxee is to the kernel, who could change it. */
+/** Gives the file to the sandboxee's kernel uid, which could then change it. */
 function giveAway(file: string): string {
   if (isRoot) chownSync(file, 65534, 65534);
   return file;
@@ -54,7 +54,7 @@ const attributesOf = (file: string) => {
 
 type Extend = (builder: PolicyBuilder) => PolicyBuilder;
 
-/** What changing the attributes of the file comes to, 0 if one of them could be. */
+/** The result of trying to change the file's attributes: 0 if one of them could be changed. */
 async function change(executor: Executor, extend: Extend): Promise<number | undefined> {
   const { result } = await runToEnd(
     executor,
@@ -76,7 +76,7 @@ const shown: Readonly<Record<string, Extend>> = {
 };
 
 for (const [how, extend] of Object.entries(shown)) {
-  test(`a program cannot be changed by itself: shown ${how}`, async () => {
+  test(`a program cannot change its own file: shown ${how}`, async () => {
     const before = attributesOf(program);
     assert.is(await change(changesItself(), extend), EROFS);
     assert.is(await change(changesItself(at('link')), extend), EROFS, 'by a symlink');
@@ -104,7 +104,7 @@ test('a program that is replaced while its policy lives is executed as it is now
   addon().closeFd(opened);
 });
 
-test('below a directory that the sandboxee may not pass it runs all the same', async () => {
+test('below a directory that the sandboxee may not enter it runs anyway', async () => {
   const file = at('closed/program');
   const executor = () => new Executor(file, ['program', 'list', '/']);
   for (const extend of [
@@ -119,7 +119,7 @@ test('below a directory that the sandboxee may not pass it runs all the same', a
   }
 });
 
-test('where a program lies', () => {
+test('where a program is', () => {
   const status = statSync(program);
   const place = (extend: Extend, file = program, of = status, uid?: number) => {
     const { inside, mount } = placeProgram(lenientPolicy(extend), file, of, uid);
@@ -195,7 +195,7 @@ test('where a program lies', () => {
       others,
     ),
     undefined,
-    'the file of somebody else',
+    'the file of another user',
   );
   assert.is(
     place(
@@ -228,7 +228,7 @@ test('where a program lies', () => {
   );
 });
 
-test('a file that is given open is the whole file to its owner', async () => {
+test('a file that is passed open is the whole file to its owner', async () => {
   const file = at('given');
   const name = at('name');
   const changesInput = (stdin: number | { file: string }) =>
@@ -246,7 +246,7 @@ test('a file that is given open is the whole file to its owner', async () => {
   assert.is(await change(changesInput({ file }), (builder) => builder), 0);
   const shownFile = new Executor(program, ['program', 'attributes', '/name']);
   assert.is(await change(shownFile, (builder) => builder.addFileAt(name, '/name')), EROFS);
-  if (!isRoot) return skip('a file of somebody else', 'only root has one that is not the user’s own');
+  if (!isRoot) return skip('a file of another user', 'only root has one that is not the user’s own');
   chownSync(file, 0, 0);
   chmodSync(file, 0o644);
   const before = attributesOf(file);

@@ -1,4 +1,4 @@
-// A Result alone: its words and its data.
+// A Result alone: its text and its data.
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { FinalStatus, ReasonCode, Result, type Violation } from '../../host/index.js';
@@ -148,7 +148,7 @@ test('JSON keeps all of it', () => {
   assert.is(signaled.signal, 'SIGABRT');
 });
 
-test('what a program is called tells a terminal nothing', () => {
+test('the name of a program cannot control a terminal', () => {
   const described = describeViolation({
     arch: 0xc000003e,
     syscall: 1n,

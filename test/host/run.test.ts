@@ -122,14 +122,14 @@ test('wall time', async () => {
   assert.ok(elapsed >= 199 && elapsed < 2000, `${elapsed} ms`);
 });
 
-test('wall time set while it runs', async () => {
+test('walltime set while it runs', async () => {
   const sandbox = new Sandbox2(sandboxee('wait_forever'), lenientPolicy());
   assert.ok(await sandbox.runAsync());
   sandbox.setWalltimeLimitMs(50);
   assert.is((await sandbox.awaitResult({ timeoutMs: 5000 })).finalStatus, 'TIMEOUT');
 });
 
-test('wall time taken away while it runs', async () => {
+test('walltime removed while it runs', async () => {
   const executor = sandboxee('wait_forever');
   executor.limits.setWalltimeLimitMs(150);
   const sandbox = new Sandbox2(executor, lenientPolicy());
@@ -144,7 +144,7 @@ test('wall time taken away while it runs', async () => {
   assert.is((await sandbox.awaitResult()).finalStatus, 'EXTERNAL_KILL');
 });
 
-test('kill, also of one that has stopped itself', async () => {
+test('kill, also of a sandboxee that has stopped itself', async () => {
   for (const args of [[], ['stop']]) {
     const sandbox = new Sandbox2(sandboxee('wait_forever', args), lenientPolicy());
     assert.ok(await sandbox.runAsync());
@@ -153,7 +153,7 @@ test('kill, also of one that has stopped itself', async () => {
     const result = await sandbox.awaitResult({ timeoutMs: 5000 });
     assert.is(String(result), 'Process killed by user - Code: 0');
     assert.ok(sandbox.isTerminated);
-    sandbox.kill(); // too late is no error
+    sandbox.kill(); // too late is not an error
     await eventually('init is gone', () => !isAlive(sandbox.initPid));
   }
 });

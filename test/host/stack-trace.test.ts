@@ -1,4 +1,4 @@
-// Stack traces: of whom, when, and that a hostile program gains nothing by them.
+// Stack traces: of which threads, when, and that a hostile program gains nothing by them.
 import {
   chmodSync,
   mkdtempSync,
@@ -36,7 +36,7 @@ async function resultOf(name: string, args: readonly string[], options: Options 
 /** "crash_me+0x1c(0x40…)" → "crash_me" */
 const functions = (frames: readonly string[]) => frames.map((frame) => frame.replace(/\+0x[^+]*$/, ''));
 
-/** These, in this order, perhaps with others in between. */
+/** The frames contain these names in this order, perhaps with others in between. */
 function includesInOrder(result: Result, names: readonly string[]): void {
   const found = functions(result.stackTrace);
   let at = 0;
@@ -102,7 +102,7 @@ for (const program of ['deep', 'deep_dynamic']) {
   });
 }
 
-test('all threads, the one that matters first', async () => {
+test('all threads, the relevant one first', async () => {
   for (const onSignal of [true, false]) {
     const result = await resultOf('deep_dynamic', ['violate', 'thread'], {
       policy: (builder) => builder.collectAllThreadsStacktrace(true).collectStacktracesOnSignal(onSignal),
@@ -122,7 +122,7 @@ test('all threads, the one that matters first', async () => {
   assert.is(crashed.signal, 'SIGSEGV');
 });
 
-test('without following: a policy that wants no stack of crashes', async () => {
+test('without the tracer: a policy that wants no stack trace of crashes', async () => {
   for (const [how, innermost] of [
     ['violate', 'violate_policy'],
     ['sleep', 'sleep_long'],
@@ -135,7 +135,7 @@ test('without following: a policy that wants no stack of crashes', async () => {
   }
 });
 
-test('a kill, if it is asked for', async () => {
+test('a kill, if the policy says so', async () => {
   for (const enabled of [true, false]) {
     const policy = policyFor('deep', { policy: (builder) => builder.collectStacktracesOnKill(enabled) });
     const sandbox = new Sandbox2(sandboxee('deep', ['sleep']), policy);
@@ -149,7 +149,7 @@ test('a kill, if it is asked for', async () => {
   }
 });
 
-test('none where none is asked for', async () => {
+test('none if the policy wants none', async () => {
   const policy = (builder: PolicyBuilder) =>
     builder
       .collectStacktracesOnViolation(false)
@@ -190,7 +190,7 @@ test('a program without symbols: addresses in its file, and a note', async () =>
   assert.match(result.stackTraceNote ?? '', /stripped/);
 });
 
-test('a program whose file has no name any more', async () => {
+test('a program whose file was removed', async () => {
   const folder = mkdtempSync(path.join(tmpdir(), 'sandwire-test-'));
   chmodSync(folder, 0o755);
   const program = path.join(folder, 'program');
@@ -211,26 +211,26 @@ test('names of C++ functions as they are written', async () => {
   assert.match(innermost, /^deep::Crasher<unsigned long>::crash\(unsigned long\) const\+0x/);
 });
 
-test('a signal it handles is no crash, and its end is its own', async () => {
+test('a signal that it handles is not a crash, and it ends by itself', async () => {
   const { result, output } = await runToEnd(sandboxee('hostile_stack', ['signals']));
   assert.is(String(result), 'OK - Exit code: 0');
   assert.is(output, 'done\n');
 });
 
-test('a program that takes too many signals is followed no longer, and the note says so', async () => {
+test('a program that gets too many signals is no longer traced, and the note says so', async () => {
   const { result } = await runToEnd(sandboxee('hostile_stack', ['busy']));
   assert.is(result.finalStatus, 'SIGNALED');
   assert.equal(result.stackTrace, []);
   assert.match(result.stackTraceNote ?? '', /too many signals/);
 });
 
-test('a program that stops itself is stopped, and goes on when it is told to', async () => {
+test('a program that stops itself is stopped, and goes on when it is continued', async () => {
   const { result, output } = await runToEnd(sandboxee('hostile_stack', ['stop']));
   assert.is(String(result), 'OK - Exit code: 0');
   assert.is(output, 'done\n');
 });
 
-test('with /proc and /sys in the policy, and with Landlock as the only fence', async () => {
+test('with /proc and /sys in the policy, and with Landlock alone', async () => {
   const mounted = await resultOf('deep_dynamic', ['violate'], {
     policy: (builder) => builder.addDirectory('/proc').addDirectory('/sys'),
   });
@@ -273,7 +273,7 @@ function* numbers(seed: number): Generator<number, never> {
   }
 }
 
-/** Section headers of a 64-bit ELF file: where each of its contents is. */
+/** The section headers of a 64-bit ELF file: the place of each section's contents. */
 function sections(
   file: Buffer,
 ): { offset: number; size: number; header: number; flags: number; type: number }[] {
@@ -301,7 +301,7 @@ test('a program whose file lies about itself', async () => {
       const at = (parts[names]?.offset ?? 0) + original.readUInt32LE(header);
       return original.toString('latin1', at, original.indexOf(0, at));
     };
-    // What the kernel and the program do not use, and the unwinder does.
+    // Parts that the kernel and the program do not use, but the unwinder does.
     const targets = [
       { offset: Number(original.readBigUInt64LE(0x28)), size: parts.length * 64 },
       { offset: 0x28, size: 8 },
@@ -337,7 +337,7 @@ function supervisorPid(): number {
       const status = readFileSync(`/proc/${entry}/status`, 'utf8');
       const isOurs = status.includes(`\nPPid:\t${process.pid}\n`);
       if (isOurs && status.startsWith('Name:\tsandwire-superv')) return Number(entry);
-    } catch {} // no process, or one that has just ended
+    } catch {} // not a process, or one that has just ended
   }
   throw new Error('there is no supervisor');
 }
@@ -366,7 +366,7 @@ function childrenOf(pid: number): string[] {
     });
 }
 
-test('nothing is left of it: no fd, no process', async () => {
+test('nothing of it is left: no fd, no process', async () => {
   await resultOf('deep', ['crash']);
   const pid = supervisorPid();
   const ready = ['sandwire-init', 'sandwire-inside', 'unwinder-ready', 'sandwire-reader'];
@@ -384,14 +384,14 @@ test('nothing is left of it: no fd, no process', async () => {
   await eventually('the rest is cleared away', () => spares().length === 0);
   await eventually('its fds are closed', () => {
     const now = fdsOf(pid).filter((name) => name.includes('memfd') || name === 'anon_inode:[pidfd]').length;
-    return now <= before + 19; // two pidfds for each sandbox made ahead, a pidfd and a memfd for an unwinder, one for a reader
+    return now <= before + 19; // two pidfds for each prewarmed sandbox, a pidfd and a memfd for an unwinder, one for a reader
   });
   assert.ok(childrenOf(pid).filter((name) => name === 'unwinder-ready').length <= 1);
   const isThere = () => childrenOf(pid).includes('unwinder-ready');
-  await eventually('no unwinder is kept ready for ever', () => !isThere(), 10_000);
+  await eventually('no unwinder is kept for ever', () => !isThere(), 10_000);
 });
 
-/** Sends the signal to the unwinder of a run as soon as it is there. Whether it was. */
+/** Sends the signal to the unwinder of a run as soon as it exists. Returns whether it did. */
 async function signalUnwinder(run: Promise<unknown>, signal: NodeJS.Signals): Promise<boolean> {
   const children = `/proc/${supervisorPid()}/task/${supervisorPid()}/children`;
   let done = false;
@@ -416,7 +416,7 @@ for (const [signal, note] of [
   ['SIGKILL', /unwinder failed/],
   ['SIGSTOP', /none within a second/],
 ] as const) {
-  test(`an unwinder that gets ${signal}: the run ends as it would have, and the note says so`, async () => {
+  test(`an unwinder that gets ${signal}: the run ends as it would have without it, and the note says so`, async () => {
     await resultOf('deep', ['exit']);
     for (let round = 0; round < 50; round++) {
       const started = performance.now();

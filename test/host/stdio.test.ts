@@ -62,7 +62,7 @@ test('capture', async () => {
   assert.not(truncated);
 });
 
-test('capture of more than is wanted ends the sandbox', async () => {
+test('capturing more than allowed ends the sandbox', async () => {
   const program = '/usr/bin/yes';
   const sandbox = new Sandbox2(new Executor(program, ['yes']), policyFor(program));
   const { result, stdout, truncated } = await sandbox.run({ capture: { maxBytes: 1000 } });
@@ -71,7 +71,7 @@ test('capture of more than is wanted ends the sandbox', async () => {
   assert.ok(truncated);
 });
 
-test('writing to a sandboxee that has ended harms nobody', async () => {
+test('writing to a sandboxee that has ended does no harm', async () => {
   const executor = sandboxee('exit_with', ['0'], { stdio: { stdin: 'pipe' } });
   const sandbox = new Sandbox2(executor, new PolicyBuilder().defaultAction('allowAllSyscalls').build());
   await sandbox.run();

@@ -1,4 +1,4 @@
-// A terminal that the host has given to its sandboxee: the host goes on with it afterwards, whatever was done to it.
+// A terminal that the host has given to its sandboxee: the host uses it afterwards, whatever was done to it.
 import { constants } from 'node:os';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -7,7 +7,7 @@ import { hostOnTerminal, onTerminal, untouched } from '../support/terminal.js';
 
 const test = suite('terminals');
 const { EBADF, EPERM } = constants.errno;
-/** What the machine lets everybody do to a terminal, without a sandbox around it. */
+/** What every process may do to a terminal, without a sandbox around it. */
 const alone: Readonly<Record<string, string>> = {
   keep: untouched,
   stop: 'terminal: ended 0, settings same, size same, output stands',
@@ -21,7 +21,7 @@ for (const [what, outcome] of Object.entries(alone)) {
   assert.ok(output.includes(`\n${outcome}\n`), `${what} without a sandbox: ${output}`);
 }
 
-/** The exit code of the sandboxee, or what the host says of it. */
+/** The exit code of the sandboxee, or what the host reports. */
 const inSandbox: Readonly<Record<string, number | RegExp>> = {
   keep: 0,
   stop: /VIOLATION .*ioctl.*TCXONC/,
@@ -46,7 +46,7 @@ test('with the token the terminal is the sandboxee’s to set', async () => {
   for (const what of ['size', 'settings']) {
     const output = await hostOnTerminal('before exec', what, ['allowTerminalSettings']);
     assert.match(output, /the host goes on: OK - Exit code: 0$/m);
-    // The settings Node itself puts back on its way out, the host's as well.
+    // Node itself restores settings when it exits, the host's too.
     if (what === 'size') assert.ok(output.includes(`\n${alone[what]}\n`), output);
   }
 });

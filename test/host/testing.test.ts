@@ -1,4 +1,4 @@
-// sandwire/testing: tests of a sandbox fail in words that lead on.
+// sandwire/testing: tests of a sandbox fail with messages that help.
 import { AssertionError } from 'node:assert';
 import { existsSync } from 'node:fs';
 import { suite } from 'uvu';
@@ -32,7 +32,7 @@ test('a good run comes back, as a promise, a function, a result, or captured', a
   assert.is(captured.stdout.length, 0);
 });
 
-test('a violation, in words, with the line that would allow it', async () => {
+test('a violation, as text, with the line that would allow it', async () => {
   const policy = new PolicyBuilder().allowStaticStartup().addLibrariesForBinary(sandboxeePath('exit_with'));
   const error = await failure(expectNoViolations(run(sandboxee('exit_with', ['0']), policy.build())));
   assert.match(error.message, /made a syscall that its policy does not allow:\n {2}\[.*\] \w+ \[\d+\]\(/);
@@ -75,7 +75,7 @@ test('crashes and exit codes are expectOk’s business', async () => {
   );
 });
 
-test('what is no run', async () => {
+test('a value that is not a run', async () => {
   const rejection = async (run: unknown) => {
     try {
       await expectOk(run as Promise<Result>);
@@ -94,7 +94,7 @@ test('what is no run', async () => {
   await sandbox.awaitResult();
 });
 
-test('what the program complained of is told', async () => {
+test('the program’s error messages are shown', async () => {
   const captured = {
     result: new Result({ finalStatus: 'OK', reasonCode: 1 }),
     stdout: Buffer.alloc(0),
@@ -147,7 +147,7 @@ if (process.arch === 'x64') {
     [violation('fcntl', 72, [3n, 1n]), /allow it: \.allowSafeFcntl\(\)$/m],
     [violation('futex', 202, [0n, 128n]), /allow it: \.allowFutexOp\(0\)$/m],
     [violation('mmap', 9, [0n, 4096n, 3n, 0x22n]), /allow it: \.allowSystemMalloc\(\)$/m],
-    // The stack of a thread, before it has a guard.
+    // The stack of a thread, before it has its guard page.
     [violation('mmap', 9, [0n, 4096n, 0n, 0x20022n]), /allow it: \.allowMmapWithoutExec\(\)$/m],
     [
       violation('mprotect', 10, [0n, 4096n, 7n]),

@@ -1,4 +1,4 @@
-// Worker threads that use sandwire: each has its own of everything, and whichever way one ends, the host goes on.
+// Worker threads that use sandwire: each has a supervisor of its own, and the host goes on however one ends.
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';

@@ -1,15 +1,16 @@
-// Sandboxes made ahead: how many, for how long, each used once, and nothing of one run is there for the next.
+// Prewarmed sandboxes: how many, for how long, that each is used once, and that nothing of one run is left for the
+// next.
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type ExecutorOptions, PolicyBuilder, Sandbox2 } from '../../host/index.js';
 import { childrenOf, commOf, supervisorPid } from '../support/processes.js';
 import { eventually, isAlive, lenientPolicy, runToEnd, sandboxee } from '../support/sandbox.js';
 
-const test = suite('sandboxes made ahead');
+const test = suite('prewarmed sandboxes');
 let policies = 0;
 
-/** A policy that no other test's sandboxes are like. */
-const newPolicy = () => lenientPolicy((builder) => builder.setHostname(`spares-${++policies}`));
+/** A policy that no other test uses. */
+const newPolicy = () => lenientPolicy((builder) => builder.setHostname(`prewarmed-${++policies}`));
 
 async function initOf(policy = newPolicy(), options: ExecutorOptions = {}): Promise<number> {
   await using sandbox = new Sandbox2(sandboxee('exit_with', [], options), policy);
@@ -19,16 +20,16 @@ async function initOf(policy = newPolicy(), options: ExecutorOptions = {}): Prom
 }
 
 const named = (name: string) => childrenOf(supervisorPid()).filter((pid) => commOf(pid) === name);
-/** The inits of those that are there, and the processes that wait in them to become sandboxees. */
+/** The inits of the prewarmed sandboxes, and their standby processes. */
 const waiting = () => named('sandwire-init');
-const residents = () => named('sandwire-inside');
+const standbyProcesses = () => named('sandwire-inside');
 
-/** All that others made ahead has gone. */
+/** Waits until the prewarmed sandboxes of other tests have ended. */
 async function quiet(): Promise<void> {
   await eventually('no sandbox is there', () => waiting().length === 0, 20_000);
 }
 
-test('as many as asked for, from the first run on, and a run takes one of them', async () => {
+test('as many as requested, from the first run on, and a run takes one of them', async () => {
   const policy = newPolicy();
   await initOf(policy, { sparesAhead: 3 });
   await eventually('three are ready', () => waiting().length === 3);
@@ -56,7 +57,7 @@ test('0: none is made, and none is used', async () => {
   assert.is(waiting().length, 0);
 });
 
-test('by default none for the first use, some from the second on, gone when nobody takes them', async () => {
+test('by default none for the first use, some from the second on, ended when no run takes them', async () => {
   await quiet();
   const policy = newPolicy();
   await initOf(policy);
@@ -77,14 +78,14 @@ test('not for another policy, user or host name', async () => {
   await quiet();
 });
 
-test('a spare that was killed is no run’s failure', async () => {
+test('a prewarmed sandbox that was killed fails no run', async () => {
   const policy = newPolicy();
   for (let i = 0; i < 40; i++) {
     await initOf(policy, { sparesAhead: 2 });
-    await eventually('two are ready', () => waiting().length === 2 && residents().length === 2);
-    const killed = i % 4 < 2 ? waiting() : residents();
+    await eventually('two are ready', () => waiting().length === 2 && standbyProcesses().length === 2);
+    const killed = i % 4 < 2 ? waiting() : standbyProcesses();
     for (const pid of killed) process.kill(pid, 'SIGKILL');
-    while (killed.some(isAlive)); // dead, and perhaps not seen by the supervisor yet
+    while (killed.some(isAlive)); // dead, but the supervisor may not have noticed yet
     if (i % 2 === 1) await new Promise((resolve) => setTimeout(resolve, i));
     assert.ok((await initOf(policy)) > 0);
   }
@@ -112,7 +113,7 @@ test('the number is bounded', async () => {
   assert.ok(most < 256 + 64, `${most}, those on their way out included`);
 });
 
-test('nothing of one run is there for the next', async () => {
+test('nothing of one run is left for the next', async () => {
   const policy = new PolicyBuilder()
     .defaultAction('allowAllSyscalls')
     .allow('allowKeyrings')
