@@ -9,12 +9,13 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Sandbox2 } from '../../host/index.js';
 import { allGone, startFamily } from '../support/family.js';
-import { childrenOf, commOf, parentOf } from '../support/processes.js';
+import { childrenOf, commOf, parentOf, supervisorPid } from '../support/processes.js';
 import {
   checkout,
   eventually,
   isAlive,
   lenientPolicy,
+  runToEnd,
   sandboxee,
   sandboxeePath,
 } from '../support/sandbox.js';
@@ -118,6 +119,52 @@ test('SIGTERM to the process group of the host passes the supervisor by', async 
   assert.is(group, pids.supervisor, 'the supervisor leads a group of its own');
   process.kill(-(host.pid ?? 0), 'SIGTERM');
   await eventually('the supervisor is gone with its host', () => !isAlive(pids.supervisor));
+});
+
+/** Tries it again and again, without a turn of the event loop. */
+function spinUntil<T>(attempt: () => T | undefined): T {
+  const limit = performance.now() + 5000;
+  for (;;) {
+    const found = attempt();
+    if (found !== undefined) return found;
+    if (performance.now() > limit) throw new Error('not within 5 s');
+  }
+}
+
+/** The process group; undefined if the process is gone. */
+function groupOf(pid: number): string | undefined {
+  try {
+    return readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ')[2];
+  } catch {
+    return undefined;
+  }
+}
+
+test('a process that is stopped as soon as it is there does not outlive the supervisor', async () => {
+  const stopped = new Set<number>();
+  for (let round = 0; round < 20; round++) {
+    await runToEnd(sandboxee('exit_with', ['0'], { sparesAhead: 0 })); // a supervisor is there
+    const supervisor = supervisorPid();
+    const children = `/proc/${supervisor}/task/${supervisor}/children`;
+    const known = new Set(readFileSync(children, 'utf8').split(' '));
+    await using sandbox = new Sandbox2(sandboxee('wait_forever', [], { sparesAhead: 0 }), lenientPolicy());
+    const started = sandbox.runAsync();
+    await new Promise(setImmediate);
+    // Stopped as early as can be seen, while this process does nothing else.
+    const found = spinUntil(() => {
+      const child = readFileSync(children, 'utf8')
+        .split(' ')
+        .find((pid) => pid !== '' && !known.has(pid));
+      if (child !== undefined) process.kill(Number(child), 'SIGSTOP');
+      return child;
+    });
+    stopped.add(Number(found));
+    // Its parent has taken its next step: only between the fork and that is there nothing that would help.
+    spinUntil(() => (groupOf(Number(found)) === groupOf(supervisor) ? undefined : true));
+    process.kill(supervisor, 'SIGKILL');
+    await Promise.race([started, sleep(10_000)]); // true if it was another process that was stopped
+  }
+  await eventually('all of them are gone', () => [...stopped].every((pid) => !isAlive(pid)), 20_000);
 });
 
 test.run();

@@ -69,6 +69,14 @@ static void on_pidfd(struct watch *watch, uint32_t events) {
   }
 }
 
+pid_t process_fork(void) {
+  const pid_t pid = fork();
+  if (pid > 0) {
+    (void)setpgid(pid, pid); /* ESRCH: it has ended already */
+  }
+  return pid;
+}
+
 bool process_watch(struct process *process, pid_t pid,
                    void (*ended)(struct process *, const siginfo_t *, const struct rusage *)) {
   /* The pid cannot be another's by now: only we reap it. */

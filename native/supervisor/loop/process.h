@@ -22,6 +22,13 @@ struct process {
 
 void process_init(struct process *process);
 
+/* As fork(), for a child that sets a parent-death signal first of all, and makes no session of its own. A
+ * child that is stopped (SIGSTOP) before it could do so would outlive us. In a process group of its own it
+ * does not: the end of its parent makes the group an orphaned one, and a stopped process in such a group is
+ * sent SIGHUP and SIGCONT (kill_orphaned_pgrp() in the kernel's exit.c). That works because this process
+ * leads a session. */
+pid_t process_fork(void);
+
 /* Begins to watch a child that is not reaped yet. If that cannot be done the child is killed and reaped:
  * false, with errno. */
 bool process_watch(struct process *process, pid_t pid,

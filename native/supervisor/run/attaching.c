@@ -162,7 +162,7 @@ static void fork_enterer(struct run *run) {
   }
   struct setup_report *report = sandbox_entrance_report(run->sandbox);
   pid_t self = getpid();
-  pid_t pid = fork();
+  pid_t pid = process_fork();
   if (pid == 0) {
     const int cgroup_fd = run->cgroup == NULL ? -1 : cgroup_entrance(run->cgroup);
     if (run->request->mode == SANDWIRE_FORKED) {

@@ -187,7 +187,7 @@ static struct reading_process *fork_process(struct memory_reader *reader) {
   process->socket.fd = -1;
   process->reader = reader;
   const pid_t self = getpid();
-  const pid_t pid = fork();
+  const pid_t pid = process_fork();
   if (pid == 0) {
     read_for(pair[1], self);
   }

@@ -111,7 +111,7 @@ static struct unwinder *start(const char **missing) {
   process_init(&unwinder->process);
   unwinder->channel.fd = -1;
   unwinder->socket = pair[0];
-  const pid_t pid = fork();
+  const pid_t pid = process_fork();
   if (pid == 0) {
     become_unwinder(program, pair[1]);
   }

@@ -167,7 +167,7 @@ static void begin(struct sandbox *sandbox) {
   }
   sandbox->resident_socket = pair[0];
   pid_t self = getpid();
-  pid_t pid = fork();
+  pid_t pid = process_fork();
   if (pid == 0) {
     maker_main(description, sandbox->made, network_is_shared, pair[1], self);
   }
