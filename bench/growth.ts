@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Executor, PolicyBuilder, Sandbox2 } from '../host/index.js';
+import { countFds } from '../test/support/fds.js';
 import { childrenOf, supervisorPid } from '../test/support/processes.js';
 import { nothing } from './floors.js';
 import type { Section } from './table.js';
@@ -20,7 +21,7 @@ async function run(count: number): Promise<void> {
 function belongings(supervisor: number) {
   const list = (file: string) => readdirSync(`/proc/${file}`).length;
   return {
-    'fds of the host': list('self/fd'),
+    'fds of the host': countFds(),
     'fds of the supervisor': list(`${supervisor}/fd`),
     'threads of the host': list('self/task'),
     'children of the supervisor': childrenOf(supervisor).length,

@@ -2,7 +2,7 @@
 export { NativeUnavailableError } from '../native/addon.js';
 export { Buffer, BufferError, type BufferOptions } from '../native/buffer.js';
 export { Comms } from '../native/comms.js';
-export { connect, connectSync, Listener, listen } from '../native/listener.js';
+export { Listener, listen } from '../native/listener.js';
 export {
   CommsError,
   type CommsErrorCode,
@@ -15,6 +15,7 @@ export {
   type SyncReceiveOptions,
 } from '../protocol/index.js';
 export type { CapabilityName } from './capabilities.js';
+export { connect, connectSync } from './connect.js';
 export { Executor, type ExecutorOptions, type NodeExecutorOptions } from './executor.js';
 export { ForkServer, type ForkServerOptions } from './fork-server.js';
 export { type FdMapping, IPC } from './ipc.js';

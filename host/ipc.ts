@@ -5,6 +5,7 @@ import { Comms } from '../native/comms.js';
 import { WireFd } from '../protocol/wire.generated.js';
 import { directoryRefusal, HostEnd } from './host-end.js';
 import { closeFd } from './launch-fds.js';
+import { isNamespaceFailure, type SystemError } from './namespace-failure.js';
 
 /** One fd that the sandboxee gets. */
 export interface FdMapping {
@@ -48,6 +49,7 @@ export class IPC {
   #hostEnd: HostEnd | undefined;
   #comms: Comms | undefined;
   #sandboxeeEnd = -1;
+  #namespaceFailure: SystemError | undefined;
   #takesDirectories = false;
   #awaitsHandshake = false;
   #handedOver = false;
@@ -64,13 +66,34 @@ export class IPC {
 
   #connect(): HostEnd {
     if (this.#hostEnd === undefined) {
-      const [hostEnd, sandboxeeEnd] = addon().socketPair();
+      const [hostEnd, sandboxeeEnd] = this.#makePair();
       this.#sandboxeeEnd = sandboxeeEnd;
       this.#hostEnd = new HostEnd(hostEnd);
       if (this.#takesDirectories) this.#hostEnd.permitDirectories();
       if (this.#awaitsHandshake) this.#hostEnd.hold();
     }
     return this.#hostEnd;
+  }
+
+  #makePair(): [number, number] {
+    try {
+      return addon().socketPairForSandboxee();
+    } catch (error) {
+      if (!isNamespaceFailure(error)) throw error;
+      // So that what is called before the start works all the same; there will be no start.
+      this.#namespaceFailure ??= error;
+      return addon().socketPair();
+    }
+  }
+
+  /**
+   * Why its sockets are the host's own, and no sandboxee can be given them: namespaces cannot be made here. undefined:
+   * they are not.
+   *
+   * @internal
+   */
+  get namespaceFailure(): SystemError | undefined {
+    return this.#namespaceFailure;
   }
 
   /**
@@ -103,7 +126,7 @@ export class IPC {
   receiveFd(remoteFd: number, name?: string): number;
   receiveFd(name: string): number;
   receiveFd(target: number | string, name = ''): number {
-    const [own, theirs] = addon().socketPair();
+    const [own, theirs] = this.#makePair();
     try {
       this.#map('receiveFd', theirs, target, name, (fd) => fd);
     } catch (error) {

@@ -16,6 +16,7 @@ import { performHandshake } from './handshake.js';
 import type { FdMapping, IPC } from './ipc.js';
 import { closeAll, type LaunchFd, placeFds } from './launch-fds.js';
 import { checkWalltime } from './limits.js';
+import { describeNamespaceFailure } from './namespace-failure.js';
 import { checkNotify, type Notify, Questions, tellEnd } from './notify.js';
 import { Policy, PolicyBuilder } from './policy/index.js';
 import { openProgram } from './program.js';
@@ -279,6 +280,12 @@ export class Sandbox2 {
       const launch = placeFds(mappings, this.#executor.sandboxBeforeExec);
       launchFds.push({ fd: commsFd, isOurs: true }, ...launch.placed);
       handshakeFds.push(...launch.byHandshake);
+      if (ipc.namespaceFailure !== undefined) {
+        ipc.close();
+        return this.#finish(
+          new Result({ finalStatus: 'SETUP_ERROR', ...describeNamespaceFailure(ipc.namespaceFailure) }),
+        );
+      }
       const sent = launchFds.map(({ fd }) => fd);
       this.#supervisor = supervisor();
       const request = encodeStartRequest(this.#executor, this.#policy, {

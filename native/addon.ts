@@ -82,6 +82,8 @@ interface Addon {
   fillRandom(into: Int32Array): void;
   readonly Socket: new (fd: number) => NativeSocket;
   socketPair(): [number, number];
+  /** In a network namespace that holds nothing: the second end can be given to a sandboxee. */
+  socketPairForSandboxee(): [number, number];
   duplicate(fd: number): number;
   closeFd(fd: number): void;
   isDirectory(fd: number): boolean;
@@ -102,6 +104,8 @@ interface Addon {
   removeNamed(address: string, inode: bigint): void;
   acceptNamed(fd: number, timeoutMs: number): number;
   connectNamed(address: string, timeoutMs: number): number;
+  /** The same for a host: what accepts the connection learns nothing of the host's network by it. Not for sandboxees. */
+  connectNamedFromHost(address: string, timeoutMs: number): number;
   installPolicy(program: Uint8Array, allowSpeculation: boolean): void;
   magicSyscall(argument: number): number;
   moveFd(fd: number, target: number): number;

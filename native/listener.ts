@@ -1,9 +1,10 @@
-// Named sockets: one process listens, others connect.
+// Named sockets: one process listens, others connect (connecting.ts).
 
 import { CommsError, type ReceiveOptions, type SyncReceiveOptions } from '../protocol/index.js';
 import { waitMs, waitSyncMs } from '../protocol/receiving.js';
 import { addon, type NativeSocket } from './addon.js';
 import { Comms } from './comms.js';
+import { checkAddress, named } from './connecting.js';
 
 interface Waiting {
   readonly resolve: (comms: Comms) => void;
@@ -11,26 +12,11 @@ interface Waiting {
   cleanUp: () => void;
 }
 
-/** Between two tries to connect to a listener whose queue is full: the kernel tells nobody when there is room again. */
-const retryMs = 5;
-
 /** Between two tries to accept where this process, or the machine, has as many file descriptors as it may. */
 const outOfFdsMs = 50;
 
 function isOutOfFds(error: unknown): boolean {
   return error instanceof Error && 'code' in error && (error.code === 'EMFILE' || error.code === 'ENFILE');
-}
-
-function checkAddress(what: string, address: string): void {
-  if (typeof address === 'string' && address !== '' && address !== '@' && !address.includes('\0')) return;
-  const form = 'a path, or "@name" in the abstract namespace';
-  throw new TypeError(`${what}: ${form} is needed, not ${JSON.stringify(address)}`);
-}
-
-/** What the system says, with the address it is about. */
-function named(error: unknown, address: string): unknown {
-  if (error instanceof Error) error.message += ` (${address})`;
-  return error;
 }
 
 /**
@@ -168,49 +154,4 @@ export class Listener implements AsyncDisposable {
 /** Listens on a path, or on "@name" in the abstract namespace. See Listener. */
 export function listen(address: string): Listener {
   return new Listener(address);
-}
-
-function connectError(
-  code: 'ABORTED' | 'TIMEOUT',
-  address: string,
-  why: string,
-  cause?: unknown,
-): CommsError {
-  return new CommsError(code, why, { operation: 'connect', peer: address, cause });
-}
-
-function tryConnect(address: string, timeoutMs: number): Comms | undefined {
-  try {
-    const fd = addon().connectNamed(address, timeoutMs);
-    return fd < 0 ? undefined : new Comms(fd);
-  } catch (error) {
-    throw named(error, address);
-  }
-}
-
-/**
- * Connects to a listener, sandwire's or sandbox2's. Rejects with ENOENT or ECONNREFUSED if nobody listens there, with
- * TIMEOUT if so many wait to be accepted that there is no room in time.
- */
-export async function connect(address: string, options: ReceiveOptions = {}): Promise<Comms> {
-  checkAddress('connect', address);
-  const limitMs = waitMs('connect', options);
-  const deadline = limitMs < 0 ? Number.POSITIVE_INFINITY : performance.now() + limitMs;
-  for (;;) {
-    if (options.signal?.aborted) {
-      throw connectError('ABORTED', address, 'aborted by the caller', options.signal.reason);
-    }
-    const comms = tryConnect(address, 0);
-    if (comms !== undefined) return comms;
-    if (performance.now() >= deadline) throw connectError('TIMEOUT', address, 'the queue stayed full');
-    await new Promise((resolve) => setTimeout(resolve, retryMs));
-  }
-}
-
-/** The same, waiting where it stands. */
-export function connectSync(address: string, options: SyncReceiveOptions = {}): Comms {
-  checkAddress('connectSync', address);
-  const comms = tryConnect(address, waitSyncMs('connectSync', options));
-  if (comms === undefined) throw connectError('TIMEOUT', address, 'the queue stayed full');
-  return comms;
 }

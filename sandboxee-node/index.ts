@@ -1,6 +1,6 @@
 // sandwire/sandboxee: what a Node program in a sandbox uses.
 export { Buffer, BufferError, type BufferOptions } from '../native/buffer.js';
-export { connect, connectSync, Listener, listen } from '../native/listener.js';
+export { Listener, listen } from '../native/listener.js';
 export {
   CommsError,
   type CommsErrorCode,
@@ -14,6 +14,7 @@ export {
 } from '../protocol/index.js';
 export { Client } from './client.js';
 export { Comms, isSandboxed } from './comms.js';
+export { connect, connectSync } from './connect.js';
 export { ForkError } from './fork-readiness.js';
 export { ForkingClient } from './forking-client.js';
 export { SandboxingError } from './handshake.js';

@@ -22,6 +22,7 @@ void ThrowSystemError(Napi::Env env, int error_number, const char *syscall) {
 namespace {
 
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
+  env.SetInstanceData(new Environment());
   exports.Set("Socket", DefineSocket(env));
   DefineDescriptors(env, exports);
   DefineMapping(env, exports);

@@ -17,6 +17,17 @@ namespace {
 // turns of its two ends. No more, since it is kernel memory that every sandboxee can fill.
 constexpr int kSendBuffer = 208 << 10;
 
+Napi::Value PairOf(Napi::Env env, const int (&pair)[2]) {
+  for (const int fd : pair) {
+    // Never fails for a socket; and without it all goes as well, only slower.
+    (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &kSendBuffer, sizeof kSendBuffer);
+  }
+  Napi::Array result = Napi::Array::New(env, 2);
+  result.Set(0u, Napi::Number::New(env, pair[0]));
+  result.Set(1u, Napi::Number::New(env, pair[1]));
+  return result;
+}
+
 // socketPair(): [fd, fd], stream sockets, close-on-exec.
 Napi::Value SocketPair(const Napi::CallbackInfo &info) {
   int pair[2];
@@ -24,14 +35,19 @@ Napi::Value SocketPair(const Napi::CallbackInfo &info) {
     ThrowSystemError(info.Env(), errno, "socketpair");
     return info.Env().Undefined();
   }
-  for (const int fd : pair) {
-    // Never fails for a socket; and without it all goes as well, only slower.
-    (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &kSendBuffer, sizeof kSendBuffer);
+  return PairOf(info.Env(), pair);
+}
+
+// socketPairForSandboxee(): the same, in a network namespace that holds nothing (empty_network.h).
+Napi::Value SocketPairForSandboxee(const Napi::CallbackInfo &info) {
+  int pair[2];
+  const int result =
+      sandwire_empty_network_pair(&info.Env().GetInstanceData<Environment>()->empty_network, pair);
+  if (result != 0) {
+    ThrowSystemError(info.Env(), -result, "socketpair in a network namespace of its own");
+    return info.Env().Undefined();
   }
-  Napi::Array result = Napi::Array::New(info.Env(), 2);
-  result.Set(0u, Napi::Number::New(info.Env(), pair[0]));
-  result.Set(1u, Napi::Number::New(info.Env(), pair[1]));
-  return result;
+  return PairOf(info.Env(), pair);
 }
 
 // duplicate(fd): a close-on-exec duplicate.
@@ -118,6 +134,7 @@ Napi::Value ReplaceFd(const Napi::CallbackInfo &info) {
 
 void DefineDescriptors(Napi::Env env, Napi::Object exports) {
   exports.Set("socketPair", Napi::Function::New(env, &SocketPair));
+  exports.Set("socketPairForSandboxee", Napi::Function::New(env, &SocketPairForSandboxee));
   exports.Set("duplicate", Napi::Function::New(env, &Duplicate));
   exports.Set("closeFd", Napi::Function::New(env, &CloseFd));
   napi_value is_directory = nullptr;

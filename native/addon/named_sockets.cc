@@ -56,6 +56,23 @@ Napi::Value ConnectNamed(const Napi::CallbackInfo &info) {
   return SocketOrError(info.Env(), fd, "connect");
 }
 
+// Whether this process can make no namespaces, and so no sandboxes: no sandboxee of ours listens anywhere.
+bool IsForbidden(int error) {
+  return error == EPERM || error == EACCES || error == EINVAL || error == ENOSYS;
+}
+
+// connectNamedFromHost(address, timeoutMs): as connectNamed(). A sandboxee may listen on a path, and its end
+// then is one of the network of ours. An abstract name belongs to a network, so that none can listen on those
+// that we reach.
+Napi::Value ConnectNamedFromHost(const Napi::CallbackInfo &info) {
+  const std::string address = info[0].ToString().Utf8Value();
+  if (address.empty() || address[0] == '@') return ConnectNamed(info);
+  int fd = sandwire_empty_network_socket(&info.Env().GetInstanceData<Environment>()->empty_network);
+  if (fd < 0 && IsForbidden(-fd)) return ConnectNamed(info);
+  if (fd >= 0) fd = sandwire_named_socket_connect_by(fd, address.c_str(), info[1].ToNumber().Int32Value());
+  return SocketOrError(info.Env(), fd, "connect");
+}
+
 }  // namespace
 
 void DefineNamedSockets(Napi::Env env, Napi::Object exports) {
@@ -63,6 +80,7 @@ void DefineNamedSockets(Napi::Env env, Napi::Object exports) {
   exports.Set("removeNamed", Napi::Function::New(env, &RemoveNamed));
   exports.Set("acceptNamed", Napi::Function::New(env, &AcceptNamed));
   exports.Set("connectNamed", Napi::Function::New(env, &ConnectNamed));
+  exports.Set("connectNamedFromHost", Napi::Function::New(env, &ConnectNamedFromHost));
 }
 
 }  // namespace sandwire

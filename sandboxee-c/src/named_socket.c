@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -96,36 +97,48 @@ int sandwire_named_socket_accept(int listening, int timeout_ms) {
   }
 }
 
-int sandwire_named_socket_connect(const char *text, int timeout_ms) {
-  struct sockaddr_un address;
-  int length = fill_address(text, &address);
-  if (length < 0) {
-    return length;
-  }
-  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | (timeout_ms == 0 ? SOCK_NONBLOCK : 0), 0);
-  if (fd < 0) {
-    return -errno;
-  }
+static int set_blocking(int fd, bool blocking) {
+  const int flags = fcntl(fd, F_GETFL);
+  return flags < 0 ? -1 : fcntl(fd, F_SETFL, blocking ? flags & ~O_NONBLOCK : flags | O_NONBLOCK);
+}
+
+/* 0, or -1 with errno. */
+static int connect_within(int fd, const struct sockaddr_un *address, socklen_t length, int timeout_ms) {
   /* A connect() waits for room in the listener's queue for as long as a send() would wait (unix(7)). */
   struct timeval limit = {.tv_sec = timeout_ms / 1000, .tv_usec = (timeout_ms % 1000) * 1000};
   const struct timeval no_limit = {0};
   int result = 0;
   if (timeout_ms > 0) {
     result = setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+  } else if (timeout_ms == 0) {
+    result = set_blocking(fd, false);
   }
-  while (result == 0 && connect(fd, (struct sockaddr *)&address, (socklen_t)length) != 0) {
+  while (result == 0 && connect(fd, (const struct sockaddr *)address, length) != 0) {
     result = errno == EINTR ? 0 : -1;
   }
   if (result == 0 && timeout_ms > 0) {
     result = setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &no_limit, sizeof no_limit);
   } else if (result == 0 && timeout_ms == 0) {
-    int flags = fcntl(fd, F_GETFL);
-    result = flags < 0 ? -1 : fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
+    result = set_blocking(fd, true);
   }
-  if (result == 0) {
+  return result;
+}
+
+int sandwire_named_socket_connect_by(int fd, const char *text, int timeout_ms) {
+  struct sockaddr_un address;
+  const int length = fill_address(text, &address);
+  int error = length < 0 ? -length : 0;
+  if (error == 0 && connect_within(fd, &address, (socklen_t)length, timeout_ms) != 0) {
+    error = errno;
+  }
+  if (error == 0) {
     return fd;
   }
-  int error = errno;
   (void)close(fd);
   return -error;
+}
+
+int sandwire_named_socket_connect(const char *text, int timeout_ms) {
+  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  return fd < 0 ? -errno : sandwire_named_socket_connect_by(fd, text, timeout_ms);
 }

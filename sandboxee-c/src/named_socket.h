@@ -25,6 +25,9 @@ int sandwire_named_socket_accept(int listening, int timeout_ms);
 /* A connected socket, or -errno; -EAGAIN if the listener's queue stayed full. timeout_ms as above. */
 int sandwire_named_socket_connect(const char *address, int timeout_ms);
 
+/* The same with a socket that exists; returns it, or closes it. */
+int sandwire_named_socket_connect_by(int fd, const char *address, int timeout_ms);
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,36 +1,25 @@
 // What a run can fail of before it begins, by the user's mistake or the machine's lack: each has a result one can act on.
 import { execFileSync, spawnSync } from 'node:child_process';
-import {
-  chmodSync,
-  closeSync,
-  copyFileSync,
-  mkdtempSync,
-  openSync,
-  readdirSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { chmodSync, closeSync, copyFileSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Executor, Sandbox2 } from '../../host/index.js';
+import { countFds } from '../support/fds.js';
 import { checkout, isRoot, lenientPolicy, runToEnd, sandboxee, sandboxeePath } from '../support/sandbox.js';
 import { skip } from '../support/skip.js';
 
 const test = suite('bad input');
 
 async function setupErrorOf(executor: Executor, policy = lenientPolicy()): Promise<string> {
-  const before = readdirSync('/proc/self/fd').length;
+  const before = countFds();
   const sandbox = new Sandbox2(executor, policy);
   const result = await sandbox.run();
   await sandbox[Symbol.asyncDispose]();
   assert.is(result.finalStatus, 'SETUP_ERROR', String(result));
-  assert.ok(
-    readdirSync('/proc/self/fd').length <= before + 2,
-    'no fd is left open (the supervisor’s own apart)',
-  );
+  assert.ok(countFds() <= before + 2, 'no fd is left open (the supervisor’s own apart)');
   return String(result);
 }
 

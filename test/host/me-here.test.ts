@@ -3,6 +3,7 @@ import { readdirSync, readlinkSync } from 'node:fs';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Executor, Sandbox2 } from '../../host/index.js';
+import { countFds } from '../support/fds.js';
 import {
   eventually,
   isAlive,
@@ -165,12 +166,12 @@ test('what was sent to a program cannot come before a handshake', async () => {
 async function outcomeOf(how: string, walltimeMs = 10_000): Promise<string> {
   const executor = meHere(sandboxee('misbehave', [how]));
   executor.limits.setWalltimeLimitMs(walltimeMs);
-  const before = readdirSync('/proc/self/fd').length;
+  const before = countFds();
   const sandbox = new Sandbox2(executor, lenientPolicy());
   assert.not(await sandbox.runAsync(), `${how}: not sandboxed`);
   const result = await sandbox.awaitResult({ timeoutMs: 5000 });
   await sandbox[Symbol.asyncDispose]();
-  assert.ok(readdirSync('/proc/self/fd').length <= before, 'no fd is left open');
+  assert.ok(countFds() <= before, 'no fd is left open');
   if (sandbox.pid > 0) await eventually('the sandboxee is gone', () => !isAlive(sandbox.pid));
   return String(result);
 }

@@ -11,6 +11,7 @@ import { Comms } from '../../native/comms.js';
 import { decodeMessage, encodeMessage } from '../../protocol/index.js';
 import { EndKind, type Event, LaunchMode } from '../../protocol/messages.generated.js';
 import { Tag, WireFd, WireLimit } from '../../protocol/wire.generated.js';
+import { countFds } from '../support/fds.js';
 import {
   eventually,
   lenientPolicy,
@@ -301,14 +302,14 @@ test('a stream that makes no sense ends it', async () => {
 async function resultBeside(make: () => ReturnType<typeof sandboxee>): Promise<string> {
   await using innocent = new Sandbox2(sandboxee('wait_forever'), policy);
   await innocent.runAsync();
-  const before = readdirSync('/proc/self/fd').length;
+  const before = countFds();
   const careless = new Sandbox2(make(), policy);
   const result = await careless.run();
   await careless[Symbol.asyncDispose]();
   assert.is(result.finalStatus, 'SETUP_ERROR', String(result));
   assert.is((await runToEnd(sandboxee('exit_with', ['4']))).result.exitCode, 4);
   assert.is(innocent.isTerminated, false);
-  assert.ok(readdirSync('/proc/self/fd').length <= before, 'no fd is left open');
+  assert.ok(countFds() <= before, 'no fd is left open');
   return String(result);
 }
 

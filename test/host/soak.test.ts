@@ -6,6 +6,7 @@ import path from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Sandbox2 } from '../../host/index.js';
+import { countFds } from '../support/fds.js';
 import { childrenOf, supervisorPid } from '../support/processes.js';
 import { eventually, lenientPolicy, runToEnd, sandboxee } from '../support/sandbox.js';
 
@@ -53,7 +54,7 @@ interface Belongings {
 async function belongings(supervisor: number): Promise<Belongings> {
   await eventually('spares and runs are gone', () => childrenOf(supervisor).length === 0, 20_000);
   return {
-    hostFds: fdsOf(process.pid),
+    hostFds: countFds(),
     supervisorFds: fdsOf(supervisor),
     supervisorKiB: kilobytes(supervisor),
     hostThreads: readdirSync('/proc/self/task').length,
@@ -76,7 +77,7 @@ test('one after the other, and many at once', async () => {
   await Promise.all(Array.from({ length: atOnce }, worker));
 
   assert.is(supervisorPid(), supervisor, 'the same supervisor did all of it');
-  await eventually('no fd of the host is left', () => fdsOf(process.pid) <= before.hostFds + 1);
+  await eventually('no fd of the host is left', () => countFds() <= before.hostFds + 1);
   const after = await belongings(supervisor);
   assert.ok(
     after.supervisorFds <= before.supervisorFds + 1,

@@ -11,6 +11,7 @@ import {
   PolicyBuilder,
   Sandbox2,
 } from '../../host/index.js';
+import { countFds } from '../support/fds.js';
 import { checkout, eventually, isAlive, readAll } from '../support/sandbox.js';
 import { skip } from '../support/skip.js';
 
@@ -266,7 +267,7 @@ test('children outlive a fork server that was told to end', async () => {
   assert.is(await first.end('end'), 'OK - Exit code: 0');
 });
 
-const openFds = (pid: number | 'self') => readdirSync(`/proc/${pid}/fd`).length;
+const openFds = (pid: number) => readdirSync(`/proc/${pid}/fd`).length;
 const residentPages = (pid: number) => Number(readFileSync(`/proc/${pid}/statm`, 'utf8').split(' ')[1]);
 const zombies = (pid: number) =>
   readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
@@ -290,11 +291,11 @@ test(`fifty at once, and ${inARow} in a row, leave nothing behind`, async () => 
   assert.ok(ends.every((end) => end === 'OK - Exit code: 0'));
   for (const child of children) await child[Symbol.asyncDispose]();
   await runOnce();
-  const before = { fds: openFds(server.pid), own: openFds('self'), pages: residentPages(server.pid) };
+  const before = { fds: openFds(server.pid), own: countFds(), pages: residentPages(server.pid) };
   for (let left = inARow; left > 0; left -= 4)
     await Promise.all([runOnce(), runOnce(), runOnce(), runOnce()]);
   await eventually('no zombie is left', () => zombies(server.pid).length === 0);
-  await eventually('no fd is left', () => openFds(server.pid) <= before.fds && openFds('self') <= before.own);
+  await eventually('no fd is left', () => openFds(server.pid) <= before.fds && countFds() <= before.own);
   assert.ok(residentPages(server.pid) < before.pages + 256, 'its memory has not grown by a MiB');
 });
 

@@ -16,6 +16,7 @@
 #include "run_private.h"
 #include "sandbox/attach_joining.h"
 #include "sandbox/attach_sending.h"
+#include "sandbox/rendezvous.h"
 #include "sandbox/standby.h"
 #include "sandwire/wire.generated.h"
 
@@ -152,8 +153,8 @@ static void fork_enterer(struct run *run) {
     run_fail_setup(run, SANDWIRE_STEP_FDS, errno, "/dev/null");
     return;
   }
-  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
-    run_fail_setup(run, SANDWIRE_STEP_MEMORY, errno, "socketpair");
+  if (rendezvous_pair(run->request->mode != SANDWIRE_SANDBOXED_BEFORE_EXEC, pair) != 0) {
+    run_fail_setup(run, SANDWIRE_STEP_NAMESPACES, errno, "a network for a socket");
     return;
   }
   if (!watch_rendezvous(run, pair[0])) {

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "cgroup/cgroup.h"
@@ -14,6 +13,7 @@
 #include "loop/process.h"
 #include "mounts.h"
 #include "prewarmed_pool.h"
+#include "rendezvous.h"
 #include "sandwire/wire.generated.h"
 #include "shared_network.h"
 #include "stage1.h"
@@ -160,9 +160,10 @@ static void begin(struct sandbox *sandbox) {
     return;
   } /* one of its own is as empty as the empty one */
   int pair[2] = {-1, -1};
+  /* In the empty network all are sandboxed before exec. */
   if (sandbox_template_has_residents(sandbox->template) &&
-      socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
-    setup_report_failure(&sandbox->made->report, SANDWIRE_STEP_MEMORY, errno, "socketpair");
+      rendezvous_pair(description->network != SANDWIRE_NETWORK_EMPTY, pair) != 0) {
+    setup_report_failure(&sandbox->made->report, SANDWIRE_STEP_NAMESPACES, errno, "a network for a socket");
     return;
   }
   sandbox->resident_socket = pair[0];
