@@ -66,6 +66,60 @@ export function holds(condition: Condition, args: readonly bigint[]): boolean {
   }
 }
 
+/** Values by argument index; other arguments may be anything. */
+export type KnownArguments = ReadonlyMap<number, bigint>;
+
+/** undefined: it depends on arguments that are not known. */
+export function mayHold(condition: Condition, known: KnownArguments): boolean | undefined {
+  switch (condition.kind) {
+    case 'always':
+      return true;
+    case 'not': {
+      const part = mayHold(condition.of, known);
+      return part === undefined ? undefined : !part;
+    }
+    case 'all':
+    case 'any': {
+      const parts = condition.of.map((part) => mayHold(part, known));
+      const deciding = condition.kind === 'any';
+      if (parts.includes(deciding)) return deciding;
+      return parts.includes(undefined) ? undefined : !deciding;
+    }
+    default: {
+      const value = known.get(condition.arg);
+      if (value === undefined) return undefined;
+      return holds(
+        condition,
+        Array.from({ length: 6 }, () => value),
+      );
+    }
+  }
+}
+
+/** The values that an argument must have one of, where the condition says so; undefined: it may have many. */
+function pinned(condition: Condition): ReadonlyMap<number, readonly bigint[]> {
+  if (condition.kind === 'all') return new Map(condition.of.flatMap((part) => [...pinned(part)]));
+  if (condition.kind === 'in' && condition.mask === undefined)
+    return new Map([[condition.arg, condition.values]]);
+  if (condition.kind === 'compare' && condition.op === '==' && condition.mask === undefined)
+    return new Map([[condition.arg, [condition.value]]]);
+  return new Map();
+}
+
+/** More pairs of values are not looked at one by one. */
+const maxPairs = 4096;
+
+/** Whether both may hold for one call. True also where that is not found out. other: compares 32 bits of an argument. */
+export function mayOverlap(one: Condition, other: Condition): boolean {
+  if (one.kind === 'any') return one.of.some((part) => mayOverlap(part, other));
+  let known: readonly KnownArguments[] = [new Map()];
+  for (const [arg, values] of pinned(one)) {
+    if (known.length * values.length > maxPairs) continue;
+    known = known.flatMap((others) => values.map((value) => new Map([...others, [arg, value]])));
+  }
+  return known.some((each) => mayHold(other, each) !== false);
+}
+
 /** More comparisons in one rule are a mistake, and would not fit into a filter anyway. */
 export const maxComparisons = 2000;
 

@@ -21,7 +21,8 @@ export interface Explained {
   readonly instructionCount: number;
   /** How a program may make machine code of its own: "mmap", "mprotect" (possible.ts). */
   readonly makesCode: readonly string[];
-  readonly makesSockets: boolean;
+  /** What can be done with a socket that was given: "bind", "connect" (possible.ts). */
+  readonly givenNetworks: readonly string[];
 }
 
 const lineWidth = 110;
@@ -172,9 +173,17 @@ const networks = {
     'Network: one that all sandboxees of this host share whose policy asks for it, not the host’s.',
 } as const;
 
-function networkLine({ networking, makesSockets }: Explained): string {
-  if (networking === 'private' && !makesSockets) return 'Network: none, because no socket can be made.';
-  return networks[networking];
+function networkLines({ networking, filter, givenNetworks }: Explained): readonly string[] {
+  const own =
+    networking === 'private' && !filter.makesSockets
+      ? 'Network: none, because no socket can be made.'
+      : networks[networking];
+  if (givenNetworks.length === 0) return [own];
+  return [
+    own,
+    'Warning: a socket that is mapped stays one of the network it was made in, the host’s for example.',
+    `There it can: ${givenNetworks.join(', ')}.`,
+  ];
 }
 
 /** The text ends with a newline. */
@@ -193,7 +202,7 @@ export function explain(policy: Explained): string {
         ? 'The root directory is writable, in memory.'
         : 'The root directory is read-only; what is not listed is not there.',
     ],
-    [networkLine(policy), `Host name: ${policy.hostname}`],
+    [...networkLines(policy), `Host name: ${policy.hostname}`],
   ];
   return `${sections.map((lines) => lines.join('\n')).join('\n\n')}\n`;
 }

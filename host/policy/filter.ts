@@ -10,11 +10,13 @@ import { compileCondition, compileLists, isList, type List } from './compile-con
 import { always, holds } from './conditions.js';
 import { PolicyError } from './errors.js';
 import { answeredWithEnosys, magicRules, magicSyscall, onlyByName, preamble } from './preamble.js';
+import { restrain, restrainedSyscalls } from './restraints.js';
 import { type Rule, type RuleTable, unconditional } from './rules.js';
 import { type Arch, auditArch, foreignNumbers, isForeign, syscallName, syscallNumber } from './syscalls.js';
 import { type DangerousToken, guardedSyscalls, guardOf } from './tokens.js';
 
-export interface Filter {
+/** What a builder, or a policy file, says. */
+export interface FilterParts {
   readonly arch: Arch;
   readonly rules: RuleTable;
   readonly tokens: ReadonlySet<DangerousToken>;
@@ -22,6 +24,11 @@ export interface Filter {
   readonly landlockOnly: boolean;
   /** What happens to calls that no rule decides. */
   readonly defaultAction: Action & { readonly kind: 'allow' | 'violation' | 'notify' };
+}
+
+export interface Filter extends FilterParts {
+  /** Whether anybody under it may make a socket (possible.ts); if not, those that there are have been given. */
+  readonly makesSockets: boolean;
 }
 
 /** A call by another architecture's entry, or by the x32 interface. */
@@ -57,12 +64,13 @@ export function rulesFor(filter: Filter, number: number): readonly Rule[] {
   const last = lastRule(filter, number);
   // A preset's errno replaces a violation; it does not restrict a default action that allows.
   const isViolation = unconditional(last)?.kind === 'violation';
-  return [
-    ...preambleFor(filter, syscallName(number, filter.arch) ?? ''),
+  const name = syscallName(number, filter.arch) ?? '';
+  const rules = [
     ...filter.rules.of(number),
     ...filter.rules.overridableOf(number).filter(({ by }) => isViolation || by.startsWith('overridable')),
     last,
   ];
+  return [...preambleFor(filter, name), ...restrain(filter, name, rules)];
 }
 
 /** The rule that decides a call on the filter's own architecture, and the value that it returns. */
@@ -89,7 +97,7 @@ export function numbersOf(filter: Filter): ReadonlySet<number> {
   const numbers = new Set<number>(filter.rules.numbers).add(magicSyscall);
   const begun = [...preamble.keys()].filter((name) => preambleFor(filter, name).length > 0);
   const guarded = Object.values(guardedSyscalls).flat();
-  const names = [...begun, ...answeredWithEnosys, ...onlyByName.keys(), ...guarded];
+  const names = [...begun, ...restrainedSyscalls, ...answeredWithEnosys, ...onlyByName.keys(), ...guarded];
   for (const name of names) {
     const number = syscallNumber(name, filter.arch);
     if (number !== undefined) numbers.add(number);

@@ -13,7 +13,7 @@ import { type PolicyData, writePolicy } from './json/write.js';
 import { resolvePath } from './mount-list.js';
 import type { MountEntry } from './mount-tree.js';
 import type { PolicyFields } from './policy-fields.js';
-import { maySocketsBeMade, waysToCode } from './possible.js';
+import { waysToCode, waysToGivenNetworks } from './possible.js';
 import { shown } from './quoting.js';
 import { describeRule, possibleActions, type Rule } from './rules.js';
 import type { Networking, StackTraces } from './sandbox-settings.js';
@@ -116,7 +116,7 @@ export class Policy {
     this.mounts = fields.mounts;
     this.hostname = fields.hostname;
     this.networking = fields.networking;
-    this.makesSockets = maySocketsBeMade(fields.filter);
+    this.makesSockets = fields.filter.makesSockets;
     this.allowSpeculation = fields.filter.tokens.has('allowSpeculation');
     this.rootWritable = fields.rootWritable;
     this.arch = fields.filter.arch;
@@ -188,7 +188,7 @@ export class Policy {
       ...rest,
       instructionCount: this.instructions.length,
       makesCode: waysToCode(filter),
-      makesSockets: this.makesSockets,
+      givenNetworks: waysToGivenNetworks(filter),
     });
   }
 

@@ -2,41 +2,11 @@
 import { actionOf, normalReturn } from './actions.js';
 import { DataOffset, dataSize } from './bpf/instructions.js';
 import { possibleReturns, type Word } from './bpf/outcomes.js';
-import { type Condition, holds } from './conditions.js';
-import { type Filter, rulesFor } from './filter.js';
+import { type KnownArguments, mayHold } from './conditions.js';
+import { type Filter, type FilterParts, rulesFor } from './filter.js';
 import type { Rule } from './rules.js';
 import { auditArch, syscallNumber } from './syscalls.js';
 import * as n from './tables/numbers.js';
-
-/** Values by argument index; other arguments may be anything. */
-export type KnownArguments = ReadonlyMap<number, bigint>;
-
-/** undefined: it depends on arguments that are not known. */
-function mayHold(condition: Condition, known: KnownArguments): boolean | undefined {
-  switch (condition.kind) {
-    case 'always':
-      return true;
-    case 'not': {
-      const part = mayHold(condition.of, known);
-      return part === undefined ? undefined : !part;
-    }
-    case 'all':
-    case 'any': {
-      const parts = condition.of.map((part) => mayHold(part, known));
-      const deciding = condition.kind === 'any';
-      if (parts.includes(deciding)) return deciding;
-      return parts.includes(undefined) ? undefined : !deciding;
-    }
-    default: {
-      const value = known.get(condition.arg);
-      if (value === undefined) return undefined;
-      return holds(
-        condition,
-        Array.from({ length: 6 }, () => value),
-      );
-    }
-  }
-}
 
 function wordsOf(filter: Filter, number: number, known: KnownArguments): readonly Word[] {
   const words: Word[] = Array.from({ length: dataSize / 4 }, () => undefined);
@@ -79,14 +49,25 @@ export function mayBeAllowed(filter: Filter, syscall: string, known: KnownArgume
 }
 
 /**
- * True if a process under the filter may make a socket. A socket belongs to the network of the process that made it, an
- * accepted one to that of its listening socket, and one that was handed in to the host's.
+ * The filter, and whether a process under it may make a socket. A socket belongs to the network of the process that made
+ * it, and an accepted one to that of the socket that connected.
  */
-export function maySocketsBeMade(filter: Filter): boolean {
+export function completeFilter(parts: FilterParts): Filter {
+  const filter: Filter = { ...parts, makesSockets: true };
   // No filter sees IORING_OP_SOCKET.
-  return ['socket', 'socketpair', 'io_uring_setup', 'io_uring_enter'].some((name) =>
-    mayBeAllowed(filter, name, new Map()),
-  );
+  const makers = ['socket', 'socketpair', 'io_uring_setup', 'io_uring_enter'];
+  return { ...filter, makesSockets: makers.some((name) => mayBeAllowed(filter, name, new Map())) };
+}
+
+/** The calls by which a socket that was given can act in, or tell of, the network it was made in. */
+export function waysToGivenNetworks(filter: Filter): readonly string[] {
+  const ways: readonly (readonly [string, string, KnownArguments])[] = [
+    ['bind', 'bind', new Map()],
+    ['connect', 'connect', new Map()],
+    ['listen', 'listen', new Map()],
+    ['ioctl', 'ioctl(SIOCGIFCONF)', new Map([[1, BigInt(n.SIOCGIFCONF)]])],
+  ];
+  return ways.filter(([name, , known]) => mayBeAllowed(filter, name, known)).map(([, text]) => text);
 }
 
 const { PROT_READ, PROT_WRITE, PROT_EXEC } = n;

@@ -7,6 +7,7 @@ import { always, type Condition, checkCondition, copyCondition } from './conditi
 import { PolicyError } from './errors.js';
 import type { Filter } from './filter.js';
 import { checkGuard } from './guard.js';
+import { completeFilter } from './possible.js';
 import { type Preset, prepare } from './presets/index.js';
 import { shown } from './quoting.js';
 import { type AddOptions, allowAll, checkPiece, type Entry, type Rule, Rules } from './rules.js';
@@ -212,13 +213,13 @@ export class RuleBuilder {
   }
 
   protected filter(landlockOnly: boolean): Filter {
-    return {
+    return completeFilter({
       arch: this.arch,
       landlockOnly,
       rules: this.#rules.snapshot(),
       tokens: new Set(this.#tokens),
       defaultAction: this.#defaultAction,
-    };
+    });
   }
 
   protected preset(method: string, preset: Preset): this {

@@ -73,6 +73,11 @@ const others = [
   'allowTerminalSettings',
   /** The host's network, instead of a loopback device of its own. */
   'allowUnrestrictedNetworking',
+  /**
+   * bind, connect, listen, and whatever ioctl and setsockopt can do, on sockets that were given, where a policy lets none
+   * be made.
+   */
+  'allowSocketControl',
   /** The CPU's mitigations against speculation stay as they are on the host. */
   'allowSpeculation',
   /**

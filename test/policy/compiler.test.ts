@@ -86,10 +86,10 @@ function large(): Policy {
   return builder.build();
 }
 
-/** Syscalls whose arguments the preamble tests. */
+/** Syscalls whose arguments the preamble or a restraint tests. */
 const conditional = [
   ...['clone', 'unshare', 'seccomp', 'prctl', 'ioctl', 'execveat', 'fcntl', 'socket'],
-  ...['close_range', 'setrlimit', 'prlimit64'],
+  ...['close_range', 'setrlimit', 'prlimit64', 'setsockopt', 'getsockopt'],
 ];
 
 test('what is always allowed is so in the kernel’s bitmap', () => {

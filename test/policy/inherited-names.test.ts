@@ -155,6 +155,7 @@ test('a rule never gets an invalid number, and the compiler would notice', () =>
       },
       tokens: new Set(),
       landlockOnly: false,
+      makesSockets: false,
       defaultAction: { kind: 'violation' },
     };
     assert.throws(() => compile(filter), /bug in sandwire/, String(slip));

@@ -158,7 +158,11 @@ test('a policy as text', () => {
   has(
     '  R /data/ from /usr/\n  R /proc/ of the sandbox (proc)\n  W /tmp/ in memory, at most 64 MiB, executable\n',
   );
-  has('Network: a loopback device of its own, nothing else.\nHost name: box\n');
+  has(
+    'Network: a loopback device of its own, nothing else.\n' +
+      'Warning: a socket that is mapped stays one of the network it was made in, the host’s for example.\n' +
+      'There it can: connect.\nHost name: box\n',
+  );
 });
 
 test('whether a socket can be made, whatever it depends on', () => {
@@ -318,7 +322,7 @@ test('what a default action leaves out, as text', () => {
       `  unshare\n    violation when arg 0 & (CLONE_NEWTIME|`,
       '  ioctl\n    violation when arg 1 is TIOCEXCL or TIOCNXCL or TIOCSETD or TCXONC or ',
       '\n    errno EPERM when arg 1 is TCSETS or TCSETSW or TCSETSF or ',
-      `\n    violation when arg 1 is TIOCSTI or TIOCLINUX\n    errno EPERM when arg 1 is TIOCSCTTY\n    otherwise ${otherwise}\n`,
+      `\n    violation when arg 1 is TIOCSTI or TIOCLINUX\n    errno EPERM when arg 1 is TIOCSCTTY\n    errno EPERM when arg 1 is SIOCGSKNS\n    otherwise ${otherwise}\n`,
       '  seccomp\n    violation when arg 1 & SECCOMP_FILTER_FLAG_NEW_LISTENER is not 0\n    errno EINVAL when ',
     ]) {
       assert.ok(told.includes(part), `${part}\nin\n${told}`);

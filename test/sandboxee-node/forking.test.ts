@@ -11,7 +11,9 @@ import {
   PolicyBuilder,
   Sandbox2,
 } from '../../host/index.js';
+import { addon } from '../../native/addon.js';
 import { countFds } from '../support/fds.js';
+import { assertNoHostSocket } from '../support/networks.js';
 import { checkout, eventually, isAlive, readAll } from '../support/sandbox.js';
 import { skip } from '../support/skip.js';
 
@@ -79,6 +81,19 @@ test('all of Node works in it', async () => {
     assert.match(String(await child.ask(name)), expected, name);
   }
   assert.is(await child.end('end'), 'OK - Exit code: 0');
+});
+
+test('none of a child’s sockets is of the host’s network', async () => {
+  await using server = await start();
+  const executor = new Executor(server, { stdio: { stdin: 'pipe', stdout: 'pipe', stderr: 'pipe' } });
+  const own = [executor.ipc.receiveFd(900), executor.ipc.receiveFd('named')];
+  await using sandbox = new Sandbox2(executor, policy);
+  assert.ok(await sandbox.runAsync(), String(sandbox.isTerminated && (await sandbox.awaitResult())));
+  assertNoHostSocket(sandbox.pid, 900, 1023);
+  await sandbox.comms.sendString('identity'); // its streams and its loop are at work by then
+  await sandbox.comms.recvValue({ timeoutMs: 30_000 });
+  assertNoHostSocket(sandbox.pid, 900, 1023);
+  for (const fd of own) addon().closeFd(fd);
 });
 
 test('wait and fork, one at a time', async () => {

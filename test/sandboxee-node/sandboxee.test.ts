@@ -17,6 +17,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Executor, type NodeExecutorOptions, PolicyBuilder, Sandbox2 } from '../../host/index.js';
 import { run } from '../support/command.js';
+import { assertNoHostSocket } from '../support/networks.js';
 import { checkout, isRoot, readAll, runToEnd } from '../support/sandbox.js';
 import { hostOnTerminal, untouched } from '../support/terminal.js';
 
@@ -67,6 +68,13 @@ for (const [how, beforeExec] of [
   ['after sandboxMeHere()', false],
   ['sandboxed before exec', true],
 ] as const) {
+  test(`${how} none of its sockets is of the host’s network`, async () => {
+    const stdio = { stdin: 'pipe', stdout: 'pipe', stderr: 'pipe' } as const;
+    await using sandbox = await start(executor(beforeExec, { stdio }));
+    assert.is(await ask(sandbox, 'timers'), 'waited');
+    assertNoHostSocket(sandbox.pid, 1023);
+  });
+
   test(`${how} it works on`, async () => {
     await using sandbox = await start(executor(beforeExec));
     for (const [name, expected] of [

@@ -35,7 +35,8 @@ enum { MAX_WORDS = 32 };
   X(core_limit)       \
   X(die_by)           \
   X(spin)             \
-  X(wait_forever) X(make_syscall) X(inspect) X(exhaust) X(leave_behind) X(reach_out) X(echo) X(terminal)
+  X(wait_forever)     \
+  X(make_syscall) X(inspect) X(exhaust) X(leave_behind) X(reach_out) X(echo) X(terminal) X(try_socket)
 #define DECLARE(name) int name##_main(int argc, char **argv);
 BEHAVIOURS(DECLARE)
 

@@ -4,11 +4,11 @@ import { type Action, errnoNumber } from '../actions.js';
 import { type Instruction, instruction, maxInstructions } from '../bpf/instructions.js';
 import { always, type Condition, checkCondition, maxComparisons } from '../conditions.js';
 import { PolicyError } from '../errors.js';
-import type { Filter } from '../filter.js';
 import { checkGuard } from '../guard.js';
 import { checkSourcePath, checkTarget, realSource } from '../mount-paths.js';
 import { type MountEntry, MountTree } from '../mount-tree.js';
 import type { PolicyFields } from '../policy-fields.js';
+import { completeFilter } from '../possible.js';
 import { shown } from '../quoting.js';
 import { checkPiece, type Entry, maxRules, type Rule, Rules } from '../rules.js';
 import { checkHostname, type StackTraces } from '../sandbox-settings.js';
@@ -254,7 +254,7 @@ export function readPolicy(json: unknown): PolicyFields {
   }
   const hostname = field('hostname').text();
   field('hostname').attempt(() => checkHostname(method, hostname));
-  const filter: Filter = {
+  const filter = completeFilter({
     arch,
     rules: rules.snapshot(),
     tokens,
@@ -262,7 +262,7 @@ export function readPolicy(json: unknown): PolicyFields {
     defaultAction: {
       kind: defaultActions[field('defaultAction').oneOf('violation', 'allowAllSyscalls', 'traceAllSyscalls')],
     },
-  };
+  });
   return {
     filter,
     mounts: readMounts(field('mounts'), tokens.has('allowWriteExecutable')),
