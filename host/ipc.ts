@@ -104,7 +104,7 @@ export class IPC {
    * fchmod() and its like, whoever owns the file can change its mode, times and attributes by it, also one that is open
    * for reading. That of a directory is the whole host, by "..": the run ends as SETUP_ERROR, unless the policy has
    * enableLandlock() or the token allowPathsOutsideMounts; addDirectory() shows directories. comms.sendFd() refuses
-   * them likewise.
+   * them likewise. A socket stays one of the network it was made in, the host's: see docs/security.md.
    */
   mapFd(localFd: number, remoteFd: number, name?: string): void;
   mapFd(localFd: number, name: string): void;
@@ -120,8 +120,8 @@ export class IPC {
   }
 
   /**
-   * Makes a socket pair, maps one end as mapFd does, and returns the other, which is the caller's to close: to read
-   * the sandboxee's standard output, for example.
+   * Makes a socket pair, in a network that holds nothing, maps one end as mapFd does, and returns the other, which is the
+   * caller's to close: to read the sandboxee's standard output, for example.
    */
   receiveFd(remoteFd: number, name?: string): number;
   receiveFd(name: string): number;

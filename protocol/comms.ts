@@ -105,7 +105,10 @@ export class Comms extends IntegerComms {
     this.#channel.highWaterMark = bytes;
   }
 
-  /** The process that made the other end (SO_PEERCRED). NO_CREDENTIALS if the transport does not know it. */
+  /**
+   * The process that made the other end (SO_PEERCRED). NO_CREDENTIALS if the transport does not know it.
+   * For the comms of a sandbox it names the host's user, and the pid of a process that has ended.
+   */
   peerCredentials(): Credentials {
     const operation = 'peerCredentials';
     const transport = this.#openTransport(operation);

@@ -181,8 +181,8 @@ function networkLines({ networking, filter, givenNetworks }: Explained): readonl
   if (givenNetworks.length === 0) return [own];
   return [
     own,
-    'Warning: a socket that is mapped stays one of the network it was made in, the host’s for example.',
-    `There it can: ${givenNetworks.join(', ')}.`,
+    'Warning: a socket that is mapped or inherited stays one of the network it was made in, the host’s for example.',
+    `Allowed on it: ${givenNetworks.join(', ')}.`,
   ];
 }
 

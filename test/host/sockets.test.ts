@@ -296,8 +296,7 @@ test('where no namespaces can be made nothing is started, and what is called bef
 });
 
 test('what a policy says of sockets that are mapped', () => {
-  const warning =
-    /^Warning: a socket that is mapped stays one of the network it was made in.*\nThere it can: (.*)\.$/m;
+  const warning = /^Warning: a socket that is mapped or inherited stays one of.*\nAllowed on it: (.*)\.$/m;
   const cases: readonly [Extend, string | undefined][] = [
     [(builder) => builder.allowStaticStartup(), undefined],
     [(builder) => builder.allowSyscalls(['connect', 'bind']), undefined],

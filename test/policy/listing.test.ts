@@ -160,8 +160,8 @@ test('a policy as text', () => {
   );
   has(
     'Network: a loopback device of its own, nothing else.\n' +
-      'Warning: a socket that is mapped stays one of the network it was made in, the host’s for example.\n' +
-      'There it can: connect.\nHost name: box\n',
+      'Warning: a socket that is mapped or inherited stays one of the network it was made in, the host’s for example.\n' +
+      'Allowed on it: connect.\nHost name: box\n',
   );
 });
 
