@@ -96,8 +96,10 @@ export function decide(
 export function numbersOf(filter: Filter): ReadonlySet<number> {
   const numbers = new Set<number>(filter.rules.numbers).add(magicSyscall);
   const begun = [...preamble.keys()].filter((name) => preambleFor(filter, name).length > 0);
+  // Of those that no rule speaks of, only a default action that allows has something to be restrained.
+  const restrained = filter.defaultAction.kind === 'violation' ? [] : restrainedSyscalls;
   const guarded = Object.values(guardedSyscalls).flat();
-  const names = [...begun, ...restrainedSyscalls, ...answeredWithEnosys, ...onlyByName.keys(), ...guarded];
+  const names = [...begun, ...restrained, ...answeredWithEnosys, ...onlyByName.keys(), ...guarded];
   for (const name of names) {
     const number = syscallNumber(name, filter.arch);
     if (number !== undefined) numbers.add(number);

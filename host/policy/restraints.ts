@@ -9,10 +9,13 @@ import type { DangerousToken } from './tokens.js';
 interface Restraint {
   readonly condition: Condition;
   readonly errno: string;
-  /** Only where nobody under the filter can make a socket: those that there are have been given. */
-  readonly ofGivenSockets?: boolean;
-  /** With this token it is left out. */
-  readonly waivedBy?: DangerousToken;
+}
+
+interface Restraints {
+  /** Under every policy. */
+  readonly always?: Restraint;
+  /** In its place, and refusing all that it refuses, where no socket can be made: those that exist have been given. */
+  readonly ofGivenSockets: Restraint;
 }
 
 /** Of a policy. */
@@ -32,17 +35,6 @@ const not = (of: Condition): Condition => ({ kind: 'not', of });
 const option = (level: number, ...names: number[]): Condition => ({
   kind: 'all',
   of: [is(1, [level]), is(2, names)],
-});
-
-/**
- * A socket that was given belongs to the network of whoever made it. By its address it reaches others there, by ioctl and
- * options it tells of that network and its interfaces; what is left is to read, write, accept and end.
- */
-const ofGivenSockets = (condition: Condition, errno: string): Restraint => ({
-  condition,
-  errno,
-  ofGivenSockets: true,
-  waivedBy: 'allowSocketControl',
 });
 
 /** What kernel and drivers take for a socket's network (sock_ioctl() in net/socket.c): sockios.h, wireless.h. */
@@ -99,37 +91,43 @@ const harmlessToGet: Condition = {
   ],
 };
 
-const restraints: ReadonlyMap<string, readonly Restraint[]> = new Map([
-  ['bind', [ofGivenSockets(always, 'EACCES')]],
-  ['connect', [ofGivenSockets(always, 'EACCES')]],
-  ['listen', [ofGivenSockets(always, 'EACCES')]],
+const addresses: Restraints = { ofGivenSockets: { condition: always, errno: 'EACCES' } };
+
+/**
+ * A socket that was given belongs to the network of its maker. By an address it reaches others there; ioctls and options
+ * tell of that network and its interfaces. What is left is to read, write, accept and end.
+ */
+const restraints: ReadonlyMap<string, Restraints> = new Map<string, Restraints>([
+  ['bind', addresses],
+  ['connect', addresses],
+  ['listen', addresses],
   [
     'ioctl',
-    [
+    {
       // A descriptor of the socket's network namespace.
-      { condition: is(1, [n.SIOCGSKNS]), errno: 'EPERM' },
-      ofGivenSockets(isOfInterfaces, 'EPERM'),
-    ],
+      always: { condition: is(1, [n.SIOCGSKNS]), errno: 'EPERM' },
+      ofGivenSockets: { condition: isOfInterfaces, errno: 'EPERM' },
+    },
   ],
   [
     'setsockopt',
-    [
+    {
       // Each message then brings a pidfd of its writer, or the writer's security label.
-      { condition: option(n.SOL_SOCKET, n.SO_PASSPIDFD, n.SO_PASSSEC), errno: 'ENOPROTOOPT' },
-      ofGivenSockets(not(harmlessToSet), 'ENOPROTOOPT'),
-    ],
+      always: { condition: option(n.SOL_SOCKET, n.SO_PASSPIDFD, n.SO_PASSSEC), errno: 'ENOPROTOOPT' },
+      ofGivenSockets: { condition: not(harmlessToSet), errno: 'ENOPROTOOPT' },
+    },
   ],
   [
     'getsockopt',
-    [
+    {
       // A pidfd, or the security label, of the process at the other end; numbers that count the machine's sockets and
       // network namespaces.
-      {
+      always: {
         condition: option(n.SOL_SOCKET, n.SO_PEERPIDFD, n.SO_PEERSEC, n.SO_COOKIE, n.SO_NETNS_COOKIE),
         errno: 'ENOPROTOOPT',
       },
-      ofGivenSockets(not(harmlessToGet), 'ENOPROTOOPT'),
-    ],
+      ofGivenSockets: { condition: not(harmlessToGet), errno: 'ENOPROTOOPT' },
+    },
   ],
 ]);
 
@@ -148,21 +146,17 @@ const refusal = ({ condition, errno }: Restraint): Rule => ({
   body: { kind: 'when', condition, action: { kind: 'errno', errno: errnoNumber(errno) } },
 });
 
-/** The same rules, with each refusal in front of the first that may let through what it refuses. */
-export function restrain(
-  { tokens, makesSockets }: Restrained,
-  syscall: string,
-  rules: readonly Rule[],
-): readonly Rule[] {
-  const applying = (restraints.get(syscall) ?? [])
-    .filter(({ waivedBy }) => waivedBy === undefined || !tokens.has(waivedBy))
-    .filter(({ ofGivenSockets = false }) => !ofGivenSockets || !makesSockets);
-  if (applying.length === 0) return rules;
+/** The restraint of the syscall under this policy. */
+function restraintOn({ tokens, makesSockets }: Restrained, syscall: string): Restraint | undefined {
+  const found = restraints.get(syscall);
+  return makesSockets || tokens.has('allowSocketControl') ? found?.always : found?.ofGivenSockets;
+}
+
+/** The same rules, with the refusal in front of the first that may let through what is refused. */
+export function restrain(restrained: Restrained, syscall: string, rules: readonly Rule[]): readonly Rule[] {
+  const restraint = restraintOn(restrained, syscall);
+  if (restraint === undefined) return rules;
   const deciding = rules.findIndex((rule) => unconditional(rule) !== undefined);
-  const reached = rules.slice(0, deciding + 1);
-  const places = applying.map(({ condition }) => reached.findIndex((rule) => mayLet(rule, condition)));
-  return rules.flatMap((rule, at) => [
-    ...applying.filter((_, index) => places[index] === at).map(refusal),
-    rule,
-  ]);
+  const place = rules.slice(0, deciding + 1).findIndex((rule) => mayLet(rule, restraint.condition));
+  return place < 0 ? rules : [...rules.slice(0, place), refusal(restraint), ...rules.slice(place)];
 }
