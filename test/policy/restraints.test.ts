@@ -184,7 +184,8 @@ test('a policy from a file has them too, and in words', () => {
     assert.equal(read.program, policy.program);
     assert.not.match(JSON.stringify(policy), /bind|getsockopt/);
     const told = policy.explain();
-    assert.match(told, /Refused with an errno: bind EACCES, clone3 ENOSYS, connect EACCES, listen EACCES/);
+    for (const syscall of addressing)
+      assert.match(told, new RegExp(`Refused with an errno: .*${syscall} EACCES`, 's'));
     assert.not.match(allowing(arch).explain(), /bind EACCES/);
   }
 });
