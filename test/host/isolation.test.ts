@@ -376,6 +376,37 @@ test('rank that the host has and hands down: none of it arrives', async () => {
   assert.match(inRealTime.stdout, /^\/proc\/self\/oom_score_adj: 300$/m);
 });
 
+test('what is done in a directory that is shown can be watched if the policy allows that by name', async () => {
+  const watch = async (extend: (builder: PolicyBuilder) => PolicyBuilder) => {
+    const policy = lenientPolicy((builder) => extend(builder.addDirectory('/usr')));
+    return (await runToEnd(sandboxee('reach_out', ['watch', '/usr']), policy)).result.exitCode;
+  };
+  assert.is(await watch((builder) => builder), EACCES);
+  assert.is(await watch((builder) => builder.allowInotify()), 0);
+});
+
+test('attributes of the host’s that are inherited: none arrives', async () => {
+  const set = [
+    sandboxeePath('set_and_run'),
+    process.execPath,
+    `${checkout}dist/test/host/fixtures/run-once.js`,
+  ];
+  const [command = '', ...args] = set;
+  const told = await run('env', ['TOKENS=allowKeyrings', command, ...args, sandboxeePath('tell_self')]);
+  assert.match(told.stdout, /^OK - Exit code: 0$/m, told.stdout + told.stderr);
+  const alone = await run(command, [sandboxeePath('tell_self')]);
+  for (const [name, handedDown, expected] of [
+    ['PR_GET_MEMORY_MERGE', '1', '0'],
+    ['PR_GET_CHILD_SUBREAPER', '1', '0'],
+  ] as const) {
+    // What the machine does not hand down by an exec cannot be seen here.
+    if (lineOf(alone.stdout, name) !== handedDown)
+      skip(name, 'this kernel does not hand it down, or has none');
+    else assert.is(lineOf(told.stdout, name), expected, name);
+  }
+  assert.is(lineOf(told.stdout, 'PR_GET_KEEPCAPS'), '0');
+});
+
 test('a program can rewrite neither its own file nor one that it was given for reading', async () => {
   const fenced = (await probe()).capabilities.some(
     ({ name, isAvailable, value }) => name === 'landlock' && isAvailable && (value ?? 0) >= 2,

@@ -14,6 +14,7 @@ const files = [
   'sandboxee-node/sandboxee',
   'sandboxee-node/forking',
   'sandboxee-node/forked-holdings',
+  'host/holdings',
   'policy/programs',
   'native/buffer',
   'native/comms',

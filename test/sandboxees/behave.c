@@ -36,7 +36,8 @@ enum { MAX_WORDS = 32 };
   X(die_by)           \
   X(spin)             \
   X(wait_forever)     \
-  X(make_syscall) X(inspect) X(exhaust) X(leave_behind) X(reach_out) X(echo) X(terminal) X(try_socket)
+  X(make_syscall)     \
+  X(inspect) X(exhaust) X(leave_behind) X(reach_out) X(echo) X(terminal) X(try_socket) X(tell_self)
 #define DECLARE(name) int name##_main(int argc, char **argv);
 BEHAVIOURS(DECLARE)
 

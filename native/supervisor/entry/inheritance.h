@@ -4,9 +4,10 @@
 #ifndef SUPERVISOR_INHERITANCE_H
 #define SUPERVISOR_INHERITANCE_H
 
-/* Gives up real-time scheduling and I/O, niceness below 0, the permission to get them back, and a
- * personality(2), which may switch address space randomisation off. Sees to it that a limit of core files of
- * 1 can be set, where that takes privilege. NULL, or what could not be done, with errno. */
+/* Gives up real-time scheduling and I/O, niceness below 0, the permission to get them back, the merging of
+ * memory pages with other processes, and a personality(2), which may switch address space randomisation off.
+ * Sees to it that a limit of core files of 1 can be set, where that takes privilege. NULL, or what could not
+ * be done, with errno. */
 const char *inheritance_renounce(void);
 
 /* In a child: default dispositions and an empty mask, by undoing what the supervisor has changed for itself
