@@ -45,6 +45,7 @@ const steps: Record<SetupStep, { readonly reason: ReasonCode; readonly tried: st
     reason: 'FAILED_LIMITS',
     tried: 'making a cgroup for the limits of all processes:',
   },
+  [SetupStep.STEP_PHASE]: { reason: 'FAILED_SUBPROCESS', tried: 'moving the run on' },
 };
 
 /** What the hints need to know about the run. */
@@ -178,6 +179,8 @@ function hint(step: SetupStep, errno: string, detail: string, context: SetupCont
         ? 'this user has no keys left, and each sandbox needs one: see /proc/key-users, and raise ' +
             'kernel.keys.maxkeys and kernel.keys.maxbytes'
         : '';
+    case SetupStep.STEP_PHASE:
+      return 'which is not possible: this is a defect of sandwire, please report it';
     case SetupStep.STEP_CWD:
       return errno === 'ENOENT' ? 'the policy does not mount this directory' : '';
     case SetupStep.STEP_FDS:

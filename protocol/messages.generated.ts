@@ -258,6 +258,7 @@ export const SetupStep = {
   STEP_FORK_SERVER: 60,
   STEP_LANDLOCK: 101,
   STEP_CGROUP: 110,
+  STEP_PHASE: 111,
 } as const;
 export type SetupStep = (typeof SetupStep)[keyof typeof SetupStep];
 
@@ -1042,7 +1043,8 @@ export const messageDescriptors = {
                 "STEP_HANDSHAKE": 22,
                 "STEP_FORK_SERVER": 60,
                 "STEP_LANDLOCK": 101,
-                "STEP_CGROUP": 110
+                "STEP_CGROUP": 110,
+                "STEP_PHASE": 111
               }
             },
             "Violation": {

@@ -101,7 +101,7 @@ static void take_answer(const struct sandwire_protobuf_field *message) {
     events_send_refused(run, reason);
     return;
   }
-  questions_answer(run, question, &answer);
+  notifications_answer(run, question, &answer);
 }
 
 void dispatch_message(const uint8_t *bytes, size_t size) {

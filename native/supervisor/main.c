@@ -83,7 +83,7 @@ int main(int argc, char **argv) {
   if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0) {
     return fail("PR_SET_CHILD_SUBREAPER");
   }
-  host_power_look();
+  host_privileges_look();
   const char *kept = inheritance_renounce();
   if (kept != NULL) {
     return fail(kept);

@@ -22,7 +22,7 @@ static bool is_mapped(const char *map, unsigned id) {
   return found;
 }
 
-void host_power_look(void) {
+void host_privileges_look(void) {
   struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
   struct __user_cap_data_struct data[2];
   memset(data, 0, sizeof(data));

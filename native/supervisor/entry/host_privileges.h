@@ -11,7 +11,7 @@
 enum { UNPRIVILEGED_ID = 65534 };
 
 /* Looks once, while the supervisor starts; what it finds does not change. */
-void host_power_look(void);
+void host_privileges_look(void);
 
 /* May make a mount namespace without a user namespace around it (CAP_SYS_ADMIN). */
 bool host_can_mount(void);

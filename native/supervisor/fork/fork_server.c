@@ -36,8 +36,8 @@ struct fork_server {
   struct setup_report *report;
   struct run_end end; /* kind 0: it runs */
   pid_t group;        /* of its processes; 0: it was not started */
-  int view;           /* what keeps the mounts of its program's view, see program_mount.h; -1: nothing */
-  bool told; /* that it has ended; it stays as long as there are processes of its group to be reaped */
+  int program_mount;  /* what keeps the mounts of its program's view, see program_mount.h; -1: nothing */
+  bool reported; /* that it has ended; it stays as long as there are processes of its group to be reaped */
 };
 
 static struct fork_server *servers;
@@ -49,7 +49,7 @@ static void (*when_gone)(void);
 /* With the host's privileges, of which none are kept. The entrance into a sandbox needs but the kernel uid
  * that made it, since the owner of a user namespace has all capabilities in it (user_namespaces(7)). */
 _Noreturn static void fork_server_main(const struct start_request *request, struct setup_report *report,
-                                       int view_holder, pid_t supervisor) {
+                                       int mount_holder, pid_t supervisor) {
   if (sandwire_leave_session() != 0 || sandwire_reset_signals() != 0) {
     setup_fail(report, SANDWIRE_STEP_SESSION, "session, keyring and signals");
   }
@@ -57,7 +57,7 @@ _Noreturn static void fork_server_main(const struct start_request *request, stru
   if (inheritance_volunteer_for_oom() != 0) { /* and its sandboxees with it */
     setup_fail(report, SANDWIRE_STEP_PRIVILEGES, "oom_score_adj");
   }
-  program_mount_take(request->fds[0], view_holder);
+  program_mount_take(request->fds[0], mount_holder);
   fds_put_in_place(request, -1, report);
   /* EPERM: without CAP_SETPCAP it stays as it is. no_new_privs then keeps an exec from giving anything back.
    */
@@ -90,8 +90,8 @@ static void forget(struct fork_server *server) {
   }
   *link = server->next;
   deadline_clear(&server->walltime);
-  if (server->view >= 0) {
-    close(server->view);
+  if (server->program_mount >= 0) {
+    close(server->program_mount);
   }
   setup_report_destroy(server->report);
   start_request_destroy(server->request);
@@ -114,12 +114,12 @@ static void reap_orphans_of(struct fork_server *server) {
     memset(&info, 0, sizeof(info));
     int result = waitid(P_PGID, (id_t)server->group, &info, WEXITED | WNOHANG | WNOWAIT | __WALL);
     if (result != 0) {
-      if (server->told) { /* ECHILD: the last of the group is gone */
+      if (server->reported) { /* ECHILD: the last of the group is gone */
         forget(server);
       }
       return;
     }
-    if (info.si_pid == 0 && server->told) {
+    if (info.si_pid == 0 && server->reported) {
       kill(-server->group,
            SIGKILL); /* nobody outlives it but its sandboxees; as the group has children of ours, it is its */
     }
@@ -163,11 +163,11 @@ static void end(struct fork_server *server, int kind) {
   process_kill(&server->process);
 }
 
-static void tell_end(struct fork_server *server) {
+static void report_end(struct fork_server *server) {
   static const struct violation none;
   events_send_ended(server->request->run, &server->end, server->report, &none);
   deadline_clear(&server->walltime);
-  server->told = true;
+  server->reported = true;
   if (server->group == 0) {
     forget(server);
   } else {
@@ -186,7 +186,7 @@ static void on_end(struct process *process, const siginfo_t *info, const struct 
     server->end.exit_code = exited ? info->si_status : 0;
     server->end.signal = exited ? 0 : info->si_status;
   }
-  tell_end(server);
+  report_end(server);
 }
 
 static void on_walltime(struct deadline *deadline) {
@@ -197,7 +197,7 @@ static void fail(struct fork_server *server, int step, int error, const char *de
   setup_report_failure(server->report, step, error, detail);
   end(server, SANDWIRE_SETUP_FAILED);
   if (server->process.pid == 0) {
-    tell_end(server);
+    report_end(server);
   }
 }
 
@@ -213,7 +213,7 @@ static void start(struct fork_server *server) {
     fail(server, SANDWIRE_STEP_MEMORY, errno, "socketpair");
     return;
   }
-  server->view = pair[0];
+  server->program_mount = pair[0];
   pid_t self = getpid();
   pid_t pid = fork();
   if (pid == 0) {
@@ -253,7 +253,7 @@ void fork_server_start(struct start_request *request) {
   process_init(&server->process);
   server->request = request;
   server->report = report;
-  server->view = -1;
+  server->program_mount = -1;
   server->next = servers;
   servers = server;
   alive++;

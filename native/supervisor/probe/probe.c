@@ -82,7 +82,7 @@ static void attempt(size_t index, struct outcome *shared) {
 }
 
 int probe_main(void) {
-  host_power_look();
+  host_privileges_look();
   struct outcome *shared =
       mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (shared == MAP_FAILED) {

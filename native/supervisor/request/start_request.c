@@ -252,7 +252,7 @@ static const char *parse_field(struct start_request *request, const struct sandw
     case SANDWIRE_START_REQUEST_CGROUP:
       return parse_cgroup(request, field);
     case SANDWIRE_START_REQUEST_SPARES:
-      request->spares = field->value > INT_MAX ? INT_MAX : (int)field->value;
+      request->prewarmed = field->value > INT_MAX ? INT_MAX : (int)field->value;
       return NULL;
     case SANDWIRE_START_REQUEST_STACK_TRACES:
       return parse_stack_traces(request, field);
@@ -289,7 +289,7 @@ static const char *parse(struct start_request *request, const uint8_t *bytes, si
   }
   request->cwd = request->program = request->program_inside = request->cgroup.parent = "";
   request->sandbox = (const uint8_t *)"";
-  request->spares = -1;
+  request->prewarmed = -1;
   request->fd_count = 1;
   request->targets[0] = SANDWIRE_EXEC_FD;
 

@@ -53,7 +53,7 @@ struct start_request {
   struct limit_request limits[MAX_LIMITS]; /* limit_count of them, at most one of a kind */
   size_t limit_count;
   struct cgroup_limits cgroup;
-  int spares; /* sandboxes to be kept ready; -1: as use suggests */
+  int prewarmed; /* sandboxes to be kept ready; -1: as use suggests */
   uint64_t walltime_ms;
   bool start_unawaited; /* Sandboxed may come a little later */
   struct stack_trace_switches stack_traces;

@@ -7,20 +7,23 @@
 
 struct run;
 
-/* fresh: not a sandbox made ahead. A failure ends the run. */
-void entering_take_sandbox(struct run *run, bool fresh);
+/* fresh: not a prewarmed sandbox. A failure ends the run. */
+void attaching_take_sandbox(struct run *run, bool fresh);
 
-/* Does what the state of the sandbox allows or demands. */
-void entering_follow_sandbox(struct run *run);
+/* RUN_AWAITING_SANDBOX again: the prewarmed sandbox is stale or was lost. Takes a fresh one in its place. */
+void attaching_take_another_sandbox(struct run *run);
 
-/* Takes over what the processes that enter have said of a failure. */
-void entering_hear(struct run *run);
+/* RUN_ATTACHING: the sandbox is ready. */
+void attaching_begin(struct run *run);
 
-/* The sandboxee has ended. Whether that is no fault of the run's: it was the resident of a sandbox made
- * ahead, whose init was killed, and the program had not begun. */
-bool entering_was_lost(const struct run *run, const siginfo_t *info);
+/* The state of the sandbox may have changed. */
+void attaching_follow_sandbox(struct run *run);
 
-/* The sandbox was made ahead and is not what it was: another, made from scratch. */
-void entering_start_over(struct run *run);
+/* Takes over what a failed attach helper, or sandboxee-to-be, has reported. */
+void attaching_take_report(struct run *run);
+
+/* The sandboxee has ended. True if that is no fault of the run: it was the standby process of a prewarmed
+ * sandbox whose init was killed, and the program had not begun. */
+bool attaching_lost_sandbox(const struct run *run, const siginfo_t *info);
 
 #endif

@@ -30,14 +30,14 @@ enum { MESSAGE_LIMIT = 4096 };
 /* From the moment it has all it needs; that takes it a millisecond. */
 static const uint64_t entrance_limit_ns = 10000000000u;
 
-struct forked {
+struct forked_sandboxee {
   struct watch setup;
   struct sandwire_reader reader;
   struct deadline deadline;
   struct run *run;
 };
 
-void forked_destroy(struct forked *forked) {
+void forked_sandboxee_destroy(struct forked_sandboxee *forked) {
   if (forked == NULL) {
     return;
   }
@@ -91,7 +91,7 @@ static const char *reject(const struct run *run, pid_t pid) {
   return reason; /* if it is ours its pid stays its own until we reap it */
 }
 
-static void adopt(struct forked *forked, pid_t pid) {
+static void adopt(struct forked_sandboxee *forked, pid_t pid) {
   struct run *run = forked->run;
   const char *reason = reject(run, pid);
   if (reason != NULL) {
@@ -146,7 +146,7 @@ static void take_failure(struct run *run, const struct sandwire_message *message
   run_fail_setup(run, step, error, detail);
 }
 
-static void take_message(struct forked *forked, const struct sandwire_message *message) {
+static void take_message(struct forked_sandboxee *forked, const struct sandwire_message *message) {
   if (message->tag == SANDWIRE_TAG_CREDS) {
     adopt(forked, forked->reader.credentials.pid);
   } else if (message->tag == SANDWIRE_TAG_PROTO2) {
@@ -162,7 +162,7 @@ static void take_message(struct forked *forked, const struct sandwire_message *m
 /* One message decides; then the wait is over. */
 static void on_setup(struct watch *watch, uint32_t events) {
   (void)events;
-  struct forked *forked = (struct forked *)watch; /* its first member */
+  struct forked_sandboxee *forked = (struct forked_sandboxee *)watch; /* its first member */
   struct run *run = forked->run;
   int result = sandwire_reader_fill(&forked->reader, watch->fd, MSG_DONTWAIT);
   if (result == SANDWIRE_ERROR_SYSTEM && errno == EAGAIN) {
@@ -181,23 +181,24 @@ static void on_setup(struct watch *watch, uint32_t events) {
     fail(run, 0, "its child sent what is no message");
   }
   run->forked = NULL;
-  forked_destroy(forked);
+  forked_sandboxee_destroy(forked);
   run_advance(run);
 }
 
 static void on_deadline(struct deadline *deadline) {
-  struct forked *forked = (struct forked *)((char *)deadline - offsetof(struct forked, deadline));
+  struct forked_sandboxee *forked =
+      (struct forked_sandboxee *)((char *)deadline - offsetof(struct forked_sandboxee, deadline));
   struct run *run = forked->run;
   fail(run, 0, "its child has not entered the sandbox within 10 s");
   run->forked = NULL;
-  forked_destroy(forked);
+  forked_sandboxee_destroy(forked);
   run_advance(run);
 }
 
-void forked_await(struct run *run) {
+void forked_sandboxee_await(struct run *run) {
   const int on = 1; /* by ourselves, whatever the fork server has set */
   int fd = run->request->fds[0];
-  struct forked *forked = calloc(1, sizeof(*forked));
+  struct forked_sandboxee *forked = calloc(1, sizeof(*forked));
   if (forked == NULL || setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) != 0) {
     run_fail_setup(run, SANDWIRE_STEP_MEMORY, forked == NULL ? ENOMEM : errno, "set-up socket");
     free(forked);

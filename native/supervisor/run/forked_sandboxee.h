@@ -6,13 +6,13 @@
 #include "request/start_request.h"
 
 struct run;
-struct forked;
+struct forked_sandboxee;
 
 /* The guide has sent everything: waits for the sandboxee to name itself, which ends in run_watch_sandboxee()
  * or in run_fail_setup(). */
-void forked_await(struct run *run);
+void forked_sandboxee_await(struct run *run);
 
 /* The wait is over. NULL is fine. */
-void forked_destroy(struct forked *forked);
+void forked_sandboxee_destroy(struct forked_sandboxee *forked);
 
 #endif

@@ -15,6 +15,25 @@
 #include "run_private.h"
 #include "sandwire/wire.generated.h"
 
+/* The program begins: before it runs on, so that the host, if it waits, knows it first. */
+static void send_sandboxed(struct run *run, bool is_awaited) {
+  stack_trace_watch(run);
+  events_send_sandboxed(run->request->run, run->sandboxee.pid, sandbox_init(run->sandbox), is_awaited);
+}
+
+static void on_launch(struct run *run, const struct seccomp_notif *notification) {
+  if (!run_move(run, RUN_RUNNING)) {
+    return;
+  }
+  send_sandboxed(run, !run->request->start_unawaited);
+  /* Of the exec's arguments those in memory are our own code's, and a close has none there. */
+  if (listener_continue(run->listener.fd, notification) != 0 && errno != ENOENT) {
+    run_fail_setup(run, SANDWIRE_STEP_LISTENER, errno, "answering the launch");
+    return;
+  }
+  start_request_close_fds(run->request); /* the sandboxee has its own */
+}
+
 static void on_notification(struct watch *watch, uint32_t events) {
   struct run *run = RUN_OF(watch, listener);
   if (!(events & EPOLLIN)) { /* EPOLLHUP: nothing runs under the filter any more */
@@ -26,36 +45,26 @@ static void on_notification(struct watch *watch, uint32_t events) {
   if (ioctl(watch->fd, SECCOMP_IOCTL_NOTIF_RECV, &notification) != 0) {
     return; /* ENOENT: the thread was killed meanwhile; EINTR: it comes again */
   }
-  if (!run->launched && run->end.kind == 0 &&
+  if (!run_is_open(run)) {
+    return; /* the thread stands still until it is killed */
+  }
+  if (run->phase == RUN_LAUNCHING &&
       listener_is_launch(run->request->mode, &notification, run->announced_listener)) {
-    run->launched = true;
-    stack_trace_follow(run);
-    /* Before it runs on, so that the host, if it waits, knows it first. */
-    events_send_sandboxed(run->request->run, run->sandboxee.pid, sandbox_init(run->sandbox),
-                          !run->request->start_unawaited);
-    /* Of the exec's arguments those in memory are our own code's, and a close has none there. */
-    if (listener_continue(watch->fd, &notification) != 0 && errno != ENOENT) {
-      run_fail_setup(run, SANDWIRE_STEP_LISTENER, errno, "answering the launch");
-      run_advance(run);
-    } else {
-      start_request_close_fds(run->request); /* the sandboxee has its own */
-    }
+    on_launch(run, &notification);
+    run_advance(run);
     return;
   }
   /* Its arguments are in memory, and what runs until then is the client's own code. Whatever takes the
    * program over later finds the same call to be its end, by the very filter that this one installs. */
-  if (run->has_sandbox2_client && run->end.kind == 0 && listener_is_sandbox2_check(&notification)) {
+  if (run->has_sandbox2_client && listener_is_sandbox2_check(&notification)) {
     if (listener_continue(watch->fd, &notification) != 0 && errno != ENOENT) {
       monitor_violate(run, &notification, SANDWIRE_CAUSE_POLICY);
     }
     return;
   }
-  if (run->end.kind != 0) {
-    return; /* being killed already; the thread stands still until then */
-  }
   int cause = SANDWIRE_CAUSE_POLICY;
-  if (questions_are_for_host(run, &notification.data)) {
-    cause = questions_ask(run, &notification);
+  if (notifications_are_for_host(run, &notification.data)) {
+    cause = notifications_ask(run, &notification);
     if (cause == 0) {
       return;
     }
@@ -66,8 +75,8 @@ static void on_notification(struct watch *watch, uint32_t events) {
 void monitor_violate(struct run *run, const struct seccomp_notif *notification, int cause) {
   violation_read(&run->violation, run->listener.fd, notification, run->sandboxee.pid);
   run->violation.cause = cause;
-  /* The listener stays open until everybody is dead: closing it would answer the syscall with ENOSYS, and
-   * another process of the sandbox could run on for a moment. */
+  /* The listener stays open until every process of the sandbox is dead: closing it would answer the syscall
+   * with ENOSYS, and another process could run on for a moment. */
   run_end(run, SANDWIRE_VIOLATED);
   run_advance(run);
 }
@@ -77,7 +86,7 @@ static void on_memory_read(struct memory_reading *reading, const struct argument
   if (listener_still_waits(run->listener.fd, run->violation.notification)) { /* it was its own memory */
     violation_take_memory(&run->violation, memory);
   }
-  run_end(run, run->end.kind);
+  monitor_end_reading(run);
   run_advance(run);
 }
 
@@ -90,8 +99,8 @@ bool monitor_begin_reading(struct run *run) {
   return memory_reading_is_needed(reading) && memory_reader_read(&run->reader, reading);
 }
 
-bool monitor_is_reading(const struct run *run) {
-  return run->violation_memory.reader != NULL;
+void monitor_end_reading(struct run *run) {
+  run_move(run, stack_trace_is_due(run) ? RUN_UNWINDING : RUN_ENDING);
 }
 
 /* The program was on its own between its exec, or the fork server's fork, and its policy. */
@@ -104,7 +113,7 @@ static bool came_as_it_should(struct run *run) {
   return false;
 }
 
-void monitor_take_listener(struct run *run) {
+static void take_announced(struct run *run) {
   /* Before exec it is our own code that has announced it. */
   const bool is_certain = run->request->mode == SANDWIRE_SANDBOXED_BEFORE_EXEC;
   int listener =
@@ -114,42 +123,55 @@ void monitor_take_listener(struct run *run) {
     if (listener >= 0) {
       close(listener);
     }
-    /* A sandboxee that has failed and ended has said so itself. */
+    run->announced_listener = -1;
+    /* A sandboxee that has failed and ended has reported that itself. */
     if (!process_is_exiting(run->sandboxee.pid)) {
       run_fail_setup(run, SANDWIRE_STEP_LISTENER, error, "pidfd_getfd");
     }
     return;
   }
   listener_stay_on_one_core(listener);
-  if (!is_certain) {
+  if (run_move(run, RUN_LAUNCHING) && !is_certain) {
     (void)came_as_it_should(run);
   }
 }
 
-void run_attach_listener(uint64_t number, int listener) {
-  struct run *run = run_find(number);
-  if (run == NULL || run->end.kind != 0 || run->launched || run->request->mode != SANDWIRE_SANDBOX_ME_HERE) {
-    if (listener >= 0) {
-      close(listener);
-    }
-    return;
-  }
-  if (listener < 0) {
-    run_fail_setup(run, SANDWIRE_STEP_LISTENER, EMFILE, "from the host");
-    run_advance(run);
-    return;
-  }
+/* The sandboxee has taken its filter: the program runs from now on. */
+static void take_offered(struct run *run) {
+  const int listener = run->offered_listener;
+  run->offered_listener = -1;
   if (!listener_is_one(listener)) {
     close(listener);
     run_fail_setup(run, SANDWIRE_STEP_LISTENER, EINVAL, "the fd the sandboxee sent is no seccomp listener");
   } else if (event_loop_add(&run->listener, listener, EPOLLIN, on_notification) != 0) {
     close(listener);
     run_fail_setup(run, SANDWIRE_STEP_MEMORY, errno, "epoll");
-  } else if (came_as_it_should(run)) {
-    run->launched = true; /* it has taken its filter */
+  } else if (came_as_it_should(run) && run_move(run, RUN_RUNNING)) {
     run->has_sandbox2_client = true;
-    stack_trace_follow(run);
-    events_send_sandboxed(number, run->sandboxee.pid, sandbox_init(run->sandbox), true);
+    send_sandboxed(run, true);
+  }
+}
+
+void monitor_take_listener(struct run *run) {
+  if (run->offered_listener >= 0) {
+    take_offered(run);
+  } else if (run->announced_listener >= 0) {
+    take_announced(run);
+  }
+}
+
+void run_attach_listener(uint64_t number, int listener) {
+  struct run *run = run_find(number);
+  if (run == NULL || run->request->mode != SANDWIRE_SANDBOX_ME_HERE || run->offered_listener >= 0 ||
+      (run->phase != RUN_ATTACHING && run->phase != RUN_STARTING)) {
+    if (listener >= 0) {
+      close(listener);
+    }
+    return;
+  }
+  run->offered_listener = listener;
+  if (listener < 0) {
+    run_fail_setup(run, SANDWIRE_STEP_LISTENER, EMFILE, "from the host");
   }
   run_advance(run);
 }

@@ -1,18 +1,16 @@
-/* The life of a run, event by event:
- *
- *   sandbox ready ─► sandboxee there (attaching.c) ─► filter in force ─► sandboxee ended
- *                                                                       └► Ended, then the sandbox released;
- *                                                          others it has left are killed first
- *
- * The sandboxee is killed at will. The run is forgotten when it is reaped, and so is the enterer, if there
- * was one. */
+/* The life of a run, from phase to phase (run_phase.h). An event is handled in three steps: what it says is
+ * recorded, the run is moved to the phase that follows from it, and run_advance() does what has become
+ * possible. The run is freed once it is reported; its sandbox is taken down after that. */
 #include "run.h"
 
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "attaching.h"
 #include "events.h"
@@ -37,55 +35,95 @@ struct run *run_find(uint64_t number) {
   return run;
 }
 
+/* ---- phases ---- */
+
+static void send_started(const struct run *run) {
+  /* Before exec there is nothing to report until the program begins, and every event wakes the host. */
+  if (run->request->mode != SANDWIRE_SANDBOXED_BEFORE_EXEC) {
+    events_send_started(run->request->run, run->sandboxee.pid, sandbox_init(run->sandbox));
+  }
+}
+
+/* What each phase begins with. It may lead to the next phase at once. */
+static void enter_phase(struct run *run) {
+  switch (run->phase) {
+    case RUN_AWAITING_SANDBOX:
+      attaching_take_another_sandbox(run);
+      break;
+    case RUN_ATTACHING:
+      attaching_begin(run);
+      break;
+    case RUN_STARTING:
+      send_started(run);
+      break;
+    case RUN_READING:
+      if (!monitor_begin_reading(run)) {
+        monitor_end_reading(run);
+      }
+      break;
+    case RUN_UNWINDING:
+      if (!stack_trace_begin(run)) {
+        run_move(run, RUN_ENDING);
+      }
+      break;
+    case RUN_ENDING:
+      memory_reading_cancel(&run->violation_memory);
+      stack_trace_drop(run);
+      process_kill(&run->sandboxee);
+      break;
+    default:
+      break;
+  }
+}
+
+/* No phase leads to that one, so nothing is known of this run any more. It ends; the others are none of its
+ * business. */
+static void fail_closed(struct run *run, enum run_phase phase) {
+  char transition[64];
+  snprintf(transition, sizeof(transition), "from %s to %s", run_phase_name(run->phase),
+           run_phase_name(phase));
+  memset(&run->report, 0, sizeof(run->report));
+  setup_report_failure(&run->report, SANDWIRE_STEP_PHASE, 0, transition);
+  run->end.kind = SANDWIRE_INTERNAL_FAILURE;
+}
+
+bool run_move(struct run *run, enum run_phase phase) {
+  const bool is_possible = run_phase_may_follow(phase, run->phase);
+  if (!is_possible) {
+    fail_closed(run, phase);
+    phase = RUN_ENDING;
+  }
+  if (run_is_open(run) && !run_phase_is_open(phase)) {
+    run->last_open_phase = run->phase;
+    deadline_clear(&run->walltime);
+    notifications_drop(run);
+  }
+  run->phase = phase;
+  enter_phase(run);
+  return is_possible;
+}
+
 /* ---- ending ---- */
 
-/* Whether nobody whom the sandboxee, which has ended, has left in the sandbox goes on in it. All that are
- * under the filter are counted by the listener. Those that a program or a fork server has made before they
- * took it are children of init, as they became its own before their parent was there to be reaped
- * (exit_notify() and find_new_reaper() in the kernel's exit.c) and no policy lets anybody make children for
- * somebody else. */
-static bool nobody_is_left(const struct run *run) {
-  if (run->sandbox == NULL || !run->entered || sandbox_init(run->sandbox) == 0) {
-    return true;
-  }
-  if (run->launched && !listener_is_over(run->listener.fd)) {
-    return false;
-  }
-  return run->request->mode == SANDWIRE_SANDBOXED_BEFORE_EXEC || sandbox_is_empty(run->sandbox);
-}
-
-/* With a sandboxee, the end is told when it is reaped, and all it has left are dead; without one, at once. An
- * enterer may still bring one. */
-static bool end_can_be_told(const struct run *run) {
-  return run->end.kind != 0 && run->sandboxee.pid == 0 && run->enterer.pid == 0 && !monitor_is_reading(run) &&
-         stack_trace_is_idle(run) && nobody_is_left(run);
-}
-
 void run_end(struct run *run, int kind) {
-  deadline_clear(&run->walltime);
-  questions_drop(run);
-  if (run->end.kind == 0) {
-    run->end.kind = kind;
-    if (kind == SANDWIRE_VIOLATED && monitor_begin_reading(run)) {
-      return; /* and comes again */
+  if (!run_is_open(run)) {
+    if (run->phase != RUN_ENDING) {
+      run_move(run, RUN_ENDING);
     }
-  } else if (monitor_is_reading(run)) { /* somebody has lost patience */
-    memory_reading_cancel(&run->violation_memory);
-    stack_trace_drop(run);
+    return;
   }
-  if (stack_trace_begin(run)) {
-    return; /* and comes again */
-  }
-  stack_trace_drop(run);
-  process_kill(&run->sandboxee);
-  if (run->sandbox != NULL &&
-      !end_can_be_told(run)) { /* which comes first, and the sandbox goes right after */
-    sandbox_kill(run->sandbox);
+  run->end.kind = kind;
+  if (kind == SANDWIRE_VIOLATED) {
+    run_move(run, RUN_READING);
+  } else if (stack_trace_is_due(run)) {
+    run_move(run, RUN_UNWINDING);
+  } else {
+    run_move(run, RUN_ENDING);
   }
 }
 
 void run_fail_setup(struct run *run, int step, int error, const char *detail) {
-  entering_hear(run);
+  attaching_take_report(run);
   setup_report_failure(&run->report, step, error, detail);
   run_end(run, SANDWIRE_SETUP_FAILED);
 }
@@ -96,29 +134,21 @@ static void on_walltime(struct deadline *deadline) {
   run_advance(run);
 }
 
-bool run_init_is_ending(const struct run *run) {
-  pid_t init = sandbox_init(run->sandbox);
-  return init == 0 || process_is_exiting(init);
+/* True if no process that the ended sandboxee left behind still runs in the sandbox. The listener counts all
+ * that are under the filter. Those that a program or a fork server has forked before it took the filter are
+ * children of init: they became init's before their parent could be reaped (exit_notify() and
+ * find_new_reaper() in the kernel's exit.c), and no policy lets a process make children for another. */
+static bool sandbox_is_left(const struct run *run) {
+  if (run->sandbox == NULL || run->last_open_phase < RUN_ATTACHING || sandbox_init(run->sandbox) == 0) {
+    return true;
+  }
+  return listener_is_over(run->listener.fd) &&
+         (run->request->mode == SANDWIRE_SANDBOXED_BEFORE_EXEC || sandbox_is_empty(run->sandbox));
 }
 
-/* The sandboxee was reaped with these. */
-static void settle_exit(struct run *run, const siginfo_t *info) {
-  if (run->end.kind != 0) {
-    return;
-  }
-  if (run->report.step != 0) { /* it said so before it ended: the program never ran */
-    run->end.kind = SANDWIRE_SETUP_FAILED;
-  } else if (info->si_code == CLD_EXITED) {
-    run->end.kind = SANDWIRE_EXITED;
-    run->end.exit_code = info->si_status;
-  } else if (info->si_status == SIGKILL && run_init_is_ending(run)) {
-    /* Nobody of ours killed it: it went down with its init. */
-    setup_report_failure(&run->report, SANDWIRE_STEP_INIT, 0, "the init process of the sandbox was killed");
-    run->end.kind = SANDWIRE_INTERNAL_FAILURE;
-  } else {
-    run->end.kind = SANDWIRE_SIGNALED;
-    run->end.signal = info->si_status;
-  }
+/* An attach helper is never killed: it may still bring a sandboxee. */
+static bool is_over(const struct run *run) {
+  return run->sandboxee.pid == 0 && run->attach_helper.pid == 0 && sandbox_is_left(run);
 }
 
 static void forget(struct run *run) {
@@ -133,60 +163,100 @@ static void forget(struct run *run) {
   deadline_clear(&run->walltime);
   event_loop_close(&run->rendezvous);
   event_loop_close(&run->listener);
-  forked_destroy(run->forked);
+  if (run->offered_listener >= 0) {
+    close(run->offered_listener);
+  }
+  forked_sandboxee_destroy(run->forked);
   stack_trace_destroy(run);
   memory_reader_destroy(&run->reader);
   start_request_destroy(run->request);
   free(run);
 }
 
-/* ---- what happens to it ---- */
+/* Frees the run. */
+static void report_end(struct run *run) {
+  if (run->cgroup != NULL) {
+    cgroup_read_usage(run->cgroup, &run->end.cgroup);
+  }
+  const bool had_stack_trace = run->stack_trace.kind != 0;
+  stack_trace_report(run);
+  events_send_ended(run->request->run, &run->end, &run->report, &run->violation);
+  /* The host, often woken on this CPU, need not wait until the sandbox is taken down. */
+  (void)sched_yield();
+  if (run->sandbox != NULL) {
+    sandbox_prewarm(run->sandbox, run->request->prewarmed);
+    sandbox_keep_cgroup(run->sandbox, run->cgroup);
+    sandbox_release(run->sandbox);
+  } else {
+    cgroup_remove(run->cgroup);
+  }
+  forget(run);
+  if (had_stack_trace) {
+    unwinder_prewarm();
+  }
+}
+
+/* ---- events ---- */
 
 void run_advance(struct run *run) {
-  if (run->end.kind == 0) {
-    entering_follow_sandbox(run);
+  if (run_is_open(run)) {
+    attaching_follow_sandbox(run);
   }
-  if (run->end.kind == 0 && run->rendezvous_closed && run->announced_listener >= 0 &&
-      run->sandboxee.pid > 0) {
-    run->rendezvous_closed = false;
+  if (run->phase == RUN_STARTING) {
     monitor_take_listener(run);
   }
-  if (end_can_be_told(run)) {
-    if (run->cgroup != NULL) {
-      cgroup_read_usage(run->cgroup, &run->end.cgroup);
-    }
-    const bool had_stack_trace = run->stack_trace.kind != 0;
-    stack_trace_tell(run);
-    events_send_ended(run->request->run, &run->end, &run->report, &run->violation);
-    (void)
-        sched_yield(); /* the host, often woken on this CPU, need not wait until the sandbox is taken down */
-    if (run->sandbox != NULL) {
-      sandbox_make_ahead(run->sandbox, run->request->spares);
-      sandbox_keep_cgroup(run->sandbox, run->cgroup);
-      sandbox_release(run->sandbox);
-    } else {
-      cgroup_remove(run->cgroup);
-    }
-    forget(run);
-    if (had_stack_trace) {
-      unwinder_make_ahead();
-    }
+  if (run->phase != RUN_ENDING) {
+    return;
   }
+  if (!is_over(run)) {
+    if (run->sandbox != NULL) {
+      sandbox_kill(run->sandbox);
+    }
+  } else {
+    run_move(run, RUN_REPORTED);
+    report_end(run); /* whatever run_move() says: the host waits for it */
+  }
+}
+
+static void on_sandbox_changed(struct sandbox_user *user) {
+  run_advance(RUN_OF(user, sandbox_user));
+}
+
+bool run_init_is_ending(const struct run *run) {
+  const pid_t init = sandbox_init(run->sandbox);
+  return init == 0 || process_is_exiting(init);
+}
+
+/* How a run ends whose sandboxee was reaped with these. */
+static int kind_of_exit(struct run *run, const siginfo_t *info) {
+  if (run->report.step != 0) { /* it said so before it ended: the program never ran */
+    return SANDWIRE_SETUP_FAILED;
+  }
+  if (info->si_code == CLD_EXITED) {
+    run->end.exit_code = info->si_status;
+    return SANDWIRE_EXITED;
+  }
+  if (info->si_status == SIGKILL && run_init_is_ending(run)) {
+    /* No process of ours killed it: it went down with its init. */
+    setup_report_failure(&run->report, SANDWIRE_STEP_INIT, 0, "the init process of the sandbox was killed");
+    return SANDWIRE_INTERNAL_FAILURE;
+  }
+  run->end.signal = info->si_status;
+  return SANDWIRE_SIGNALED;
 }
 
 void run_on_sandboxee_end(struct process *process, const siginfo_t *info, const struct rusage *usage) {
   struct run *run = RUN_OF(process, sandboxee);
-  if (entering_was_lost(run, info)) {
-    entering_start_over(run);
+  if (attaching_lost_sandbox(run, info)) {
+    run_move(run, RUN_AWAITING_SANDBOX);
     run_advance(run);
     return;
   }
-  entering_hear(run);
+  attaching_take_report(run);
   run->end.usage = *usage;
   stack_trace_sandboxee_ended(run);
-  if (!stack_trace_holds_end(run) && !monitor_is_reading(run)) {
-    settle_exit(run, info);
-    run_end(run, run->end.kind);
+  if (run_is_open(run)) {
+    run_end(run, kind_of_exit(run, info));
   }
   if (run->request->mode == SANDWIRE_FORKED && forked_sandboxee_reaped != NULL) {
     forked_sandboxee_reaped();
@@ -199,15 +269,7 @@ bool run_watch_sandboxee(struct run *run, pid_t pid) {
     run_fail_setup(run, SANDWIRE_STEP_MEMORY, errno, "pidfd");
     return false;
   }
-  run_tell_started(run);
-  return true;
-}
-
-void run_tell_started(struct run *run) {
-  if (run->end.kind == 0 && run->request->mode != SANDWIRE_SANDBOXED_BEFORE_EXEC) {
-    /* Before exec there is nothing to say until the filter is in force, and every event wakes the host. */
-    events_send_started(run->request->run, run->sandboxee.pid, sandbox_init(run->sandbox));
-  }
+  return !run_is_open(run) || run_move(run, RUN_STARTING);
 }
 
 /* ---- requests ---- */
@@ -221,10 +283,6 @@ static void make_cgroup(struct run *run) {
   }
 }
 
-static void on_sandbox_changed(struct sandbox_user *user) {
-  run_advance(RUN_OF(user, sandbox_user));
-}
-
 void run_start(struct start_request *request) {
   struct run *run = calloc(1, sizeof(*run));
   if (run == NULL) {
@@ -234,9 +292,9 @@ void run_start(struct start_request *request) {
   }
   run->request = request;
   run->sandbox_user.changed = on_sandbox_changed;
-  run->announced_listener = -1;
+  run->announced_listener = run->offered_listener = -1;
   run->rendezvous.fd = run->listener.fd = -1;
-  process_init(&run->enterer);
+  process_init(&run->attach_helper);
   process_init(&run->sandboxee);
   stack_trace_init(run);
   run->next = runs;
@@ -250,8 +308,8 @@ void run_start(struct start_request *request) {
   } else if (request->cgroup.asked) {
     make_cgroup(run);
   }
-  if (run->end.kind == 0) {
-    entering_take_sandbox(run, request->spares == 0);
+  if (run_is_open(run)) {
+    attaching_take_sandbox(run, request->prewarmed == 0);
   }
   run_advance(run);
 }
@@ -266,14 +324,13 @@ void run_kill(uint64_t number) {
 
 void run_set_walltime(uint64_t number, uint64_t walltime_ms) {
   struct run *run = run_find(number);
-  if (run == NULL || run->end.kind != 0) {
+  if (run == NULL || !run_is_open(run)) {
     return;
   }
   deadline_clear(&run->walltime);
   if (walltime_ms > 0 &&
       deadline_set(&run->walltime, monotonic_now_ns() + walltime_ms * 1000000u, on_walltime) != 0) {
-    run_end(run,
-            SANDWIRE_TIMED_OUT); /* no memory for the limit: better none of the run than none of the limit */
+    run_end(run, SANDWIRE_TIMED_OUT); /* without memory for the limit there is no run */
     run_advance(run);
   }
 }
@@ -282,7 +339,7 @@ void runs_on_host_room(void) {
   struct run *next;
   for (struct run *run = runs; run != NULL; run = next) {
     next = run->next;
-    questions_go_on(run);
+    notifications_go_on(run);
   }
 }
 

@@ -23,6 +23,13 @@ enum { STOP_PATIENCE_MS = 100, UNWIND_PATIENCE_MS = 800 };
 static void unwind(struct run *run);
 static void finish(struct run *run);
 
+/* The thread that was held goes on to its end, by the signal it was given. */
+static void go_on(struct run *run) {
+  if (run_move(run, RUN_RUNNING)) {
+    tracer_resume(&run->stack_trace.tracer);
+  }
+}
+
 /* ---- the unwinder ---- */
 
 static void on_unwound(struct run *run, const void *answer, size_t size) {
@@ -77,16 +84,13 @@ static void unwind(struct run *run) {
   }
 }
 
-/* Goes on with what was held up. May free the run. */
+/* Goes on with what the trace held up. May free the run. */
 static void finish(struct run *run) {
-  struct stack_trace *trace = &run->stack_trace;
-  deadline_clear(&trace->deadline);
-  const bool was_under_way = trace->under_way;
-  trace->under_way = false;
-  if (was_under_way && run->end.kind != 0) {
-    run_end(run, run->end.kind);
-  } else if (was_under_way) {
-    follow_resume(&trace->follow); /* to its end, by the signal it was given */
+  deadline_clear(&run->stack_trace.deadline);
+  if (run->phase == RUN_UNWINDING) {
+    run_move(run, RUN_ENDING);
+  } else if (run->phase == RUN_CRASHING) {
+    go_on(run);
   }
   run_advance(run);
 }
@@ -105,20 +109,20 @@ static bool all_stand(struct run *run) {
   bool all = true;
   for (int i = 0; i < trace->request->thread_count; i++) {
     struct unwind_thread *thread = &trace->request->threads[i];
-    const struct followed_thread *followed = follow_find(&trace->follow, thread->tid);
-    if (followed != NULL && followed->stopped && thread->registers_size == 0) {
+    const struct traced_thread *traced = tracer_find(&trace->tracer, thread->tid);
+    if (traced != NULL && traced->stopped && thread->registers_size == 0) {
       read_registers(thread, thread->tid);
     }
-    all = all && (followed == NULL || followed->stopped);
+    all = all && (traced == NULL || traced->stopped);
   }
   return all;
 }
 
-static void want(struct run *run, struct followed_thread *thread) {
+static void want(struct run *run, struct traced_thread *thread) {
   struct stack_trace *trace = &run->stack_trace;
   trace->request->threads[trace->request->thread_count++] = (struct unwind_thread){.tid = thread->tid};
   if (!thread->stopped) {
-    follow_interrupt(&trace->follow, thread);
+    tracer_interrupt(&trace->tracer, thread);
   }
 }
 
@@ -144,11 +148,10 @@ static bool begin(struct run *run, int kind, pid_t pid, pid_t tid) {
     trace->missing = "the supervisor has no memory left";
     return false;
   }
-  trace->under_way = true;
   trace->request->pid = pid;
   trace->request->tid = tid;
   trace->request->all_threads = run->request->stack_traces.all_threads;
-  struct followed_thread *thread = follow_find(&trace->follow, tid);
+  struct traced_thread *thread = tracer_find(&trace->tracer, tid);
   if (thread == NULL) { /* the unwinder stops them itself */
     trace->request->has_listener = kind == SANDWIRE_VIOLATED;
     trace->request->notification = run->violation.notification;
@@ -156,9 +159,9 @@ static bool begin(struct run *run, int kind, pid_t pid, pid_t tid) {
     return true;
   }
   want(run, thread);
-  for (size_t i = 0; trace->request->all_threads && i < trace->follow.count; i++) {
-    if (trace->follow.threads[i].tid != tid) {
-      want(run, &trace->follow.threads[i]);
+  for (size_t i = 0; trace->request->all_threads && i < trace->tracer.count; i++) {
+    if (trace->tracer.threads[i].tid != tid) {
+      want(run, &trace->tracer.threads[i]);
     }
   }
   if (kind == SANDWIRE_VIOLATED) {
@@ -170,8 +173,8 @@ static bool begin(struct run *run, int kind, pid_t pid, pid_t tid) {
   return true;
 }
 
-static void on_thread_stopped(struct follow *follow, struct followed_thread *thread, enum follow_stop why) {
-  struct run *run = RUN_OF(follow, stack_trace.follow);
+static void on_thread_stopped(struct tracer *tracer, struct traced_thread *thread, enum tracer_stop why) {
+  struct run *run = RUN_OF(tracer, stack_trace.tracer);
   struct stack_trace *trace = &run->stack_trace;
   const struct stack_trace_switches *switches = &run->request->stack_traces;
   if (trace->request != NULL) {
@@ -180,15 +183,20 @@ static void on_thread_stopped(struct follow *follow, struct followed_thread *thr
     }
     return;
   }
+  if (run->phase == RUN_CRASHING || run->phase == RUN_READING || run->phase == RUN_UNWINDING) {
+    return; /* it stays; the phase that comes next resumes or kills it */
+  }
   const bool is_due =
-      (why == FOLLOW_FATAL_SIGNAL && switches->on_signal) || (why == FOLLOW_EXITING && switches->on_exit);
-  if (trace->under_way) {
-    return; /* it stays; what is under way resumes or kills it */
+      (why == TRACER_FATAL_SIGNAL && switches->on_signal) || (why == TRACER_EXITING && switches->on_exit);
+  if (!is_due || trace->spent || run->phase != RUN_RUNNING) {
+    tracer_resume(tracer);
+    return;
   }
-  const int kind = why == FOLLOW_FATAL_SIGNAL ? SANDWIRE_SIGNALED : SANDWIRE_EXITED;
-  if (!is_due || trace->spent || run->end.kind != 0 || !begin(run, kind, run->sandboxee.pid, thread->tid)) {
-    follow_resume(follow);
+  const int kind = why == TRACER_FATAL_SIGNAL ? SANDWIRE_SIGNALED : SANDWIRE_EXITED;
+  if (run_move(run, RUN_CRASHING) && !begin(run, kind, run->sandboxee.pid, thread->tid)) {
+    go_on(run);
   }
+  run_advance(run);
 }
 
 /* ---- for the run ---- */
@@ -201,14 +209,14 @@ static void on_sandboxee_withheld(struct process *process) {
 }
 
 void stack_trace_init(struct run *run) {
-  run->stack_trace.follow.stopped = on_thread_stopped;
+  run->stack_trace.tracer.stopped = on_thread_stopped;
   run->sandboxee.withheld = on_sandboxee_withheld;
 }
 
-void stack_trace_follow(struct run *run) {
+void stack_trace_watch(struct run *run) {
   const struct stack_trace_switches *switches = &run->request->stack_traces;
   if ((switches->on_signal || switches->on_exit) &&
-      !follow_begin(&run->stack_trace.follow, &run->sandboxee, switches->on_exit,
+      !tracer_begin(&run->stack_trace.tracer, &run->sandboxee, switches->on_exit,
                     run->request->mode != SANDWIRE_SANDBOXED_BEFORE_EXEC)) {
     run->stack_trace.missing = "ptrace is not allowed here";
   }
@@ -238,14 +246,16 @@ static pid_t representative_of(pid_t pid) {
   return found;
 }
 
-bool stack_trace_begin(struct run *run) {
+bool stack_trace_is_due(const struct run *run) {
   const struct stack_trace_switches *switches = &run->request->stack_traces;
-  const bool is_due = (run->end.kind == SANDWIRE_VIOLATED && switches->on_violation) ||
-                      (run->end.kind == SANDWIRE_TIMED_OUT && switches->on_timeout) ||
-                      (run->end.kind == SANDWIRE_KILLED && switches->on_kill);
-  if (!is_due || run->stack_trace.spent || !run->launched || run->sandboxee.pid == 0) {
-    return false;
-  }
+  const enum run_phase phase = run_is_open(run) ? run->phase : run->last_open_phase;
+  return ((run->end.kind == SANDWIRE_VIOLATED && switches->on_violation) ||
+          (run->end.kind == SANDWIRE_TIMED_OUT && switches->on_timeout) ||
+          (run->end.kind == SANDWIRE_KILLED && switches->on_kill)) &&
+         !run->stack_trace.spent && phase >= RUN_RUNNING && run->sandboxee.pid > 0;
+}
+
+bool stack_trace_begin(struct run *run) {
   if (run->end.kind == SANDWIRE_VIOLATED) {
     return begin(run, run->end.kind, run->violation.pid, run->violation.tid);
   }
@@ -254,7 +264,6 @@ bool stack_trace_begin(struct run *run) {
 
 void stack_trace_drop(struct run *run) {
   struct stack_trace *trace = &run->stack_trace;
-  trace->under_way = false;
   trace->spent = true;
   free(trace->request);
   trace->request = NULL;
@@ -264,14 +273,10 @@ void stack_trace_drop(struct run *run) {
 }
 
 void stack_trace_sandboxee_ended(struct run *run) {
-  follow_end(&run->stack_trace.follow);
+  tracer_end(&run->stack_trace.tracer);
 }
 
-bool stack_trace_holds_end(const struct run *run) {
-  return run->end.kind != 0 && run->stack_trace.under_way;
-}
-
-void stack_trace_tell(struct run *run) {
+void stack_trace_report(struct run *run) {
   const struct stack_trace *trace = &run->stack_trace;
   if (trace->kind == run->end.kind) {
     run->end.stack_traces = trace->answer;
@@ -279,18 +284,14 @@ void stack_trace_tell(struct run *run) {
     run->end.stack_traces_missing = trace->answer == NULL ? trace->missing : NULL;
   } else if (run->end.kind == SANDWIRE_SIGNALED && run->request->stack_traces.on_signal) {
     run->end.stack_traces_missing =
-        trace->follow.letting_go
+        trace->tracer.letting_go
             ? "it was followed no longer: it had too many threads, or took too many signals"
             : trace->missing;
   }
 }
 
-bool stack_trace_is_idle(const struct run *run) {
-  return run->stack_trace.unwinder == NULL;
-}
-
 void stack_trace_destroy(struct run *run) {
-  follow_end(&run->stack_trace.follow);
+  tracer_end(&run->stack_trace.tracer);
   deadline_clear(&run->stack_trace.deadline);
   free(run->stack_trace.request);
   free(run->stack_trace.answer);

@@ -1,5 +1,5 @@
 /* The stack trace of a run: when one is due, the threads are stopped, a process of its own unwinds them
- * (native/unwinder), and only then the run's end goes on. The supervisor itself looks at nothing of the
+ * (native/unwinder), and only then the run goes on. The supervisor itself looks at nothing of the
  * sandboxee's, waits for nothing, and gives up after a second. Runs in the supervisor. */
 #ifndef SUPERVISOR_STACK_TRACE_H
 #define SUPERVISOR_STACK_TRACE_H
@@ -18,8 +18,7 @@ struct unwinder;
 struct stack_trace {
   bool spent; /* one a run, and none once it is being killed */
   int kind;   /* of the end it is for, enum sandwire_end_kind; 0: none was begun */
-  bool under_way;
-  struct follow follow;
+  struct tracer tracer;
   struct unwinder *unwinder; /* NULL: none is at work */
   struct deadline deadline;
   struct unwind_request *request; /* while threads are being stopped */
@@ -30,11 +29,13 @@ struct stack_trace {
 
 void stack_trace_init(struct run *run);
 
-/* The program is about to begin under its filter: it is followed if its policy wants stacks of crashes. */
-void stack_trace_follow(struct run *run);
+/* The program is about to begin under its filter: it is traced if its policy wants stacks of crashes. */
+void stack_trace_watch(struct run *run);
 
-/* Called when run->end.kind has just been settled, before anybody is killed. True: a trace is under way, and
- * run_end() will be called again. */
+/* True if the end that has been settled is one that a trace is wanted for, and there can be one. */
+bool stack_trace_is_due(const struct run *run);
+
+/* RUN_UNWINDING: begins the trace that is due, before any process is killed. False: it is not possible. */
 bool stack_trace_begin(struct run *run);
 
 /* No trace from now on; what is under way is dropped. */
@@ -43,14 +44,8 @@ void stack_trace_drop(struct run *run);
 /* The sandboxee was reaped. */
 void stack_trace_sandboxee_ended(struct run *run);
 
-/* Whether the end of the run waits for it. */
-bool stack_trace_holds_end(const struct run *run);
-
 /* Puts what there is into run->end. */
-void stack_trace_tell(struct run *run);
-
-/* The run can be forgotten as far as this is concerned. */
-bool stack_trace_is_idle(const struct run *run);
+void stack_trace_report(struct run *run);
 
 void stack_trace_destroy(struct run *run);
 

@@ -25,36 +25,36 @@ enum {
   MAX_STOPS = 4096
 };
 
-static struct follow *all;
+static struct tracer *all;
 
 /* ---- bookkeeping ---- */
 
-struct followed_thread *follow_find(struct follow *follow, pid_t tid) {
-  for (size_t i = 0; i < follow->count; i++) {
-    if (follow->threads[i].tid == tid) {
-      return &follow->threads[i];
+struct traced_thread *tracer_find(struct tracer *tracer, pid_t tid) {
+  for (size_t i = 0; i < tracer->count; i++) {
+    if (tracer->threads[i].tid == tid) {
+      return &tracer->threads[i];
     }
   }
   return NULL;
 }
 
-static struct follow *follow_of(pid_t tid) {
-  struct follow *follow = all;
-  while (follow != NULL && follow_find(follow, tid) == NULL) {
-    follow = follow->next;
+static struct tracer *tracer_of(pid_t tid) {
+  struct tracer *tracer = all;
+  while (tracer != NULL && tracer_find(tracer, tid) == NULL) {
+    tracer = tracer->next;
   }
-  return follow;
+  return tracer;
 }
 
 /* Their ends come by this file's own wait. */
-static bool is_followed(pid_t tid) {
-  return follow_of(tid) != NULL;
+static bool is_traced(pid_t tid) {
+  return tracer_of(tid) != NULL;
 }
 
-static struct orphan_claim followed_threads = {.claims = is_followed};
+static struct orphan_claim traced_threads = {.claims = is_traced};
 
-static void forget_thread(struct follow *follow, struct followed_thread *thread) {
-  *thread = follow->threads[--follow->count];
+static void forget_thread(struct tracer *tracer, struct traced_thread *thread) {
+  *thread = tracer->threads[--tracer->count];
 }
 
 static bool read_status(pid_t tid, char *text, size_t size) {
@@ -102,30 +102,30 @@ static bool is_fatal(pid_t tid, int signal) {
 /* ---- what the kernel tells ---- */
 
 /* A thread that was made by one that is followed, and is followed therefore. */
-static struct follow *adopt(pid_t tid) {
+static struct tracer *adopt(pid_t tid) {
   char status[4096];
   if (!read_status(tid, status, sizeof(status))) {
     return NULL;
   }
   const pid_t pid = (pid_t)status_number(status, "\nTgid:", 10, 0);
-  struct follow *follow = all;
-  while (follow != NULL && follow->process->pid != pid) {
-    follow = follow->next;
+  struct tracer *tracer = all;
+  while (tracer != NULL && tracer->process->pid != pid) {
+    tracer = tracer->next;
   }
-  if (follow == NULL || follow->count == FOLLOW_MAX_THREADS) {
-    if (follow != NULL) {
-      follow->letting_go = true;
+  if (tracer == NULL || tracer->count == TRACER_MAX_THREADS) {
+    if (tracer != NULL) {
+      tracer->letting_go = true;
     }
     return NULL;
   }
-  follow->threads[follow->count++] = (struct followed_thread){.tid = tid};
-  return follow;
+  tracer->threads[tracer->count++] = (struct traced_thread){.tid = tid};
+  return tracer;
 }
 
-static void stand(struct follow *follow, struct followed_thread *thread, enum follow_stop why, int signal) {
+static void stand(struct tracer *tracer, struct traced_thread *thread, enum tracer_stop why, int signal) {
   thread->stopped = true;
   thread->signal = signal;
-  follow->stopped(follow, thread, why);
+  tracer->stopped(tracer, thread, why);
 }
 
 static void go_on(pid_t tid, int signal) {
@@ -133,41 +133,41 @@ static void go_on(pid_t tid, int signal) {
 }
 
 static void on_stop(pid_t tid, int signal, int event) {
-  struct follow *follow = follow_of(tid);
-  if (follow == NULL) {
-    follow = adopt(tid);
+  struct tracer *tracer = tracer_of(tid);
+  if (tracer == NULL) {
+    tracer = adopt(tid);
   }
-  if (follow == NULL) {
+  if (tracer == NULL) {
     (void)ptrace(PTRACE_DETACH, tid, NULL, (void *)(intptr_t)(event == 0 ? signal : 0));
     return;
   }
-  struct followed_thread *thread = follow_find(follow, tid);
-  if (++follow->stops > MAX_STOPS) {
-    follow->letting_go = true;
+  struct traced_thread *thread = tracer_find(tracer, tid);
+  if (++tracer->stops > MAX_STOPS) {
+    tracer->letting_go = true;
   }
-  if (follow->letting_go && !follow->interrupting) {
-    forget_thread(follow, thread);
+  if (tracer->letting_go && !tracer->interrupting) {
+    forget_thread(tracer, thread);
     (void)ptrace(PTRACE_DETACH, tid, NULL, (void *)(intptr_t)(event == 0 ? signal : 0));
     return;
   }
   switch (event) {
     case 0:
       if (is_fatal(tid, signal)) {
-        stand(follow, thread, FOLLOW_FATAL_SIGNAL, signal);
+        stand(tracer, thread, TRACER_FATAL_SIGNAL, signal);
       } else {
         go_on(tid, signal);
       }
       break;
     case PTRACE_EVENT_EXIT:
-      if (tid == follow->process->pid) {
-        stand(follow, thread, FOLLOW_EXITING, 0);
+      if (tid == tracer->process->pid) {
+        stand(tracer, thread, TRACER_EXITING, 0);
       } else {
         go_on(tid, 0);
       }
       break;
     case PTRACE_EVENT_STOP:
-      if (follow->interrupting) {
-        stand(follow, thread, FOLLOW_INTERRUPTED, 0);
+      if (tracer->interrupting) {
+        stand(tracer, thread, TRACER_INTERRUPTED, 0);
       } else if (signal == SIGTRAP) { /* a new thread, or one that was stopped goes on */
         go_on(tid, 0);
       } else { /* it has stopped itself, and stays so */
@@ -181,13 +181,13 @@ static void on_stop(pid_t tid, int signal, int event) {
 }
 
 static void on_end(pid_t tid, const siginfo_t *info, const struct rusage *usage) {
-  struct follow *follow = follow_of(tid);
-  if (follow == NULL) {
+  struct tracer *tracer = tracer_of(tid);
+  if (tracer == NULL) {
     return;
   }
-  forget_thread(follow, follow_find(follow, tid));
-  if (follow->process->pid == tid) {
-    process_was_reaped(follow->process, info, usage);
+  forget_thread(tracer, tracer_find(tracer, tid));
+  if (tracer->process->pid == tid) {
+    process_was_reaped(tracer->process, info, usage);
   }
 }
 
@@ -213,25 +213,25 @@ static void on_children(void) {
 
 /* ---- requests ---- */
 
-static bool seize(struct follow *follow, pid_t tid, bool until_exit) {
+static bool seize(struct tracer *tracer, pid_t tid, bool until_exit) {
   const long options = PTRACE_O_EXITKILL | PTRACE_O_TRACECLONE | (until_exit ? PTRACE_O_TRACEEXIT : 0);
-  if (follow->count == FOLLOW_MAX_THREADS || ptrace(PTRACE_SEIZE, tid, NULL, (void *)options) != 0) {
+  if (tracer->count == TRACER_MAX_THREADS || ptrace(PTRACE_SEIZE, tid, NULL, (void *)options) != 0) {
     return false;
   }
-  follow->threads[follow->count++] = (struct followed_thread){.tid = tid};
+  tracer->threads[tracer->count++] = (struct traced_thread){.tid = tid};
   return true;
 }
 
 /* One that calls sandboxMeHere() may have threads already. */
-static void seize_others(struct follow *follow, bool until_exit) {
+static void seize_others(struct tracer *tracer, bool until_exit) {
   char path[64];
-  snprintf(path, sizeof(path), "/proc/%d/task", (int)follow->process->pid);
+  snprintf(path, sizeof(path), "/proc/%d/task", (int)tracer->process->pid);
   DIR *directory = opendir(path);
   const struct dirent *entry;
   while (directory != NULL && (entry = readdir(directory)) != NULL) {
     const pid_t tid = (pid_t)strtol(entry->d_name, NULL, 10);
-    if (tid > 0 && tid != follow->process->pid) {
-      (void)seize(follow, tid, until_exit); /* EPERM: made since, and followed already */
+    if (tid > 0 && tid != tracer->process->pid) {
+      (void)seize(tracer, tid, until_exit); /* EPERM: made since, and followed already */
     }
   }
   if (directory != NULL) {
@@ -239,57 +239,57 @@ static void seize_others(struct follow *follow, bool until_exit) {
   }
 }
 
-bool follow_begin(struct follow *follow, struct process *process, bool until_exit, bool may_have_threads) {
+bool tracer_begin(struct tracer *tracer, struct process *process, bool until_exit, bool may_have_threads) {
   if (!child_signal_listen(on_children)) {
     return false;
   }
-  orphans_claim(&followed_threads);
-  follow->count = 0;
-  follow->stops = 0;
-  follow->letting_go = follow->interrupting = false;
-  if (!seize(follow, process->pid, until_exit)) {
+  orphans_claim(&traced_threads);
+  tracer->count = 0;
+  tracer->stops = 0;
+  tracer->letting_go = tracer->interrupting = false;
+  if (!seize(tracer, process->pid, until_exit)) {
     return false;
   }
-  follow->process = process;
-  follow->previous = NULL;
-  follow->next = all;
+  tracer->process = process;
+  tracer->previous = NULL;
+  tracer->next = all;
   if (all != NULL) {
-    all->previous = follow;
+    all->previous = tracer;
   }
-  all = follow;
+  all = tracer;
   if (may_have_threads) {
-    seize_others(follow, until_exit);
+    seize_others(tracer, until_exit);
   }
   return true;
 }
 
-void follow_end(struct follow *follow) {
-  if (follow->process == NULL) {
+void tracer_end(struct tracer *tracer) {
+  if (tracer->process == NULL) {
     return;
   }
-  follow->process = NULL;
-  follow->count = 0;
-  if (follow->previous != NULL) {
-    follow->previous->next = follow->next;
+  tracer->process = NULL;
+  tracer->count = 0;
+  if (tracer->previous != NULL) {
+    tracer->previous->next = tracer->next;
   } else {
-    all = follow->next;
+    all = tracer->next;
   }
-  if (follow->next != NULL) {
-    follow->next->previous = follow->previous;
+  if (tracer->next != NULL) {
+    tracer->next->previous = tracer->previous;
   }
 }
 
-void follow_interrupt(struct follow *follow, struct followed_thread *thread) {
-  follow->interrupting = true;
+void tracer_interrupt(struct tracer *tracer, struct traced_thread *thread) {
+  tracer->interrupting = true;
   (void)ptrace(PTRACE_INTERRUPT, thread->tid, NULL, NULL); /* ESRCH: it has been killed */
 }
 
-void follow_resume(struct follow *follow) {
-  follow->interrupting = false;
-  for (size_t i = 0; i < follow->count; i++) {
-    if (follow->threads[i].stopped) {
-      follow->threads[i].stopped = false;
-      go_on(follow->threads[i].tid, follow->threads[i].signal);
+void tracer_resume(struct tracer *tracer) {
+  tracer->interrupting = false;
+  for (size_t i = 0; i < tracer->count; i++) {
+    if (tracer->threads[i].stopped) {
+      tracer->threads[i].stopped = false;
+      go_on(tracer->threads[i].tid, tracer->threads[i].signal);
     }
   }
 }

@@ -12,48 +12,48 @@
 
 struct process;
 
-enum { FOLLOW_MAX_THREADS = 64 };
+enum { TRACER_MAX_THREADS = 64 };
 
-enum follow_stop {
-  FOLLOW_FATAL_SIGNAL, /* which it is going to die by */
-  FOLLOW_EXITING,      /* its last thread, the first of the process, is leaving */
-  FOLLOW_INTERRUPTED,  /* as follow_interrupt() asked for */
+enum tracer_stop {
+  TRACER_FATAL_SIGNAL, /* which it is going to die by */
+  TRACER_EXITING,      /* its last thread, the first of the process, is leaving */
+  TRACER_INTERRUPTED,  /* as tracer_interrupt() asked for */
 };
 
-struct followed_thread {
+struct traced_thread {
   pid_t tid;
   bool stopped;
   int signal; /* delivered when it goes on; 0: none */
 };
 
-struct follow {
-  struct follow *next, *previous;
+struct tracer {
+  struct tracer *next, *previous;
   struct process *process; /* NULL: nothing is followed */
-  struct followed_thread threads[FOLLOW_MAX_THREADS];
+  struct traced_thread threads[TRACER_MAX_THREADS];
   size_t count;
   unsigned stops;
   bool letting_go; /* no longer worth it: every thread is let go when it stops next */
   bool interrupting;
-  /* The thread stands still until follow_resume(). */
-  void (*stopped)(struct follow *follow, struct followed_thread *thread, enum follow_stop why);
+  /* The thread stands still until tracer_resume(). */
+  void (*stopped)(struct tracer *tracer, struct traced_thread *thread, enum tracer_stop why);
 };
 
 /* Begins, with all threads that are there (may_have_threads: more than one); stopped is set before. False
  * with errno if that cannot be: ptrace is not allowed here, for one. The process must not be in execve(2),
  * for which this call would wait (cred_guard_mutex in the kernel's ptrace_attach()): it stands in a seccomp
  * notification. */
-bool follow_begin(struct follow *follow, struct process *process, bool until_exit, bool may_have_threads);
+bool tracer_begin(struct tracer *tracer, struct process *process, bool until_exit, bool may_have_threads);
 
 /* Forgets all of it; the process has been reaped. */
-void follow_end(struct follow *follow);
+void tracer_end(struct tracer *tracer);
 
 /* NULL: this thread is not followed. */
-struct followed_thread *follow_find(struct follow *follow, pid_t tid);
+struct traced_thread *tracer_find(struct tracer *tracer, pid_t tid);
 
 /* The thread will stop, unless it has. */
-void follow_interrupt(struct follow *follow, struct followed_thread *thread);
+void tracer_interrupt(struct tracer *tracer, struct traced_thread *thread);
 
 /* All that stand still go on, each with its signal. */
-void follow_resume(struct follow *follow);
+void tracer_resume(struct tracer *tracer);
 
 #endif

@@ -128,7 +128,7 @@ static void on_expiry(struct deadline *deadline) {
   process_kill(&((struct unwinder *)((char *)deadline - offsetof(struct unwinder, expiry)))->process);
 }
 
-void unwinder_make_ahead(void) {
+void unwinder_prewarm(void) {
   const char *missing;
   if (ready != NULL) {
     return;

@@ -24,6 +24,6 @@ struct unwinder *unwinder_begin(const struct unwind_request *request, int listen
 void unwinder_end(struct unwinder *unwinder);
 
 /* Good moment to start one for the next time. */
-void unwinder_make_ahead(void);
+void unwinder_prewarm(void);
 
 #endif

@@ -17,29 +17,29 @@ enum {
   MAX_BEING_MADE = 2  /* of one template at once: runs that wait come first */
 };
 /* A spare that nobody took for so long is not worth its memory. */
-static const uint64_t spare_lifetime_ns = 5000000000u;
+static const uint64_t lifetime_ns = 5000000000u;
 
 struct sandbox_template {
   struct deadline expiry; /* set while it has spares or is remembered */
   struct sandbox_template *next;
   struct sandbox_description *description;
-  bool residents;
+  bool standby;
   size_t references;
   size_t uses;
   size_t in_use, most_in_use;
-  size_t spare_count, wanted;
-  struct sandbox *spares;
+  size_t count, wanted;
+  struct sandbox *prewarmed;
 };
 
 static struct sandbox_template *templates;
 static size_t template_count;
-static size_t spares_in_all;
+static size_t prewarmed_in_all;
 static struct watch mount_table = {.fd = -1};
 static bool closed;
 
-static void end_spares(struct sandbox_template *template) {
-  while (template->spares != NULL) {
-    sandbox_release(sandbox_pool_take(template));
+static void end_prewarmed(struct sandbox_template *template) {
+  while (template->prewarmed != NULL) {
+    sandbox_release(prewarmed_pool_take(template));
   }
 }
 
@@ -53,7 +53,7 @@ static void on_expiry(struct deadline *deadline) {
   *link = template->next;
   template_count--;
   template->wanted = 0;
-  end_spares(template);
+  end_prewarmed(template);
   sandbox_template_unref(template);
 }
 
@@ -62,7 +62,7 @@ static void on_mount_change(struct watch *watch, uint32_t events) {
   (void)watch;
   (void)events;
   for (struct sandbox_template *template = templates; template != NULL; template = template->next) {
-    end_spares(template);
+    end_prewarmed(template);
   }
 }
 
@@ -77,10 +77,10 @@ static void watch_mount_table(void) {
   }
 }
 
-struct sandbox_template *sandbox_template_for(const uint8_t *bytes, size_t size, bool residents,
+struct sandbox_template *sandbox_template_for(const uint8_t *bytes, size_t size, bool standby,
                                               const char **reason) {
   for (struct sandbox_template *template = templates; template != NULL; template = template->next) {
-    if (template->residents == residents && template->description->size == size &&
+    if (template->standby == standby && template->description->size == size &&
         memcmp(template->description->bytes, bytes, size) == 0) {
       template->references++;
       return template;
@@ -97,10 +97,10 @@ struct sandbox_template *sandbox_template_for(const uint8_t *bytes, size_t size,
     return NULL;
   }
   template->description = description;
-  template->residents = residents;
+  template->standby = standby;
   template->references = 1;
   if (!closed && template_count < MAX_TEMPLATES &&
-      deadline_set(&template->expiry, monotonic_now_ns() + spare_lifetime_ns, on_expiry) == 0) {
+      deadline_set(&template->expiry, monotonic_now_ns() + lifetime_ns, on_expiry) == 0) {
     template->references++; /* the pool's own */
     template->next = templates;
     templates = template;
@@ -109,8 +109,8 @@ struct sandbox_template *sandbox_template_for(const uint8_t *bytes, size_t size,
   return template;
 }
 
-bool sandbox_template_has_residents(const struct sandbox_template *template) {
-  return template->residents;
+bool sandbox_template_has_standby(const struct sandbox_template *template) {
+  return template->standby;
 }
 
 void sandbox_template_ref(struct sandbox_template *template) {
@@ -136,7 +136,7 @@ void sandbox_template_used(struct sandbox_template *template) {
     template->most_in_use = template->in_use;
   }
   if (template->expiry.place != 0) { /* if it fails, it expires early */
-    deadline_set(&template->expiry, monotonic_now_ns() + spare_lifetime_ns, on_expiry);
+    deadline_set(&template->expiry, monotonic_now_ns() + lifetime_ns, on_expiry);
   }
 }
 
@@ -144,22 +144,22 @@ void sandbox_template_unused(struct sandbox_template *template) {
   template->in_use--;
 }
 
-struct sandbox *sandbox_pool_take(struct sandbox_template *template) {
-  struct sandbox *sandbox = template->spares;
+struct sandbox *prewarmed_pool_take(struct sandbox_template *template) {
+  struct sandbox *sandbox = template->prewarmed;
   if (sandbox != NULL) {
-    template->spares = *sandbox_link(sandbox);
-    template->spare_count--;
-    spares_in_all--;
+    template->prewarmed = *sandbox_link(sandbox);
+    template->count--;
+    prewarmed_in_all--;
   }
   return sandbox;
 }
 
-void sandbox_pool_remove(struct sandbox_template *template, struct sandbox *sandbox) {
-  for (struct sandbox **link = &template->spares; *link != NULL; link = sandbox_link(*link)) {
+void prewarmed_pool_remove(struct sandbox_template *template, struct sandbox *sandbox) {
+  for (struct sandbox **link = &template->prewarmed; *link != NULL; link = sandbox_link(*link)) {
     if (*link == sandbox) {
       *link = *sandbox_link(sandbox);
-      template->spare_count--;
-      spares_in_all--;
+      template->count--;
+      prewarmed_in_all--;
       return;
     }
   }
@@ -170,19 +170,19 @@ static size_t suggested(const struct sandbox_template *template) {
   if (template->uses < 2) {
     return 0;
   }
-  return template->most_in_use < MAX_SPARES_BY_USE ? template->most_in_use + 1 : MAX_SPARES_BY_USE;
+  return template->most_in_use < MAX_PREWARMED_BY_USE ? template->most_in_use + 1 : MAX_PREWARMED_BY_USE;
 }
 
 static size_t being_made(const struct sandbox_template *template) {
   size_t count = 0;
-  for (struct sandbox *spare = template->spares; spare != NULL; spare = *sandbox_link(spare)) {
-    count += sandbox_state(spare) == SANDBOX_BEING_MADE;
+  for (struct sandbox *sandbox = template->prewarmed; sandbox != NULL; sandbox = *sandbox_link(sandbox)) {
+    count += sandbox_state(sandbox) == SANDBOX_BEING_MADE;
   }
   return count;
 }
 
-void sandbox_pool_go_on(struct sandbox_template *template) {
-  while (template->spare_count < template->wanted && spares_in_all < MAX_SPARES_IN_ALL &&
+void prewarmed_pool_go_on(struct sandbox_template *template) {
+  while (template->count < template->wanted && prewarmed_in_all < MAX_PREWARMED_IN_ALL &&
          being_made(template) < MAX_BEING_MADE) {
     struct sandbox *sandbox = sandbox_make(template);
     if (sandbox == NULL || sandbox_state(sandbox) == SANDBOX_FAILED) {
@@ -192,23 +192,26 @@ void sandbox_pool_go_on(struct sandbox_template *template) {
       return;
     }
     /* Last in, last out: the oldest is the likeliest to be whole. */
-    struct sandbox **link = &template->spares;
+    struct sandbox **link = &template->prewarmed;
     while (*link != NULL) {
       link = sandbox_link(*link);
     }
     *link = sandbox;
-    template->spare_count++;
-    spares_in_all++;
+    template->count++;
+    prewarmed_in_all++;
   }
 }
 
-void sandbox_pool_fill(struct sandbox_template *template, int number) {
+void prewarmed_pool_fill(struct sandbox_template *template, int number) {
   if (closed || template->expiry.place == 0) {
     return;
   }
-  template->wanted = number<0 ? suggested(template) : number> MAX_SPARES ? MAX_SPARES : (size_t)number;
-  if (number >= 0 && template->spare_count > template->wanted) {
-    end_spares(template);
+  template->wanted = number < 0 ? suggested(template) : (size_t)number;
+  if (template->wanted > MAX_PREWARMED) {
+    template->wanted = MAX_PREWARMED;
+  }
+  if (number >= 0 && template->count > template->wanted) {
+    end_prewarmed(template);
   }
   if (template->wanted > 0) {
     watch_mount_table();
@@ -216,11 +219,11 @@ void sandbox_pool_fill(struct sandbox_template *template, int number) {
         !mounts_can_be_checked(template->description)) { /* a change would go unnoticed */
       template->wanted = 0;
     }
-    sandbox_pool_go_on(template);
+    prewarmed_pool_go_on(template);
   }
 }
 
-void sandbox_pool_close(void) {
+void prewarmed_pool_close(void) {
   closed = true;
   event_loop_close(&mount_table);
   while (templates != NULL) {

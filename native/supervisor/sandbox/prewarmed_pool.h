@@ -11,9 +11,9 @@
 #include "request/sandbox_description.h"
 
 enum {
-  MAX_SPARES = 64,         /* of one description, where a number is asked for */
-  MAX_SPARES_BY_USE = 8,   /* where none is */
-  MAX_SPARES_IN_ALL = 256, /* each is an init and a resident of some 300 KiB together */
+  MAX_PREWARMED = 64,         /* of one description, where a number is asked for */
+  MAX_PREWARMED_BY_USE = 8,   /* where none is */
+  MAX_PREWARMED_IN_ALL = 256, /* each is an init and a resident of some 300 KiB together */
 };
 
 struct sandbox;
@@ -21,9 +21,9 @@ struct sandbox_template; /* a description and its spares; counted references */
 
 /* A reference to the template of these bytes, with residents or without, a new one if need be. NULL with
  * *reason. */
-struct sandbox_template *sandbox_template_for(const uint8_t *bytes, size_t size, bool residents,
+struct sandbox_template *sandbox_template_for(const uint8_t *bytes, size_t size, bool standby,
                                               const char **reason);
-bool sandbox_template_has_residents(const struct sandbox_template *template);
+bool sandbox_template_has_standby(const struct sandbox_template *template);
 void sandbox_template_ref(struct sandbox_template *template);
 void sandbox_template_unref(struct sandbox_template *template);
 struct sandbox_description *sandbox_template_description(struct sandbox_template *template);
@@ -33,16 +33,16 @@ void sandbox_template_used(struct sandbox_template *template);
 void sandbox_template_unused(struct sandbox_template *template);
 
 /* A spare, whole or still being made; NULL if there is none. */
-struct sandbox *sandbox_pool_take(struct sandbox_template *template);
+struct sandbox *prewarmed_pool_take(struct sandbox_template *template);
 /* A spare that is none any more. */
-void sandbox_pool_remove(struct sandbox_template *template, struct sandbox *sandbox);
+void prewarmed_pool_remove(struct sandbox_template *template, struct sandbox *sandbox);
 /* Makes as many spares as are wanted: a number, 0 for none; -1: as many as the use of the template suggests.
  */
-void sandbox_pool_fill(struct sandbox_template *template, int wanted);
+void prewarmed_pool_fill(struct sandbox_template *template, int wanted);
 /* A spare is ready: makes the next one, if more are wanted. */
-void sandbox_pool_go_on(struct sandbox_template *template);
+void prewarmed_pool_go_on(struct sandbox_template *template);
 /* Ends all spares; none are made after that. */
-void sandbox_pool_close(void);
+void prewarmed_pool_close(void);
 
 /* What the pool needs of sandbox.c. */
 struct sandbox *sandbox_make(struct sandbox_template *template);

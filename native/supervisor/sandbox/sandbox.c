@@ -19,15 +19,15 @@
 #include "stage1.h"
 
 struct sandbox {
-  struct process maker, init, resident;
-  int resident_socket; /* our end; -1: it is the run's, or there is none */
-  struct made *made;   /* shared with the children that fill it */
+  struct process stage1, init, standby;
+  int standby_socket;       /* our end; -1: it is the run's, or there is none */
+  struct stage1_page *page; /* shared with the children that fill it */
   struct sandbox_template *template;
   struct sandbox *next, *previous; /* of all */
-  struct sandbox *next_spare;      /* in the pool */
+  struct sandbox *next_prewarmed;  /* in the pool */
   struct cgroup *cgroup;           /* of the run that is over, to be removed with us */
   struct sandbox_user *user;       /* NULL: made ahead and not taken, or released */
-  bool made_ahead;
+  bool is_prewarmed;
   bool is_complete;
   bool killed;
   bool released;
@@ -40,8 +40,8 @@ static void (*when_gone)(void);
 /* True for a child that a maker or an enterer has reported, and that is not watched yet. */
 static bool is_reported(pid_t pid) {
   const struct sandbox *sandbox = all;
-  while (sandbox != NULL && sandbox->made->report.child_pid != pid &&
-         sandbox->made->entrance.child_pid != pid) {
+  while (sandbox != NULL && sandbox->page->report.child_pid != pid &&
+         sandbox->page->attach.child_pid != pid) {
     sandbox = sandbox->next;
   }
   return sandbox != NULL;
@@ -49,19 +49,19 @@ static bool is_reported(pid_t pid) {
 
 static struct orphan_claim reported_children = {.claims = is_reported};
 
-static size_t made_size(struct sandbox_template *template) {
-  return sizeof(struct made) +
+static size_t page_size(struct sandbox_template *template) {
+  return sizeof(struct stage1_page) +
          sandbox_template_description(template)->mount_count * sizeof(struct source_identity);
 }
 
 static void forget_if_done(struct sandbox *sandbox) {
-  if (!sandbox->released || sandbox->maker.pid != 0 || sandbox->init.pid != 0 || sandbox->resident.pid != 0) {
+  if (!sandbox->released || sandbox->stage1.pid != 0 || sandbox->init.pid != 0 || sandbox->standby.pid != 0) {
     return;
   }
-  if (sandbox->resident_socket >= 0) {
-    close(sandbox->resident_socket);
+  if (sandbox->standby_socket >= 0) {
+    close(sandbox->standby_socket);
   }
-  munmap(sandbox->made, made_size(sandbox->template));
+  munmap(sandbox->page, page_size(sandbox->template));
   sandbox_template_unref(sandbox->template);
   cgroup_remove(sandbox->cgroup);
   if (sandbox->previous != NULL) {
@@ -80,15 +80,15 @@ static void forget_if_done(struct sandbox *sandbox) {
   }
 }
 
-static void tell(struct sandbox *sandbox) {
+static void report_change(struct sandbox *sandbox) {
   if (sandbox->user != NULL) {
     sandbox->user->changed(sandbox->user);
   } else if (!sandbox->released && sandbox_state(sandbox) == SANDBOX_FAILED) {
     /* A spare that came to nothing. Whoever needs one makes its own, and hears why. */
-    sandbox_pool_remove(sandbox->template, sandbox);
+    prewarmed_pool_remove(sandbox->template, sandbox);
     sandbox_release(sandbox);
   } else if (!sandbox->released && sandbox_state(sandbox) == SANDBOX_READY) {
-    sandbox_pool_go_on(sandbox->template);
+    prewarmed_pool_go_on(sandbox->template);
   }
 }
 
@@ -98,8 +98,8 @@ static void on_loss(struct sandbox *sandbox, const char *detail) {
     forget_if_done(sandbox);
     return;
   }
-  setup_report_failure(&sandbox->made->report, SANDWIRE_STEP_INIT, 0, detail);
-  tell(sandbox);
+  setup_report_failure(&sandbox->page->report, SANDWIRE_STEP_INIT, 0, detail);
+  report_change(sandbox);
 }
 
 static void on_init_end(struct process *process, const siginfo_t *info, const struct rusage *usage) {
@@ -110,13 +110,13 @@ static void on_init_end(struct process *process, const siginfo_t *info, const st
 }
 
 /* Before any run took it. */
-static void on_resident_end(struct process *process, const siginfo_t *info, const struct rusage *usage) {
+static void on_standby_end(struct process *process, const siginfo_t *info, const struct rusage *usage) {
   (void)info;
   (void)usage;
-  struct sandbox *sandbox = (struct sandbox *)((char *)process - offsetof(struct sandbox, resident));
-  const struct setup_report *said = &sandbox->made->entrance;
+  struct sandbox *sandbox = (struct sandbox *)((char *)process - offsetof(struct sandbox, standby));
+  const struct setup_report *said = &sandbox->page->attach;
   if (said->step != 0) {
-    setup_report_failure(&sandbox->made->report, said->step, said->error, said->detail);
+    setup_report_failure(&sandbox->page->report, said->step, said->error, said->detail);
   }
   on_loss(sandbox, "the process that waited in the sandbox was killed");
 }
@@ -127,19 +127,19 @@ static void watch_child(struct sandbox *sandbox, struct process *process, pid_t 
   const pid_t child = *pid;
   *pid = 0;
   if (child > 0 && !process_watch(process, child, ended)) {
-    setup_report_failure(&sandbox->made->report, SANDWIRE_STEP_MEMORY, errno, "pidfd");
+    setup_report_failure(&sandbox->page->report, SANDWIRE_STEP_MEMORY, errno, "pidfd");
   }
 }
 
-static void on_maker_end(struct process *process, const siginfo_t *info, const struct rusage *usage) {
+static void on_stage1_end(struct process *process, const siginfo_t *info, const struct rusage *usage) {
   (void)usage;
   struct sandbox *sandbox = (struct sandbox *)process; /* its first member */
   /* Before anything else: they must be reaped even if the maker failed after forking them. */
-  watch_child(sandbox, &sandbox->init, &sandbox->made->report.child_pid, on_init_end);
-  watch_child(sandbox, &sandbox->resident, &sandbox->made->entrance.child_pid, on_resident_end);
+  watch_child(sandbox, &sandbox->init, &sandbox->page->report.child_pid, on_init_end);
+  watch_child(sandbox, &sandbox->standby, &sandbox->page->attach.child_pid, on_standby_end);
   orphans_forker_ended(info);
   if (info->si_code != CLD_EXITED || info->si_status != 0) {
-    setup_report_failure(&sandbox->made->report, SANDWIRE_STEP_FORK, 0,
+    setup_report_failure(&sandbox->page->report, SANDWIRE_STEP_FORK, 0,
                          "the process that makes the sandbox was killed");
   }
   sandbox->is_complete = true;
@@ -148,7 +148,7 @@ static void on_maker_end(struct process *process, const siginfo_t *info, const s
     forget_if_done(sandbox);
     return;
   }
-  tell(sandbox);
+  report_change(sandbox);
 }
 
 /* Forks the maker. A failure stands in the report. */
@@ -156,50 +156,50 @@ static void begin(struct sandbox *sandbox) {
   struct sandbox_description *description = sandbox_template_description(sandbox->template);
   const bool network_is_shared = shared_network_prepare(description);
   if (!network_is_shared && description->network == SANDWIRE_NETWORK_SHARED) {
-    setup_report_failure(&sandbox->made->report, SANDWIRE_STEP_NAMESPACES, errno, "the shared network");
+    setup_report_failure(&sandbox->page->report, SANDWIRE_STEP_NAMESPACES, errno, "the shared network");
     return;
   } /* one of its own is as empty as the empty one */
   int pair[2] = {-1, -1};
   /* In the empty network all are sandboxed before exec. */
-  if (sandbox_template_has_residents(sandbox->template) &&
+  if (sandbox_template_has_standby(sandbox->template) &&
       rendezvous_pair(description->network != SANDWIRE_NETWORK_EMPTY, pair) != 0) {
-    setup_report_failure(&sandbox->made->report, SANDWIRE_STEP_NAMESPACES, errno, "a network for a socket");
+    setup_report_failure(&sandbox->page->report, SANDWIRE_STEP_NAMESPACES, errno, "a network for a socket");
     return;
   }
-  sandbox->resident_socket = pair[0];
+  sandbox->standby_socket = pair[0];
   pid_t self = getpid();
   pid_t pid = process_fork();
   if (pid == 0) {
-    maker_main(description, sandbox->made, network_is_shared, pair[1], self);
+    stage1_main(description, sandbox->page, network_is_shared, pair[1], self);
   }
   int error = errno;
   if (pair[1] >= 0) {
     close(pair[1]);
   }
   if (pid < 0) {
-    setup_report_failure(&sandbox->made->report, SANDWIRE_STEP_FORK, error, "maker");
-  } else if (!process_watch(&sandbox->maker, pid, on_maker_end)) {
-    setup_report_failure(&sandbox->made->report, SANDWIRE_STEP_MEMORY, errno, "pidfd");
+    setup_report_failure(&sandbox->page->report, SANDWIRE_STEP_FORK, error, "maker");
+  } else if (!process_watch(&sandbox->stage1, pid, on_stage1_end)) {
+    setup_report_failure(&sandbox->page->report, SANDWIRE_STEP_MEMORY, errno, "pidfd");
   }
 }
 
 struct sandbox *sandbox_make(struct sandbox_template *template) {
   struct sandbox *sandbox = calloc(1, sizeof(*sandbox));
-  void *made = mmap(NULL, made_size(template), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (sandbox == NULL || made == MAP_FAILED) {
-    if (made != MAP_FAILED) {
-      munmap(made, made_size(template));
+  void *page = mmap(NULL, page_size(template), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (sandbox == NULL || page == MAP_FAILED) {
+    if (page != MAP_FAILED) {
+      munmap(page, page_size(template));
     }
     free(sandbox);
     return NULL;
   }
-  process_init(&sandbox->maker);
+  process_init(&sandbox->stage1);
   process_init(&sandbox->init);
-  process_init(&sandbox->resident);
-  sandbox->resident_socket = -1;
-  sandbox->made = made;
+  process_init(&sandbox->standby);
+  sandbox->standby_socket = -1;
+  sandbox->page = page;
   sandbox->template = template;
-  sandbox->made_ahead = true;
+  sandbox->is_prewarmed = true;
   sandbox_template_ref(template);
   sandbox->next = all;
   if (all != NULL) {
@@ -215,15 +215,15 @@ struct sandbox *sandbox_make(struct sandbox_template *template) {
 struct sandbox *sandbox_acquire(const struct sandbox_wish *wish, struct sandbox_user *user,
                                 const char **reason) {
   struct sandbox_template *template =
-      sandbox_template_for(wish->description, wish->size, wish->resident, reason);
+      sandbox_template_for(wish->description, wish->size, wish->standby, reason);
   if (template == NULL) {
     return NULL;
   }
-  struct sandbox *sandbox = wish->fresh ? NULL : sandbox_pool_take(template);
+  struct sandbox *sandbox = wish->fresh ? NULL : prewarmed_pool_take(template);
   if (sandbox == NULL) {
     sandbox = sandbox_make(template);
     if (sandbox != NULL) {
-      sandbox->made_ahead = false;
+      sandbox->is_prewarmed = false;
     }
   }
   if (sandbox == NULL) {
@@ -237,18 +237,18 @@ struct sandbox *sandbox_acquire(const struct sandbox_wish *wish, struct sandbox_
 }
 
 enum sandbox_state sandbox_state(const struct sandbox *sandbox) {
-  if (sandbox->made->report.step != 0) {
+  if (sandbox->page->report.step != 0) {
     return SANDBOX_FAILED;
   }
   return sandbox->is_complete ? SANDBOX_READY : SANDBOX_BEING_MADE;
 }
 
 const struct setup_report *sandbox_report(const struct sandbox *sandbox) {
-  return &sandbox->made->report;
+  return &sandbox->page->report;
 }
 
-struct setup_report *sandbox_entrance_report(const struct sandbox *sandbox) {
-  return &sandbox->made->entrance;
+struct setup_report *sandbox_attach_report(const struct sandbox *sandbox) {
+  return &sandbox->page->attach;
 }
 
 bool sandbox_is_empty(const struct sandbox *sandbox) {
@@ -262,18 +262,18 @@ bool sandbox_is_empty(const struct sandbox *sandbox) {
   return size == 0;
 }
 
-bool sandbox_has_resident(const struct sandbox *sandbox) {
-  return sandbox->resident.pid > 0;
+bool sandbox_has_standby(const struct sandbox *sandbox) {
+  return sandbox->standby.pid > 0;
 }
 
-bool sandbox_hand_over_resident(struct sandbox *sandbox, struct process *process,
-                                void (*ended)(struct process *, const siginfo_t *, const struct rusage *),
-                                int *socket) {
-  if (!process_move(process, &sandbox->resident, ended)) {
+bool sandbox_hand_over_standby(struct sandbox *sandbox, struct process *process,
+                               void (*ended)(struct process *, const siginfo_t *, const struct rusage *),
+                               int *socket) {
+  if (!process_move(process, &sandbox->standby, ended)) {
     return false;
   }
-  *socket = sandbox->resident_socket;
-  sandbox->resident_socket = -1;
+  *socket = sandbox->standby_socket;
+  sandbox->standby_socket = -1;
   return true;
 }
 
@@ -289,14 +289,14 @@ bool sandbox_keeps_network(const struct sandbox *sandbox) {
   return sandbox_template_description(sandbox->template)->network == SANDWIRE_NETWORK_HOST;
 }
 
-bool sandbox_was_made_ahead(const struct sandbox *sandbox) {
-  return sandbox->made_ahead;
+bool sandbox_is_prewarmed(const struct sandbox *sandbox) {
+  return sandbox->is_prewarmed;
 }
 
 bool sandbox_is_current(const struct sandbox *sandbox) {
   const struct sandbox_description *description = sandbox_describe(sandbox);
-  return !sandbox->made_ahead || description->landlock_only ||
-         mounts_are_current(description, sandbox->made->identities);
+  return !sandbox->is_prewarmed || description->landlock_only ||
+         mounts_are_current(description, sandbox->page->identities);
 }
 
 void sandbox_keep_cgroup(struct sandbox *sandbox, struct cgroup *cgroup) {
@@ -322,12 +322,12 @@ void sandbox_release(struct sandbox *sandbox) {
   forget_if_done(sandbox);
 }
 
-void sandbox_make_ahead(const struct sandbox *sandbox, int wanted) {
-  sandbox_pool_fill(sandbox->template, wanted);
+void sandbox_prewarm(const struct sandbox *sandbox, int wanted) {
+  prewarmed_pool_fill(sandbox->template, wanted);
 }
 
 struct sandbox **sandbox_link(struct sandbox *sandbox) {
-  return &sandbox->next_spare;
+  return &sandbox->next_prewarmed;
 }
 
 size_t sandboxes_alive(void) {
@@ -339,5 +339,5 @@ void sandboxes_when_gone(void (*gone)(void)) {
 }
 
 void sandboxes_close(void) {
-  sandbox_pool_close();
+  prewarmed_pool_close();
 }

@@ -31,8 +31,8 @@ enum sandbox_state {
 struct sandbox_wish {
   const uint8_t *description; /* a SandboxDescription message */
   size_t size;
-  bool resident; /* with a process in it that becomes the sandboxee (standby.h) */
-  bool fresh;    /* not one made ahead */
+  bool standby; /* with a process in it that becomes the sandboxee (standby.h) */
+  bool fresh;   /* not one made ahead */
 };
 
 /* Takes one: made ahead, if there is any, otherwise it begins to be made now. user->changed is called
@@ -49,21 +49,21 @@ pid_t sandbox_init(const struct sandbox *sandbox);
 const struct sandbox_description *sandbox_describe(const struct sandbox *sandbox);
 bool sandbox_keeps_network(const struct sandbox *sandbox);
 
-bool sandbox_was_made_ahead(const struct sandbox *sandbox);
+bool sandbox_is_prewarmed(const struct sandbox *sandbox);
 
 /* Whether its mounts show what their paths name now, as far as that can be told at once. One that is made for
  * the run does. */
 bool sandbox_is_current(const struct sandbox *sandbox);
 
 /* What the processes that enter it say of that; shared with them. */
-struct setup_report *sandbox_entrance_report(const struct sandbox *sandbox);
+struct setup_report *sandbox_attach_report(const struct sandbox *sandbox);
 
 /* In a sandbox that is ready. Its resident, watched by `process` from now on, and the supervisor's end of its
  * socket. False with errno: nothing has changed. */
-bool sandbox_hand_over_resident(struct sandbox *sandbox, struct process *process,
-                                void (*ended)(struct process *, const siginfo_t *, const struct rusage *),
-                                int *socket);
-bool sandbox_has_resident(const struct sandbox *sandbox);
+bool sandbox_hand_over_standby(struct sandbox *sandbox, struct process *process,
+                               void (*ended)(struct process *, const siginfo_t *, const struct rusage *),
+                               int *socket);
+bool sandbox_has_standby(const struct sandbox *sandbox);
 
 /* Whether its init has no children; false also if that cannot be told. */
 bool sandbox_is_empty(const struct sandbox *sandbox);
@@ -78,8 +78,8 @@ void sandbox_kill(struct sandbox *sandbox);
 void sandbox_release(struct sandbox *sandbox);
 
 /* Good moment to make sandboxes like this one ahead: the run that took it needs no more of us. wanted: as
- * sandbox_pool_fill() takes it. */
-void sandbox_make_ahead(const struct sandbox *sandbox, int wanted);
+ * prewarmed_pool_fill() takes it. */
+void sandbox_prewarm(const struct sandbox *sandbox, int wanted);
 
 /* Ends all sandboxes made ahead, and makes no more. */
 void sandboxes_close(void);

@@ -62,35 +62,36 @@ static pid_t fork_for_supervisor(unsigned long namespaces, struct setup_report *
                         &report->child_pid, 0, 0);
 }
 
-static void lead_resident_in(const struct sandbox_description *description, struct made *made, int socket) {
-  const int init_pidfd = (int)syscall(SYS_pidfd_open, made->report.child_pid, 0);
+static void fork_standby(const struct sandbox_description *description, struct stage1_page *page,
+                         int socket) {
+  const int init_pidfd = (int)syscall(SYS_pidfd_open, page->report.child_pid, 0);
   if (inheritance_volunteer_for_oom() != 0) {
-    setup_fail(&made->report, SANDWIRE_STEP_PRIVILEGES, "oom_score_adj");
+    setup_fail(&page->report, SANDWIRE_STEP_PRIVILEGES, "oom_score_adj");
   }
-  struct luggage luggage = {.socket = socket};
-  for (size_t i = 0; i < RESIDENT_NULLS;
+  struct standby_fds fds = {.socket = socket};
+  for (size_t i = 0; i < STANDBY_NULLS;
        i++) { /* each anew: what is open once has flags that all its holders share */
-    luggage.nulls[i] = open("/dev/null", O_RDWR | O_CLOEXEC);
-    if (luggage.nulls[i] < 0) {
-      setup_fail(&made->report, SANDWIRE_STEP_FDS, "/dev/null");
+    fds.nulls[i] = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (fds.nulls[i] < 0) {
+      setup_fail(&page->report, SANDWIRE_STEP_FDS, "/dev/null");
     }
   }
   if (init_pidfd < 0 ||
       sandwire_join_sandbox(init_pidfd, description->network == SANDWIRE_NETWORK_HOST) != 0) {
-    setup_fail(&made->report, SANDWIRE_STEP_ENTER, "setns");
+    setup_fail(&page->report, SANDWIRE_STEP_ENTER, "setns");
   }
-  const pid_t resident = fork_for_supervisor(0, &made->entrance);
-  if (resident < 0) {
-    setup_fail(&made->report, SANDWIRE_STEP_ENTER, "fork");
+  const pid_t standby = fork_for_supervisor(0, &page->attach);
+  if (standby < 0) {
+    setup_fail(&page->report, SANDWIRE_STEP_ENTER, "fork");
   }
-  if (resident == 0) {
-    resident_main(description, &made->entrance, &luggage);
+  if (standby == 0) {
+    standby_main(description, &page->attach, &fds);
   }
 }
 
-_Noreturn void maker_main(struct sandbox_description *description, struct made *made, bool network_is_shared,
-                          int resident_socket, pid_t supervisor) {
-  struct setup_report *report = &made->report;
+_Noreturn void stage1_main(struct sandbox_description *description, struct stage1_page *page,
+                           bool network_is_shared, int standby_socket, pid_t supervisor) {
+  struct setup_report *report = &page->report;
   if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0) {
     setup_fail(report, SANDWIRE_STEP_FORK, "PR_SET_PDEATHSIG");
   }
@@ -107,7 +108,7 @@ _Noreturn void maker_main(struct sandbox_description *description, struct made *
     if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0) {
       setup_fail(report, SANDWIRE_STEP_NAMESPACES, "mount namespace");
     }
-    mounts_open_sources(description, made->identities, report);
+    mounts_open_sources(description, page->identities, report);
   }
 
   int pair[2];
@@ -129,7 +130,7 @@ _Noreturn void maker_main(struct sandbox_description *description, struct made *
   }
   if (init == 0) {
     close(pair[0]);
-    init_main(description, made->identities, report, pair[1], supervisor_pidfd);
+    init_main(description, page->identities, report, pair[1], supervisor_pidfd);
   }
   close(pair[1]);
   write_id_maps(description, report, init);
@@ -137,8 +138,8 @@ _Noreturn void maker_main(struct sandbox_description *description, struct made *
   if (send(pair[0], "g", 1, MSG_NOSIGNAL) != 1 || read(pair[0], &byte, 1) != 1) {
     setup_fail(report, SANDWIRE_STEP_INIT, "init ended early"); /* unless it has said why */
   }
-  if (resident_socket >= 0) {
-    lead_resident_in(description, made, resident_socket);
+  if (standby_socket >= 0) {
+    fork_standby(description, page, standby_socket);
   }
   _exit(0);
 }

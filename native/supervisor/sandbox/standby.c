@@ -28,11 +28,11 @@ union fd_message {
   struct cmsghdr alignment;
 };
 
-bool resident_can_take(const struct start_request *request) {
+bool standby_can_take(const struct start_request *request) {
   return request->encoded_size <= REQUEST_SIZE && request->fd_count < MAX_FDS;
 }
 
-int resident_instruct(int socket, const struct start_request *request, int cgroup_fd) {
+int standby_instruct(int socket, const struct start_request *request, int cgroup_fd) {
   struct instructions instructions = {.has_cgroup = cgroup_fd >= 0};
   struct iovec parts[] = {{&instructions, sizeof(instructions)},
                           {(void *)request->encoded, request->encoded_size}};
@@ -57,7 +57,7 @@ int resident_instruct(int socket, const struct start_request *request, int cgrou
 }
 
 /* The request, with its fds; *cgroup_fd is -1 if there is none. */
-static struct start_request *receive(const struct luggage *luggage, struct setup_report *report,
+static struct start_request *receive(const struct standby_fds *fds, struct setup_report *report,
                                      int *cgroup_fd) {
   static uint8_t bytes[REQUEST_SIZE];
   struct instructions instructions;
@@ -65,7 +65,7 @@ static struct start_request *receive(const struct luggage *luggage, struct setup
   struct iovec parts[] = {{&instructions, sizeof(instructions)}, {bytes, sizeof(bytes)}};
   struct msghdr message = {
       .msg_iov = parts, .msg_iovlen = 2, .msg_control = control.bytes, .msg_controllen = sizeof(control)};
-  const ssize_t size = recvmsg(luggage->socket, &message, MSG_CMSG_CLOEXEC);
+  const ssize_t size = recvmsg(fds->socket, &message, MSG_CMSG_CLOEXEC);
   if (size == 0) {
     _exit(0); /* nobody took the sandbox */
   }
@@ -84,12 +84,12 @@ static struct start_request *receive(const struct luggage *luggage, struct setup
     setup_fail(report, SANDWIRE_STEP_MEMORY, reason);
   }
   const size_t given = start_request_given(request), expected = given + (instructions.has_cgroup ? 1 : 0);
-  if (rights->cmsg_len != CMSG_LEN(expected * sizeof(int)) || request->null_count > RESIDENT_NULLS) {
+  if (rights->cmsg_len != CMSG_LEN(expected * sizeof(int)) || request->null_count > STANDBY_NULLS) {
     errno = EMFILE;
     setup_fail(report, SANDWIRE_STEP_FDS, "receiving them");
   }
   memcpy(request->fds, CMSG_DATA(rights), given * sizeof(int));
-  memcpy(request->fds + given, luggage->nulls, request->null_count * sizeof(int));
+  memcpy(request->fds + given, fds->nulls, request->null_count * sizeof(int));
   *cgroup_fd = -1;
   if (instructions.has_cgroup) {
     memcpy(cgroup_fd, CMSG_DATA(rights) + given * sizeof(int), sizeof(int));
@@ -101,10 +101,10 @@ static int ascending(const void *a, const void *b) {
   return (*(const int *)a > *(const int *)b) - (*(const int *)a < *(const int *)b);
 }
 
-_Noreturn void resident_main(const struct sandbox_description *description, struct setup_report *report,
-                             const struct luggage *luggage) {
-  int kept[1 + RESIDENT_NULLS] = {luggage->socket};
-  memcpy(kept + 1, luggage->nulls, sizeof(luggage->nulls));
+_Noreturn void standby_main(const struct sandbox_description *description, struct setup_report *report,
+                            const struct standby_fds *fds) {
+  int kept[1 + STANDBY_NULLS] = {fds->socket};
+  memcpy(kept + 1, fds->nulls, sizeof(fds->nulls));
   qsort(kept, sizeof(kept) / sizeof(kept[0]), sizeof(kept[0]), ascending);
   /* Before all else: it may wait for long, and has what the supervisor had open, ends of other runs' sockets
    * too. */
@@ -115,6 +115,6 @@ _Noreturn void resident_main(const struct sandbox_description *description, stru
               0); /* for those who look at the machine; exec gives it another */
   launch_prepare(report);
   int cgroup_fd;
-  const struct start_request *request = receive(luggage, report, &cgroup_fd);
-  launch_go_on(request, report, luggage->socket, cgroup_fd, description);
+  const struct start_request *request = receive(fds, report, &cgroup_fd);
+  launch_go_on(request, report, fds->socket, cgroup_fd, description);
 }

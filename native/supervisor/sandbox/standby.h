@@ -11,24 +11,24 @@
 
 /* Whether the request fits into one message. If not, its sandboxee enters a sandbox without a resident
  * (launch.h). */
-bool resident_can_take(const struct start_request *request);
+bool standby_can_take(const struct start_request *request);
 
 /* In the supervisor. cgroup_fd: the entrance of the run's cgroup, or -1. 0, or -1 with errno: EPIPE when it
  * is gone. */
-int resident_instruct(int socket, const struct start_request *request, int cgroup_fd);
+int standby_instruct(int socket, const struct start_request *request, int cgroup_fd);
 
 /* What it brings along from outside: its end of the socket, and /dev/null for each standard fd its program
  * may be without, which is not to be had inside. */
-enum { RESIDENT_NULLS = 3 };
-struct luggage {
+enum { STANDBY_NULLS = 3 };
+struct standby_fds {
   int socket;
-  int nulls[RESIDENT_NULLS];
+  int nulls[STANDBY_NULLS];
 };
 
 /* In the sandbox, with all capabilities there, a child of the supervisor: waits for its instructions and
  * becomes the program. Never returns; the end of the socket ends it. The supervisor's end is the rendezvous
  * socket of the launch later on. */
-_Noreturn void resident_main(const struct sandbox_description *description, struct setup_report *report,
-                             const struct luggage *luggage);
+_Noreturn void standby_main(const struct sandbox_description *description, struct setup_report *report,
+                            const struct standby_fds *fds);
 
 #endif
