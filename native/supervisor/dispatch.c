@@ -20,7 +20,7 @@ static const char no_fds_left[] =
     "no file descriptors are left; raise the hard limit of open files (ulimit -Hn), or have fewer runs at "
     "once";
 
-/* What still comes for it is closed when it comes. */
+/* An fd that still comes for it is closed. */
 static void refuse_awaiting(const char *reason) {
   events_send_refused(awaiting_fds->run, reason);
   start_request_destroy(awaiting_fds);

@@ -48,8 +48,8 @@ static void on_patience_ended(struct deadline *deadline) {
   event_loop_stop();
 }
 
-/* Nobody is left to run anything for. The loop goes on until all is reaped, so that nothing is left to the
- * machine's init, which may take its time. */
+/* The loop goes on until every child is reaped, so that none is left to the machine's init, which may take
+ * its time. */
 static void end_everything(void) {
   static struct deadline patience;
   dispatch_forget();
@@ -70,16 +70,17 @@ int main(int argc, char **argv) {
     return probe_main();
   }
   if (argc == 2 && strcmp(argv[1], "--nothing") == 0) {
-    return 0; /* what the host runs in a sandbox to see that one can be had */
+    return 0; /* the host runs this in a sandbox to see that sandboxes work */
   }
-  /* What the host ignores or blocks ends here; inheritance_reset_signals() rests on it. */
+  /* The host's dispositions and mask are not inherited any further; inheritance_reset_signals() relies on it.
+   */
   if (sandwire_reset_signals() != 0) {
     return fail("sigaction");
   }
   if (syscall(SYS_close_range, CONTROL_FD + 1, ~0u, 0) != 0) {
     return fail("close_range (Linux 5.9 is needed)");
   }
-  /* The ancestor that orphans come to: the statuses of sandboxees that a fork server forked, too. */
+  /* Orphans become children of the supervisor, sandboxees that a fork server has forked among them. */
   if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0) {
     return fail("PR_SET_CHILD_SUBREAPER");
   }
@@ -88,10 +89,10 @@ int main(int argc, char **argv) {
   if (kept != NULL) {
     return fail(kept);
   }
-  /* For all that only wait for us, the inits above all: keyrings count against a quota of the user's
-   * (keyrings(7)), and one each would halve the number of sandboxes an ordinary user can have at once. Where
-   * the quota is used up each sandboxee, which must have one, fails with words; those that wait may keep the
-   * host's. */
+  /* For its children that only wait, above all inits: keyrings count against a quota of the user
+   * (keyrings(7)), and one for each would halve the number of sandboxes that an ordinary user can have at
+   * once. If the quota is used up, these children keep the host's keyring. A sandboxee must have one of its
+   * own: without it, its run fails. */
   (void)sandwire_leave_keyring();
   signal(SIGPIPE, SIG_IGN); /* a pipe to an init that has died */
   struct rlimit files;

@@ -1,5 +1,6 @@
-/* run_phases: no sandboxee, but the supervisor's phases of a run and the transitions between them, for a test to
- * compare. Prints a line "phase NAME" for each phase, and a line "from NAME > NAME" for each transition. */
+/* run_phases: no sandboxee, but the supervisor's phases of a run and the transitions between them, for a test
+ * to compare. Prints a line "phase NAME" for each phase, and a line "from NAME > NAME" for each transition.
+ */
 #include <stdio.h>
 
 #include "../../native/supervisor/run/run_phase.h"

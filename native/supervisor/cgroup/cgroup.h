@@ -1,5 +1,5 @@
-/* The cgroup of one run: what it may use of memory, processes and CPU, and what it used. Runs in the
- * supervisor; the sandboxee-to-be puts itself in. None is left behind, whoever is killed: see
+/* The cgroup of one run: how much memory, processes and CPU it may use, and did use. Runs in the supervisor;
+ * the sandboxee-to-be enters it by itself. If the supervisor is killed, its cgroups are removed: see
  * cgroup_guardian.h. */
 #ifndef SUPERVISOR_CGROUP_H
 #define SUPERVISOR_CGROUP_H
@@ -13,12 +13,12 @@ struct cgroup_limits {
   uint64_t memory_bytes; /* 0: no limit of that kind */
   uint64_t processes;
   uint64_t cpu_us;    /* of CPU time in every 100 ms */
-  const char *parent; /* "": found by itself */
+  const char *parent; /* "": the supervisor looks for one */
 };
 
 struct cgroup_usage {
   bool known;
-  uint64_t memory_peak_bytes; /* 0: this kernel does not tell */
+  uint64_t memory_peak_bytes; /* 0: this kernel does not report it */
   uint64_t processes_peak;
   uint64_t cpu_us;
   uint64_t throttled_us;
@@ -32,20 +32,19 @@ struct cgroup;
 struct cgroup *cgroup_make(const struct cgroup_limits *limits, uint64_t run, int *error, char *tried,
                            size_t tried_size);
 
-/* To be written to ("0") by the process that enters. Opened by us, it lets that one in whatever it has
- * become: the kernel looks at who opened it (since Linux 5.17). */
+/* The process that enters writes "0" to it. Since the supervisor has opened it, that works whatever
+ * privileges the process has left: the kernel checks those of the opener (since Linux 5.17). */
 int cgroup_entrance(const struct cgroup *cgroup);
 
 void cgroup_read_usage(const struct cgroup *cgroup, struct cgroup_usage *usage);
 
-/* All that was in it is dead: removes it. NULL is passed over. */
+/* Every process in it is dead: removes it. NULL: nothing happens. */
 void cgroup_remove(struct cgroup *cgroup);
 
-/* The supervisor ends: removes what is above the cgroups of runs. */
+/* The supervisor ends: removes the cgroups above those of runs. */
 void cgroups_close(void);
 
-/* Whether a cgroup with this controller (enum cgroup_controller) can be had: makes one, and removes it. 0 or
- * errno. */
+/* Tries to make a cgroup with this controller (enum cgroup_controller), and removes it. 0 or errno. */
 int cgroup_try(unsigned controller);
 
 #endif

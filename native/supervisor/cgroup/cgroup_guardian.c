@@ -17,7 +17,7 @@
  */
 enum { ATTEMPTS = 2000, PAUSE_NS = 5000000 };
 
-/* When a process began, in ticks since boot: with its pid it is nobody else's. 0 if there is none. */
+/* When a process began, in ticks since boot: together with the pid it is unique. 0 if there is none. */
 static unsigned long long start_of(long pid) {
   char path[64], text[1024];
   snprintf(path, sizeof(path), "/proc/%ld/stat", pid);
@@ -39,7 +39,7 @@ void cgroup_guardian_name(char *name, size_t size) {
   snprintf(name, size, "sandwire-%ld-%llu-%u", (long)getpid(), start_of(getpid()), count++);
 }
 
-/* Removes the cgroups of runs in it, and itself. Whether all is gone. */
+/* Removes the cgroups of runs in it, and itself. True if all are gone. */
 static bool remove_all(int parent, const char *name) {
   int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) {
@@ -53,8 +53,7 @@ static bool remove_all(int parent, const char *name) {
   const struct dirent *entry;
   while ((entry = readdir(directory)) != NULL) {
     if (strncmp(entry->d_name, "run-", 4) == 0) {
-      (void)unlinkat(fd, entry->d_name,
-                     AT_REMOVEDIR); /* what is still in use shows in the next line but one */
+      (void)unlinkat(fd, entry->d_name, AT_REMOVEDIR); /* if it is still in use, the last line here fails */
     }
   }
   closedir(directory);

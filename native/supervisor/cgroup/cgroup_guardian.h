@@ -1,5 +1,5 @@
-/* Who removes the cgroups of a supervisor that was killed: a process of its own, which waits for the
- * supervisor's end and does nothing else. Should it be killed as well, the next supervisor sweeps. */
+/* The cgroup guardian: a process that waits for the end of the supervisor and removes the cgroups that a
+ * killed one leaves. If it is killed as well, the next supervisor sweeps. */
 #ifndef SUPERVISOR_CGROUP_GUARDIAN_H
 #define SUPERVISOR_CGROUP_GUARDIAN_H
 
@@ -15,10 +15,10 @@ struct cgroup_guardian {
   bool started;
 };
 
-/* A new name for a cgroup of this supervisor: it tells whose it is for as long as it is there. */
+/* A new name for a cgroup of this supervisor; a sweep can see from it whether that supervisor still runs. */
 void cgroup_guardian_name(char *name, size_t size);
 
-/* Forks one, unless it is there. False with errno. */
+/* Forks one, if there is none. False with errno. */
 bool cgroup_guardian_start(struct cgroup_guardian *guardian, const struct cgroup_place *place);
 
 /* Removes, in the directory, the cgroups of supervisors that are gone. */

@@ -26,7 +26,7 @@ static size_t outgoing_size, outgoing_capacity;
 static bool awaiting_room; /* the socket took less than there was */
 static struct deadline held;
 
-/* What waits for the host beyond that is not made larger by choice. */
+/* Beyond that nothing is added that can wait. */
 enum { ENOUGH_WAITING = 64 * 1024, KEPT_CAPACITY = 256 * 1024 };
 static const uint64_t hold_ns = 5000000u;
 
@@ -53,8 +53,8 @@ static void give_up(void) {
   callbacks->closed();
 }
 
-/* Sending has failed. Not the place to end runs: one of them may be sending right now. The event loop sees
- * the end of the channel next. */
+/* Sending has failed. Runs are not ended here: one of them may be sending right now. The event loop sees the
+ * end of the channel next. */
 static void break_off(void) {
   outgoing_size = 0;
   shutdown(control.fd, SHUT_RDWR);
@@ -86,7 +86,7 @@ static void send_outgoing(void) {
   }
 }
 
-/* False: there is nobody to send it to. */
+/* False: the host is gone. */
 static bool queue(const void *event, size_t size) {
   if (control.fd < 0) {
     return false;
@@ -135,9 +135,9 @@ void control_hold_event(const void *event, size_t size) {
   }
 }
 
-/* ---- what comes ---- */
+/* ---- what is received ---- */
 
-/* Refuses the message that is next, which is too long to be read. 1, 0 if more bytes are needed, or -1 if it
+/* The next message is too long to be read: hands its beginning on. 1, 0 if more bytes are needed, or -1 if it
  * is nonsense. */
 static int begin_passing_over(void) {
   uint32_t tag = 0;
@@ -179,7 +179,7 @@ static int take_message(void) {
     return result;
   }
   if (message.tag == SANDWIRE_TAG_FD) {
-    if (!hold_reserve()) { /* this was the last number, and goes to the next one again */
+    if (!hold_reserve()) { /* this fd took the last number, which is needed for the next one */
       close(message.fd);
       message.fd = -1;
       (void)hold_reserve();
@@ -209,7 +209,7 @@ static void on_control(struct watch *watch, uint32_t events) {
   release_reserve();
   int result = sandwire_reader_fill(&reader, watch->fd, MSG_DONTWAIT);
   const bool none = result == SANDWIRE_ERROR_SYSTEM && errno == EAGAIN;
-  (void)hold_reserve(); /* if it fails, an fd has come: see take_message() */
+  (void)hold_reserve(); /* if it fails, an fd has been received: see take_message() */
   if (none) {
     return;
   }

@@ -28,16 +28,16 @@ struct control_callbacks {
 /* Takes the socket over. 0, or -1 with errno. */
 int control_open(int socket, const struct control_callbacks *callbacks);
 
-/* Queues one Event message. If there is no memory to queue it the channel is closed, which ends every run: a
- * host that misses an event could wait for ever. */
+/* Queues one Event message. Without memory for it the channel is closed, which ends every run: a host that
+ * misses an event could wait for ever. */
 void control_send_event(const void *event, size_t size);
 
-/* The same for an event nobody waits for: it goes with the next, or a little later. Each one that is sent
- * wakes the host. */
+/* The same for an event that the host does not wait for: it is sent with the next one, or a little later.
+ * Each one that is sent wakes the host. */
 void control_hold_event(const void *event, size_t size);
 
-/* True if so little waits for the host that it may be asked something more: a question is long, and it may be
- * a while before the host takes it. */
+/* True if so little waits for the host that it may be asked something more: an Asked event is long, and it
+ * may take the host a while to read it. */
 bool control_has_room(void);
 
 #endif

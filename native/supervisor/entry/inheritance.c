@@ -82,7 +82,7 @@ int inheritance_volunteer_for_oom(void) {
   int result = size > 0 ? 0 : -1;
   if (size > 0) {
     text[size] = '\0';
-    /* Raising it everybody may; one that is higher already stays. */
+    /* Any process may raise it; a higher one stays. */
     if (strtol(text, NULL, 10) < OOM_SCORE) {
       size = snprintf(text, sizeof(text), "%d", OOM_SCORE);
       result = pwrite(fd, text, (size_t)size, 0) == size ? 0 : -1;

@@ -1,6 +1,5 @@
-/* What a process hands down to its children through exec, and no sandboxee should have from the host: the
- * host may be a process of some rank. Runs in the supervisor, all of whose children inherit from it, and in
- * the enterer. */
+/* What a process passes to its children through exec, and no sandboxee should get from a host with
+ * privileges. Runs in the supervisor, from which all its children inherit, and in helper processes. */
 #ifndef SUPERVISOR_INHERITANCE_H
 #define SUPERVISOR_INHERITANCE_H
 
@@ -14,8 +13,9 @@ const char *inheritance_renounce(void);
  * since it reset them all. 0, or -1. */
 int inheritance_reset_signals(void);
 
-/* In a child, in the host's mount namespace: when memory runs out it is to be killed before the host is. 0,
- * or -1. */
+/* In a child, in the host's mount namespace: when memory runs out, the kernel kills it before the host. 0, or
+ * -1.
+ */
 int inheritance_volunteer_for_oom(void);
 
 #endif

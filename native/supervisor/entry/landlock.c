@@ -51,9 +51,8 @@ static unsigned known_to(int abi) {
   return abi >= 5 ? ALL : abi >= 3 ? ALL & ~IOCTL_DEV : ALL & ~(IOCTL_DEV | TRUNCATE);
 }
 
-/* Takes the fd's kind into account: a rule of a file may only hold rights of files, and a device, pipe or
- * socket is written to whether its mount is read-only or not (path_resolution(7) leaves them out of EROFS,
- * too). */
+/* Depends on the kind of the fd: the rule of a file may only have rights of files, and a device, pipe or
+ * socket can be written to on a read-only mount, too (path_resolution(7) exempts them from EROFS). */
 static int allow(int rules, int fd, unsigned rights, unsigned known) {
   struct stat status;
   if (fstat(fd, &status) != 0) {
@@ -66,7 +65,7 @@ static int allow(int rules, int fd, unsigned rights, unsigned known) {
     }
   }
   struct path_beneath rule = {.allowed = rights & known, .parent = fd};
-  /* EBADFD: it is in no file system that has paths (a memfd, a pipe), and Landlock does not judge it. */
+  /* EBADFD: it is in no file system that has paths (a memfd, a pipe); Landlock does not limit it. */
   return syscall(SYSCALL_ADD_RULE, rules, RULE_PATH_BENEATH, &rule, 0) == 0 || errno == EBADFD ? 0 : -1;
 }
 
@@ -98,7 +97,7 @@ static unsigned rights_of(const struct mount_request *mount) {
   return rights;
 }
 
-/* What the sandbox's own root has and the machine's has not. */
+/* True for what only a root of the sandbox's own can show. */
 static bool needs_mount(const struct mount_request *mount) {
   return (mount->kind != SANDWIRE_MOUNT_FILE && mount->kind != SANDWIRE_MOUNT_DIRECTORY) ||
          strcmp(mount->inside, mount->outside) != 0;
@@ -136,7 +135,7 @@ static int fill(int rules, const struct sandbox_description *description, unsign
   if (program >= 0 && allow(rules, program, EXECUTE | READ_FILE, known) != 0) {
     return -1;
   }
-  /* A directory that is handed in is meant to be used. Behind mounts there is none: the host refuses it. */
+  /* A directory among the fds is meant to be used. With mounts there is none: the host refuses it. */
   *object = "a directory among the fds";
   for (size_t i = 0; description->landlock_only && i < fd_count; i++) {
     struct stat status;

@@ -1,7 +1,7 @@
-/* Landlock: a fence around the file system that holds for a process and its children, whatever mounts they
- * see (landlock(7)). Behind the sandbox's own root it is the second fence; with landlock_only it is the only
- * one. Runs in the sandbox, in a process that is about to become a sandboxee or makes the rules for one,
- * single-threaded. */
+/* Landlock rules: they limit which files a process and its children reach, whatever mounts they see
+ * (landlock(7)). Beside the sandbox's own root they are the second limit; with landlock_only they are the
+ * only one. Runs in the sandbox, in a single-threaded process that is about to become a sandboxee or makes
+ * the rules for one. */
 #ifndef SUPERVISOR_LANDLOCK_H
 #define SUPERVISOR_LANDLOCK_H
 
@@ -10,9 +10,9 @@
 #include "setup_report.h"
 
 enum {
-  LANDLOCK_NOT_NEEDED = -2, /* the kernel cannot fence without changing what a program may do */
+  LANDLOCK_NOT_NEEDED = -2, /* rules of this kernel would refuse what the mounts allow */
   LANDLOCK_FENCE_ABI = 2,   /* Linux 5.19; before it every rename to another directory is refused */
-  LANDLOCK_ONLY_ABI = 6,    /* Linux 6.12; before it signals to other sandboxes' processes are not fenced */
+  LANDLOCK_ONLY_ABI = 6,    /* Linux 6.12; before it signals to other sandboxes' processes are not limited */
 };
 
 /* The version of the kernel's ABI (1 and up), or -1 with errno: ENOSYS without Landlock, EOPNOTSUPP where it

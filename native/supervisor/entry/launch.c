@@ -20,7 +20,7 @@
 #include "privileges.h"
 #include "sandwire/wire.generated.h"
 
-/* Past the filter there is no syscall left to end with, and no way to speak but the page. */
+/* Under the filter there is no syscall left to exit with, and no way to report but the page. */
 _Noreturn static void fail_under_filter(struct setup_report *report, int step, const char *detail) {
   setup_report_failure(report, step, errno, detail);
   for (;;) {
@@ -28,13 +28,13 @@ _Noreturn static void fail_under_filter(struct setup_report *report, int step, c
   }
 }
 
-/* What is executed stays within reach, as /proc/self/exe, and on the host's mount its owner can change its
- * mode, times and attributes. On the sandbox's own, which is read-only, nobody can. Only if it is the same
- * file: what was opened is what is executed, whatever has become of its path. */
+/* The program stays within reach as /proc/self/exe, and on the host's mount its owner can change its mode,
+ * times and attributes. On the sandbox's own read-only mount no process can. Only if it is the same file:
+ * what was opened is what is executed, even if its path names another file now. */
 static void take_program_from_inside(const char *path, struct setup_report *report) {
   const int inside = path[0] == '\0' ? -1 : open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
   if (inside < 0) {
-    return; /* a directory on the way may not be passed, for example */
+    return; /* for example because of a directory on the way */
   }
   struct stat given, shown;
   if (fstat(inside, &shown) == 0 && fstat(SANDWIRE_EXEC_FD, &given) == 0 && shown.st_dev == given.st_dev &&
@@ -56,7 +56,7 @@ void launch_prepare(struct setup_report *report) {
 
 _Noreturn void launch_go_on(const struct start_request *request, struct setup_report *report,
                             int rendezvous_fd, int cgroup_fd, const struct sandbox_description *description) {
-  /* Only now: keys are counted against a quota (keyrings(7)), and a resident may wait in vain. */
+  /* Only now: keys are counted against a quota (keyrings(7)), and many standby processes are never used. */
   if (sandwire_leave_keyring() != 0) {
     setup_fail(report, SANDWIRE_STEP_SESSION, "keyring");
   }

@@ -15,9 +15,9 @@ int limits_set(const struct start_request *request, pid_t pid, const char **name
     const __rlimit_resource_t resource = request->limits[i].resource;
     const bool is_core = resource == RLIMIT_CORE;
     *name = request->limits[i].words;
-    /* Never above what the host itself may use: only the privileged can raise a hard limit, and nobody
-     * should. A fork server that has lowered its own limit of core files to 0 is not asked: its child would
-     * have that. */
+    /* Never above what the host itself may use: only a process with privileges can raise a hard limit, and
+     * none should. A fork server that has lowered its own limit of core files to 0 is not asked: its child
+     * would have that. */
     struct rlimit present;
     rlim_t value = is_core ? core_limit(request->limits[i].value) : request->limits[i].value;
     if (prlimit(is_core ? 0 : pid, resource, NULL, &present) == 0 && present.rlim_max < value) {

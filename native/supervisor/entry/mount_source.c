@@ -14,14 +14,14 @@
 /* Of the root directory of a procfs (PROC_ROOT_INO, linux/proc_ns.h) and of a sysfs. */
 enum { ROOT_INODE = 1 };
 
-/* Whether a place in a procfs belongs to a process: a part of its path is a number. */
+/* True if a place in a procfs belongs to a process: a part of its path is a number. */
 static bool is_of_a_process(int fd) {
   char link[40];
   char path[4096];
   snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
   ssize_t length = readlink(link, path, sizeof(path));
   if (length <= 0 || (size_t)length == sizeof(path)) {
-    return true; /* not to be told */
+    return true; /* it cannot be found out */
   }
   path[length] = '\0';
   for (const char *part = path; part != NULL; part = strchr(part, '/')) {
@@ -34,7 +34,7 @@ static bool is_of_a_process(int fd) {
   return false;
 }
 
-/* The host's /proc tells of all processes and acts on them, its /sys acts on the machine. */
+/* The host's /proc shows all processes and can change them; its /sys can change the machine. */
 static bool may_be_shown(int fd, bool writable) {
   struct statfs system;
   if (fstatfs(fd, &system) != 0) {
@@ -50,8 +50,8 @@ static bool may_be_shown(int fd, bool writable) {
 }
 
 int mount_source_open(const struct mount_request *mount) {
-  /* The host has followed the symlinks when the policy was made. One that is met now was put there since, and
-   * who can write there may be a sandboxee that wants another to be shown what it must not see. */
+  /* The host resolved all symlinks when the policy was made. One that is found now was made since, perhaps by
+   * a sandboxee that can write there and wants another one to be shown what it must not see. */
   struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_NO_SYMLINKS};
   int fd = (int)syscall(SYS_openat2, AT_FDCWD, mount->outside, &how, sizeof(how));
   if (fd >= 0 && !may_be_shown(fd, mount->writable)) {

@@ -5,9 +5,8 @@
 
 #include "request/sandbox_description.h"
 
-/* Opens what a file or directory mount shows, as a place (O_PATH). -1 with errno: ELOOP for a symlink on the
- * way; EPERM for what belongs to a process, and for a /proc or /sys of the host that is whole or could be
- * written to. */
+/* Opens what a file or directory mount shows (O_PATH). -1 with errno: ELOOP for a symlink in the path; EPERM
+ * for what belongs to a process, and for a /proc or /sys of the host that is complete or writable. */
 int mount_source_open(const struct mount_request *mount);
 
 #endif

@@ -1,8 +1,7 @@
-/* What went wrong while a sandbox was made or entered, told across processes: a page shared between the
- * supervisor and the children it forks to make one sandbox, or to enter one. A child that fails writes here
- * and exits; the supervisor looks when it sees the child end. The page is gone from the sandboxee with its
- * exec, before any code of it runs. Written without locks: these children work one after the other, and the
- * first failure stands. */
+/* The set-up report: the step that failed while a sandbox was made or attached to. It is in a page that the
+ * supervisor shares with the children it forks for that. A child that fails writes it and exits; the
+ * supervisor reads it when the child has ended. A sandboxee loses the page with its exec, before any code of
+ * it runs. Written without locks: these children work one after the other, and the first failure stands. */
 #ifndef SUPERVISOR_SETUP_REPORT_H
 #define SUPERVISOR_SETUP_REPORT_H
 
@@ -16,7 +15,7 @@ struct setup_report {
   int32_t error;                  /* errno */
   char detail[SETUP_DETAIL_SIZE]; /* the object it failed on, NUL-terminated */
   pid_t child_pid;                /* of the process that the writer forked, as the supervisor sees it */
-  int32_t is_stale;               /* a sandbox made ahead is not what it was */
+  int32_t is_stale;               /* the prewarmed sandbox is stale */
 };
 
 /* NULL with errno when there is no memory. */

@@ -1,5 +1,5 @@
-/* The socket on which a child of a fork server is led into its sandbox (protocol/entrance.proto): the
- * supervisor's half of what is said there. Nothing of it waits for the other side. */
+/* The set-up socket: a joiner is sent there how to attach (protocol/entrance.proto). This is the supervisor's
+ * half; nothing of it waits for the other end. */
 #ifndef SUPERVISOR_SETUP_SOCKET_H
 #define SUPERVISOR_SETUP_SOCKET_H
 

@@ -35,9 +35,10 @@ struct fork_server {
   struct start_request *request;
   struct setup_report *report;
   struct run_end end; /* kind 0: it runs */
-  pid_t group;        /* of its processes; 0: it was not started */
-  int program_mount;  /* what keeps the mounts of its program's view, see program_mount.h; -1: nothing */
-  bool reported; /* that it has ended; it stays as long as there are processes of its group to be reaped */
+  pid_t group;        /* its process group; 0: it was not started */
+  int program_mount;  /* what keeps its program mount, see program_mount.h; -1: nothing */
+  bool reported; /* the host knows its end; it stays as long as there are processes of its group to be reaped
+                  */
 };
 
 static struct fork_server *servers;
@@ -46,15 +47,15 @@ static void (*when_gone)(void);
 
 /* ---- the child ---- */
 
-/* With the host's privileges, of which none are kept. The entrance into a sandbox needs but the kernel uid
- * that made it, since the owner of a user namespace has all capabilities in it (user_namespaces(7)). */
+/* With the host's privileges, of which none are kept. To join a sandbox takes only the kernel uid that made
+ * it: the owner of a user namespace has all capabilities in it (user_namespaces(7)). */
 _Noreturn static void fork_server_main(const struct start_request *request, struct setup_report *report,
                                        int mount_holder, pid_t supervisor) {
   if (sandwire_leave_session() != 0 || sandwire_reset_signals() != 0) {
     setup_fail(report, SANDWIRE_STEP_SESSION, "session, keyring and signals");
   }
   umask(022);
-  if (inheritance_volunteer_for_oom() != 0) { /* and its sandboxees with it */
+  if (inheritance_volunteer_for_oom() != 0) { /* its sandboxees inherit that */
     setup_fail(report, SANDWIRE_STEP_PRIVILEGES, "oom_score_adj");
   }
   program_mount_take(request->fds[0], mount_holder);
@@ -81,7 +82,7 @@ _Noreturn static void fork_server_main(const struct start_request *request, stru
   setup_fail(report, SANDWIRE_STEP_EXEC, request->program);
 }
 
-/* ---- what it leaves ---- */
+/* ---- its orphans ---- */
 
 static void forget(struct fork_server *server) {
   struct fork_server **link = &servers;
@@ -104,10 +105,10 @@ static void forget(struct fork_server *server) {
   }
 }
 
-/* Reaps orphans: a child that leads a sandboxee in, or one that ended before it said where it is, while its
- * parent, the fork server, was killed. They are known by their process group, the fork server's: everybody
- * else whom we have to reap is in ours or, as sandboxee, in one of its own. An unreaped one would also hold
- * up the end of the sandbox it is in (zap_pid_ns_processes() in the kernel's pid_namespace.c). */
+/* Reaps its orphans: a joiner, or a child that ended before it named itself. They have the process group of
+ * the fork server; all other children of the supervisor are in its own group or, as sandboxees, in one of
+ * their own. One that is not reaped would also hold up the end of the sandbox it is in
+ * (zap_pid_ns_processes() in the kernel's pid_namespace.c). */
 static void reap_orphans_of(struct fork_server *server) {
   for (;;) {
     siginfo_t info;
@@ -120,10 +121,11 @@ static void reap_orphans_of(struct fork_server *server) {
       return;
     }
     if (info.si_pid == 0 && server->reported) {
-      kill(-server->group,
-           SIGKILL); /* nobody outlives it but its sandboxees; as the group has children of ours, it is its */
+      /* Only its sandboxees outlive it. The number is still this group's: children of the supervisor are in
+       * it. */
+      kill(-server->group, SIGKILL);
     }
-    /* Those that somebody watches are reaped there, and then it goes on here. */
+    /* One that is watched is reaped by its owner, and this goes on after that. */
     if (info.si_pid == 0 || process_is_watched(info.si_pid)) {
       return;
     }
@@ -143,7 +145,7 @@ static bool is_of_server(pid_t pid) {
 
 static struct orphan_claim processes_of_servers = {.claims = is_of_server};
 
-/* Also called when a sandboxee of theirs was reaped, since the wait does not get past it before. */
+/* Also called when a sandboxee of a fork server was reaped: before, the wait above does not get past it. */
 static void reap_orphans(void) {
   struct fork_server *next;
   for (struct fork_server *server = servers; server != NULL; server = next) {
@@ -230,7 +232,7 @@ static void start(struct fork_server *server) {
     fail(server, SANDWIRE_STEP_MEMORY, errno, "pidfd");
     return;
   }
-  server->group = pid; /* it makes itself the leader first of all */
+  server->group = pid; /* it makes itself the leader of that group first of all */
   const uint64_t walltime_ms = server->request->walltime_ms;
   if (walltime_ms > 0 &&
       deadline_set(&server->walltime, monotonic_now_ns() + walltime_ms * 1000000u, on_walltime) != 0) {

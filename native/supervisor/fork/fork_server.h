@@ -1,5 +1,5 @@
 /* Fork servers: programs of the host's author that run unsandboxed and fork sandboxees. The supervisor starts
- * them, so that it is the ancestor orphans come to, and reaps what they leave. Runs in the supervisor. */
+ * them: so their orphans become its children, and it reaps them. Runs in the supervisor. */
 #ifndef SUPERVISOR_FORK_SERVER_H
 #define SUPERVISOR_FORK_SERVER_H
 
@@ -8,7 +8,7 @@
 
 #include "request/start_request.h"
 
-/* Takes the request, whose fds are all there, over. Exactly one Ended event follows. */
+/* Takes the request over; all its fds have been received. Exactly one Ended event is sent. */
 void fork_server_start(struct start_request *request);
 
 /* Does nothing if there is none of that number. The sandboxees it has forked go on. */

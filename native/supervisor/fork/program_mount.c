@@ -17,7 +17,7 @@
 
 /* In namespaces of its own, with all capabilities there; it shares the file descriptors of its parent, which
  * waits. */
-_Noreturn static void look(const char *path, int program, int holder) {
+_Noreturn static void mount_and_open(const char *path, int program, int holder) {
   struct mount_attr read_only = {.attr_set = MOUNT_ATTR_RDONLY};
   struct iovec nothing = {"", 1};
   struct stat given, seen;
@@ -52,7 +52,7 @@ void program_mount_take(int program, int holder) {
   const unsigned long flags = CLONE_FILES | CLONE_VFORK | CLONE_NEWUSER | CLONE_NEWNS | SIGCHLD;
   const pid_t pid = (pid_t)syscall(SYS_clone, flags, 0, 0, 0, 0);
   if (pid == 0) {
-    look(path, program, holder);
+    mount_and_open(path, program, holder);
   }
   if (pid > 0) {
     waitpid(pid, NULL, __WALL);

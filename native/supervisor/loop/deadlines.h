@@ -1,5 +1,5 @@
-/* Points in time, on the monotonic clock, at which something is to be done: a binary heap of objects that
- * embed their deadline. Runs in the supervisor. */
+/* Times, on the monotonic clock, at which a function is to be called: a binary heap of objects that embed
+ * their deadline. Runs in the supervisor. */
 #ifndef SUPERVISOR_DEADLINES_H
 #define SUPERVISOR_DEADLINES_H
 

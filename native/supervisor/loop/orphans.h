@@ -1,6 +1,6 @@
 /* Orphans: processes that come to the supervisor, as their nearest subreaper, because their parent has ended.
- * That happens when a process of ours is killed between its fork and its report of it, by somebody on the
- * machine or for want of memory; and a program can leave the supervisor a child by clone() with CLONE_PARENT,
+ * That happens when a process of ours is killed between its fork and its report of it, from outside or for
+ * lack of memory; and a program can leave the supervisor a child by clone() with CLONE_PARENT,
  * which every policy refuses, but nothing refuses before sandboxMeHere(). They die with their sandbox, and
  * one that is not reaped holds up the end of all of it (zap_pid_ns_processes() in the kernel's
  * pid_namespace.c). Runs in the supervisor. */

@@ -79,7 +79,7 @@ pid_t process_fork(void) {
 
 bool process_watch(struct process *process, pid_t pid,
                    void (*ended)(struct process *, const siginfo_t *, const struct rusage *)) {
-  /* The pid cannot be another's by now: only we reap it. */
+  /* The pid cannot be another's yet: it is reaped only here. */
   int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
   if (pidfd >= 0 && event_loop_add(&process->watch, pidfd, EPOLLIN, on_pidfd) == 0) {
     process->pid = pid;
@@ -91,7 +91,7 @@ bool process_watch(struct process *process, pid_t pid,
   if (pidfd >= 0) {
     close(pidfd);
   }
-  /* Out of fds or memory. What cannot be watched must not run. */
+  /* No fd or memory is left. A process that cannot be watched must not run. */
   kill(pid, SIGKILL);
   waitpid(pid, NULL, __WALL);
   errno = error;

@@ -10,13 +10,12 @@
 #include "event_loop.h"
 
 struct process {
-  struct watch watch;              /* fd: its pidfd, -1 when it is not there */
-  pid_t pid;                       /* 0: not there (yet, or any more) */
+  struct watch watch;              /* fd: its pidfd, -1 if there is no process */
+  pid_t pid;                       /* 0: there is no process */
   struct process *next, *previous; /* all that are watched */
   /* It has been reaped, and pid is 0 again. */
   void (*ended)(struct process *process, const siginfo_t *info, const struct rusage *usage);
-  /* May be NULL. It has ended, and another process that traces it must go before it can be reaped
-   * (ptrace(2)). */
+  /* May be NULL. It has ended, and cannot be reaped until another process stops tracing it (ptrace(2)). */
   void (*withheld)(struct process *process);
 };
 
@@ -38,16 +37,16 @@ bool process_watch(struct process *process, pid_t pid,
 bool process_move(struct process *process, struct process *from,
                   void (*ended)(struct process *, const siginfo_t *, const struct rusage *));
 
-/* Whether somebody here watches this child. */
+/* True if this child is watched. */
 bool process_is_watched(pid_t pid);
 
-/* For who has reaped it otherwise: as its tracer, which hears of everything by one wait. */
+/* For the tracer, which reaps what it traces by a wait of its own. */
 void process_was_reaped(struct process *process, const siginfo_t *info, const struct rusage *usage);
 
-/* SIGKILL, if it is there. */
+/* SIGKILL, if there is a process. */
 void process_kill(const struct process *process);
 
-/* Whether a process, or a thread, is on its way out, or gone. */
+/* True if a process, or a thread, is exiting, or gone. */
 bool process_is_exiting(pid_t pid);
 
 #endif

@@ -1,5 +1,5 @@
-/* What this machine allows, found out by doing it. Runs in a process of its own: the supervisor's program,
- * started with --probe by the host and with the host's privileges. */
+/* What this machine allows, found out by trying it. Runs in a process of its own, with the host's privileges:
+ * the host starts the supervisor's program with --probe. */
 #ifndef SUPERVISOR_PROBE_H
 #define SUPERVISOR_PROBE_H
 

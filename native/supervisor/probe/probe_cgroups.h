@@ -1,4 +1,4 @@
-/* Whether cgroups v2 can be had, each controller by itself. 0, or the errno it was refused with. */
+/* Attempts to make a cgroup v2, with each controller by itself. 0, or the errno it was refused with. */
 #ifndef SUPERVISOR_PROBE_CGROUPS_H
 #define SUPERVISOR_PROBE_CGROUPS_H
 

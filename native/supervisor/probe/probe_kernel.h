@@ -6,7 +6,7 @@
 int probe_seccomp_filter(long *value);
 /* A listener, with the flags a sandboxee's has; one call is received and answered with CONTINUE. */
 int probe_seccomp_notify(long *value);
-/* Linux 5.19: a signal does not take a call away that is being judged. */
+/* Linux 5.19: a signal does not interrupt a call that waits for its answer. */
 int probe_seccomp_wait_killable(long *value);
 int probe_no_new_privileges(long *value);
 int probe_pidfd(long *value);
@@ -22,7 +22,7 @@ int probe_open_files(long *value);
 int probe_speculation(long *value);
 /* value: the version of the ABI. */
 int probe_landlock(long *value);
-/* Whether the memory of sandboxees that crash stays in the sandbox. */
+/* Fails if the memory of a sandboxee that crashes may leave the sandbox. */
 int probe_core_dumps(long *value);
 
 #endif

@@ -80,8 +80,8 @@ static int write_maps(pid_t pid) {
   return error;
 }
 
-/* Makes what the maker makes, and has inside() run in it as the first process, or outside(pid) outside of it
- * while that one waits. */
+/* Makes the namespaces that a stage-1 process makes, and calls inside() in their first process, or
+ * outside(pid) outside of them while that one waits. */
 static int with_namespaces(int (*inside)(void), int (*outside)(pid_t)) {
   int go[2], done[2];
   if (pipe2(go, O_CLOEXEC) != 0 || pipe2(done, O_CLOEXEC) != 0) {

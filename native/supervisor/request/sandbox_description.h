@@ -1,4 +1,5 @@
-/* A SandboxDescription as the maker and init use it: parsed and checked before anything is forked. */
+/* A SandboxDescription as the stage-1 process and init use it: parsed and checked before anything is forked.
+ */
 #ifndef SUPERVISOR_SANDBOX_DESCRIPTION_H
 #define SUPERVISOR_SANDBOX_DESCRIPTION_H
 

@@ -156,7 +156,7 @@ size_t start_request_given(const struct start_request *request) {
 int start_request_open_null(struct start_request *request) {
   for (size_t i = start_request_given(request); i < request->fd_count; i++) {
     if (request->fds[i] >= 0) {
-      continue; /* for a sandbox that came to nothing */
+      continue; /* from an attempt with another sandbox */
     }
     request->fds[i] = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (request->fds[i] < 0) {

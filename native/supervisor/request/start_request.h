@@ -1,6 +1,6 @@
 /* A StartRequest as the supervisor uses it: parsed and checked before anything is forked for it, because such
  * children allocate nothing. Everything hangs on one arena. Runs in the supervisor, and in a sandbox's
- * resident, which gets the same bytes from it. */
+ * standby process, which gets the same bytes from it. */
 #ifndef SUPERVISOR_START_REQUEST_H
 #define SUPERVISOR_START_REQUEST_H
 
@@ -46,14 +46,14 @@ struct start_request {
   bool allow_speculation;
   bool landlock_fence;
   bool forbid_io_uring;
-  bool asks_host; /* some calls are for the host to judge; then there is a policy in every mode */
+  bool asks_host; /* there are notified calls; then there is a policy in every mode */
   uint64_t answer_timeout_ms;
   const uint8_t *sandbox; /* the SandboxDescription message */
   size_t sandbox_size;
   struct limit_request limits[MAX_LIMITS]; /* limit_count of them, at most one of a kind */
   size_t limit_count;
   struct cgroup_limits cgroup;
-  int prewarmed; /* sandboxes to be kept ready; -1: as use suggests */
+  int prewarmed; /* how many sandboxes are kept prewarmed; -1: as use suggests */
   uint64_t walltime_ms;
   bool start_unawaited; /* Sandboxed may come a little later */
   struct stack_trace_switches stack_traces;
@@ -79,11 +79,11 @@ const struct limit_request *start_request_limit(const struct start_request *requ
 struct start_request *start_request_parse(const uint8_t *bytes, size_t size, uint64_t *run,
                                           const char **reason);
 
-/* How many of the fds have come with it: those before the ones that become /dev/null. */
+/* How many of the fds were received with it: those before the ones that become /dev/null. */
 size_t start_request_given(const struct start_request *request);
 
-/* Opens /dev/null for the standard ones that are not among those received, each anew, as what is open once
- * has flags that all its holders share. 0, or -1 with errno. */
+/* Opens /dev/null for the standard fds that were not received. Each is opened anew, since an open file has
+ * flags that all its holders share. 0, or -1 with errno. */
 int start_request_open_null(struct start_request *request);
 
 /* Closes what fds are left and frees everything. */

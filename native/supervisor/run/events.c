@@ -8,13 +8,13 @@
 #include "protobuf.h"
 #include "sandwire/wire.generated.h"
 
-/* The longest event is a question: six times what an argument points at, and some numbers. */
+/* The longest event is Asked: six times what an argument points at, and some numbers. */
 enum {
   EVENT_SIZE =
       6 * (ARGUMENT_MEMORY_SIZE + 16) + SETUP_DETAIL_SIZE + VIOLATION_PROGRAM_SIZE + VIOLATION_COMM_SIZE + 512
 };
 
-/* Only the last event of a run has a stack trace; it is long for a stack, and there is one thread. */
+/* Only the last event of a run has a stack trace. It is too long for the stack; there is one thread. */
 enum { ENDED_SIZE = EVENT_SIZE + UNWIND_ANSWER_SIZE };
 
 static void send_event_by(void (*send)(const void *, size_t), uint32_t kind,
@@ -35,7 +35,7 @@ static uint64_t signed_varint(int64_t value) {
   return (uint64_t)value;
 }
 
-/* Started and Sandboxed say the same of different moments. */
+/* Started and Sandboxed have the same fields, for different moments. */
 _Static_assert((int)SANDWIRE_STARTED_RUN == (int)SANDWIRE_SANDBOXED_RUN &&
                    (int)SANDWIRE_STARTED_PID == (int)SANDWIRE_SANDBOXED_PID &&
                    (int)SANDWIRE_STARTED_INIT_PID == (int)SANDWIRE_SANDBOXED_INIT_PID,

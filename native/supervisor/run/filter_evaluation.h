@@ -1,6 +1,6 @@
-/* What a seccomp program says of a call: the kernel's own computation, repeated. A notification carries the
- * call and not the value that led to it, so whoever must know the value computes it again; the call is all it
- * depends on. Touches nothing but its arguments. */
+/* What a seccomp program returns for a call: the kernel's own computation, repeated. A notification has the
+ * call and not the value that led to it, so the supervisor computes the value again; it depends on the call
+ * alone. Touches nothing but its arguments. */
 #ifndef SUPERVISOR_FILTER_EVALUATION_H
 #define SUPERVISOR_FILTER_EVALUATION_H
 

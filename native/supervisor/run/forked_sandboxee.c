@@ -1,8 +1,7 @@
-/* What the sandboxee says counts for nothing but where to look. Its pid is the kernel's word only as long as
- * it has no privilege in its pid namespace, and a process with a forged one may name another (unix(7),
- * SCM_CREDENTIALS). So the pid is taken if, held by a pidfd, it is our child, which only a child of ours can
- * have left to us, and in each of the namespaces of this sandbox: then it can at worst be another process of
- * the same sandbox. */
+/* The sandboxee names itself by credentials, and they only say where to look: a process with privileges in
+ * its pid namespace can forge its pid (unix(7), SCM_CREDENTIALS). So a pid is accepted if, held by a pidfd,
+ * it is a child of the supervisor, which only another child can have left to it, and in each namespace of
+ * this sandbox. Then it can at worst be another process of the same sandbox. */
 #include "forked_sandboxee.h"
 
 #include <errno.h>
@@ -27,7 +26,7 @@
 #include "sandwire/wire.generated.h"
 
 enum { MESSAGE_LIMIT = 4096 };
-/* From the moment it has all it needs; that takes it a millisecond. */
+/* From the moment it has all it needs; it takes a millisecond. */
 static const uint64_t entrance_limit_ns = 10000000000u;
 
 struct forked_sandboxee {
@@ -51,8 +50,8 @@ static void fail(struct run *run, int error, const char *detail) {
   run_fail_setup(run, SANDWIRE_STEP_FORK_SERVER, error, detail);
 }
 
-/* Whether both are in one namespace of each kind; in a cgroup of its own it has made itself another one of
- * that kind. */
+/* True if both are in the same namespace of each kind. In a cgroup of its own the sandboxee has made itself
+ * another cgroup namespace. */
 static bool is_in_sandbox_of(pid_t init, pid_t pid, bool has_cgroup) {
   static const char *const kinds[] = {"cgroup", "user", "mnt", "pid", "net", "ipc", "uts"};
   for (size_t i = has_cgroup ? 1 : 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
@@ -70,13 +69,13 @@ static bool is_in_sandbox_of(pid_t init, pid_t pid, bool has_cgroup) {
   return true;
 }
 
-/* Why this process cannot be the sandboxee of the run; NULL: it is. */
+/* Why this process cannot be the sandboxee of the run; NULL: it can. */
 static const char *reject(const struct run *run, pid_t pid) {
   const pid_t init = sandbox_init(run->sandbox);
   if (pid <= 1 || init == 0 || pid == init) {
     return "its child named no process of the sandbox";
   }
-  int pidfd = (int)syscall(SYS_pidfd_open, pid, 0); /* so that the pid stays its own while we look */
+  int pidfd = (int)syscall(SYS_pidfd_open, pid, 0); /* so that the pid stays its own while it is looked at */
   if (pidfd < 0) {
     return "its child has ended";
   }
@@ -88,7 +87,7 @@ static const char *reject(const struct run *run, pid_t pid) {
     reason = "its child is not in the sandbox";
   }
   close(pidfd);
-  return reason; /* if it is ours its pid stays its own until we reap it */
+  return reason; /* the pid of a child stays its own until it is reaped */
 }
 
 static void adopt(struct forked_sandboxee *forked, pid_t pid) {
@@ -110,7 +109,7 @@ static void adopt(struct forked_sandboxee *forked, pid_t pid) {
   }
 }
 
-/* The steps a child takes by itself; it may claim what it likes. */
+/* The steps that a child takes by itself; it may report any number. */
 static bool is_step_of_child(uint64_t step) {
   static const int steps[] = {
       SANDWIRE_STEP_FORK,       SANDWIRE_STEP_IDENTITY, SANDWIRE_STEP_ENTER,
@@ -196,7 +195,7 @@ static void on_deadline(struct deadline *deadline) {
 }
 
 void forked_sandboxee_await(struct run *run) {
-  const int on = 1; /* by ourselves, whatever the fork server has set */
+  const int on = 1; /* set here, whatever the fork server has set */
   int fd = run->request->fds[0];
   struct forked_sandboxee *forked = calloc(1, sizeof(*forked));
   if (forked == NULL || setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) != 0) {
@@ -212,7 +211,7 @@ void forked_sandboxee_await(struct run *run) {
     free(forked);
     return;
   }
-  run->request->fds[0] = -1; /* the watch's now */
+  run->request->fds[0] = -1; /* the watch has it now */
   if (deadline_set(&forked->deadline, monotonic_now_ns() + entrance_limit_ns, on_deadline) != 0) {
     run_fail_setup(run, SANDWIRE_STEP_MEMORY, ENOMEM, "deadline");
   }

@@ -39,7 +39,7 @@ bool listener_is_one(int fd) {
   return names_listener(AT_FDCWD, path);
 }
 
-/* The number in the process, if it is not where it was announced: another thread opened a file in between. */
+/* Its number in the process if that is not the announced one: another thread opened a file in between. */
 static int find_listener(pid_t pid) {
   char path[64];
   snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);

@@ -1,5 +1,4 @@
-/* The seccomp listener of a sandboxee: how the supervisor comes by it, and the one notification it lets
- * through. */
+/* The seccomp listener of a sandboxee: how the supervisor gets it, and the launch call. */
 #ifndef SUPERVISOR_LISTENER_H
 #define SUPERVISOR_LISTENER_H
 
@@ -8,26 +7,27 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Takes a duplicate of the listener out of the process. number: where the process said it would be;
- * is_certain: and it can be believed. Returns the fd (CLOEXEC), or -1 with errno. */
+/* Takes a duplicate of the listener out of the process. number: what the process announced; is_certain: it
+ * can be believed. Returns the fd (CLOEXEC), or -1 with errno. */
 int listener_take(int pidfd, pid_t pid, int number, bool is_certain);
 
-/* Asker and answerer take turns, so that waking one is best done where the other is about to sleep: on
- * another core it takes some 50 microseconds longer. A kernel older than Linux 6.6 goes on as it does. */
+/* The thread that asks and the supervisor take turns, so each is best woken on the core where the other is
+ * about to sleep: on another core that takes some 50 microseconds longer. Older kernels than Linux 6.6 ignore
+ * it. */
 void listener_stay_on_one_core(int listener);
 
-/* Whether the fd is a seccomp listener at all. */
+/* True if the fd is a seccomp listener. */
 bool listener_is_one(int fd);
 
-/* Whether no process is under its filter any more, be it the sandboxee or what that has made
- * (seccomp_notify_poll() in the kernel's seccomp.c). -1, a listener that was closed since, says so, too. */
+/* True if no process is under its filter any more, neither the sandboxee nor one that it forked
+ * (seccomp_notify_poll() in the kernel's seccomp.c). Also true for -1, a listener that is closed. */
 bool listener_is_over(int listener);
 
-/* Whether the thread of this notification still stands before its syscall: what was read of it until now was
+/* True if the thread of this notification still waits before its syscall. Then all that was read of it was
  * its own (SECCOMP_IOCTL_NOTIF_ID_VALID in seccomp_unotify(2)). */
 bool listener_still_waits(int listener, uint64_t id);
 
-/* Whether this is the launch call: the marked execveat, or the marked close_range of the listener, whose
+/* True for the launch call: the marked execveat, or the marked close_range of the listener, whose
  * number in the sandboxee this is, with which sandboxMeHere ends. mode: enum sandwire_launch_mode. */
 bool listener_is_launch(int mode, const struct seccomp_notif *notification, int number);
 

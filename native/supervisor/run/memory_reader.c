@@ -20,7 +20,7 @@ enum { LOWEST_ADDRESS = 65536 };
 /* It takes some microseconds. */
 static const uint64_t patience_ns = 100000000u;
 
-/* Of one that nobody needs. */
+/* Of one that no run needs. */
 static const uint64_t lifetime_ns = 5000000000u;
 
 struct reading_process {
@@ -29,7 +29,7 @@ struct reading_process {
   struct memory_reader *reader; /* NULL: it is being killed */
 };
 
-/* Who keeps the process that is left over, and asks it nothing. */
+/* Keeps the process that no run needs. */
 static struct memory_reader idle;
 
 struct wish {
@@ -71,8 +71,8 @@ static size_t read_memory(pid_t tid, uint64_t address, unsigned char *into, size
   return count > 0 ? (size_t)count : 0;
 }
 
-/* Which arguments are addresses is the host's knowledge: it has the table of syscalls. Here every one that
- * could be is tried. Returns how much of it is to be sent. */
+/* The host knows which arguments are addresses: it has the table of syscalls. Here every one that could be an
+ * address is tried. Returns how many bytes of `found` are to be sent. */
 static size_t find(const struct wish *wish, struct found *found) {
   unsigned char *end = found->bytes[0];
   for (int i = 0; i < 6; i++) {
@@ -90,7 +90,7 @@ _Noreturn static void read_for(int socket, pid_t supervisor) {
       sandwire_close_all_fds_but((const int[]){socket}, 1) != 0) {
     _exit(1);
   }
-  (void)prctl(PR_SET_NAME, "sandwire-reader", 0, 0, 0); /* for those who look at the machine */
+  (void)prctl(PR_SET_NAME, "sandwire-reader", 0, 0, 0); /* shown in lists of processes */
   while (read(socket, &wish, sizeof(wish)) == (ssize_t)sizeof(wish)) {
     const size_t size = find(&wish, &found);
     if (write(socket, &found, size) != (ssize_t)size) {
@@ -108,10 +108,10 @@ static void on_end(struct process *process, const siginfo_t *info, const struct 
   struct reading_process *reading = (struct reading_process *)process; /* its first member */
   if (reading->reader == NULL) {
     free(reading);
-  } /* otherwise the end of its socket is heard of, too */
+  } /* otherwise the end of its socket is an event of its own */
 }
 
-/* It is done with, whatever it is doing. */
+/* Its process is not needed any more, whatever it is doing. */
 static void give_up(struct memory_reader *reader) {
   struct reading_process *process = reader->process;
   reader->process = NULL;
@@ -130,7 +130,7 @@ static void give_up(struct memory_reader *reader) {
 
 static void go_on(struct memory_reader *reader);
 
-/* The first has come to its end. Its owner may be gone after this, and the reader with it. */
+/* The first is done. Its owner may be gone after this, and the reader with it. */
 static void finish(struct memory_reader *reader, const struct argument_memory memory[6]) {
   struct memory_reading *reading = reader->first;
   deadline_clear(&reader->deadline);
@@ -159,7 +159,7 @@ static void on_found(struct watch *watch, uint32_t events) {
       (struct reading_process *)((char *)watch - offsetof(struct reading_process, socket));
   struct memory_reader *reader = process->reader;
   const ssize_t size = recv(watch->fd, &found, sizeof(found), MSG_DONTWAIT);
-  if (reader->first == NULL) { /* nobody has asked: it was killed */
+  if (reader->first == NULL) { /* it was killed: nothing was requested */
     give_up(reader);
     return;
   }
@@ -216,7 +216,7 @@ static void hand_over(struct memory_reader *from, struct memory_reader *to) {
   to->process->reader = to;
 }
 
-/* Whether the first is being read now. */
+/* True if the first is being read now. */
 static bool begin(struct memory_reader *reader) {
   const struct memory_reading *reading = reader->first;
   if (reader->process == NULL && idle.process != NULL) {
@@ -231,12 +231,12 @@ static bool begin(struct memory_reader *reader) {
   }
   struct wish wish = {.tid = reading->tid, .size = (uint32_t)reading->size};
   memcpy(wish.addresses, reading->addresses, sizeof(wish.addresses));
-  /* EPIPE: it was killed, which is heard of next. */
+  /* EPIPE: it was killed, which is the next event. */
   (void)send(reader->process->socket.fd, &wish, sizeof(wish), MSG_DONTWAIT | MSG_NOSIGNAL);
   return true;
 }
 
-/* Should there be no process for it, it is overdue at once. */
+/* Without a process for it, it is overdue at once. */
 static void go_on(struct memory_reader *reader) {
   if (!begin(reader) && deadline_set(&reader->deadline, 0, on_overdue) != 0) {
     finish_without(reader);

@@ -16,10 +16,10 @@
 #include "sandwire/wire.generated.h"
 
 enum {
-  MAX_NOTIFIED_CALLS = 1024 /* of one run; each is a thread of it that stands still */
+  MAX_NOTIFIED_CALLS = 1024 /* of one run; each is a thread of it that waits */
 };
 
-/* To look for those whose thread is gone costs a syscall each. */
+/* The search for calls whose thread is gone costs a syscall each. */
 static const uint64_t sweep_pause_ns = 100000000u;
 
 struct notified_call {
@@ -28,7 +28,7 @@ struct notified_call {
   struct run *run;
   struct seccomp_notif notification;
   struct memory_reading reading;
-  bool begun; /* it is being read, or the host was told */
+  bool begun; /* its arguments are being read, or the host was asked */
 };
 
 bool notifications_are_for_host(const struct run *run, const struct seccomp_data *data) {
@@ -37,19 +37,19 @@ bool notifications_are_for_host(const struct run *run, const struct seccomp_data
                                    (SECCOMP_RET_USER_NOTIF | SANDWIRE_NOTIFICATION_NOTIFY);
 }
 
-static void forget(struct notified_call *question) {
-  struct notified_call **link = &question->run->notified_calls;
-  while (*link != question) {
+static void forget(struct notified_call *call) {
+  struct notified_call **link = &call->run->notified_calls;
+  while (*link != call) {
     link = &(*link)->next;
   }
-  *link = question->next;
-  question->run->notified_call_count--;
-  if (question->run->call_being_read == question) {
-    question->run->call_being_read = NULL;
+  *link = call->next;
+  call->run->notified_call_count--;
+  if (call->run->call_being_read == call) {
+    call->run->call_being_read = NULL;
   }
-  deadline_clear(&question->deadline);
-  memory_reading_cancel(&question->reading);
-  free(question);
+  deadline_clear(&call->deadline);
+  memory_reading_cancel(&call->reading);
+  free(call);
 }
 
 void notifications_drop(struct run *run) {
@@ -58,11 +58,11 @@ void notifications_drop(struct run *run) {
   }
 }
 
-/* The call does not happen, and the run ends. Frees the question, and may free the run. */
-static void deny(struct notified_call *question, int cause) {
-  struct run *run = question->run;
-  const struct seccomp_notif notification = question->notification;
-  forget(question);
+/* The call does not happen, and the run ends. Frees `call`, and may free the run. */
+static void deny(struct notified_call *call, int cause) {
+  struct run *run = call->run;
+  const struct seccomp_notif notification = call->notification;
+  forget(call);
   if (listener_still_waits(run->listener.fd, notification.id)) {
     monitor_violate(run, &notification, cause);
   }
@@ -72,58 +72,56 @@ static void on_no_answer(struct deadline *deadline) {
   deny((struct notified_call *)deadline, SANDWIRE_CAUSE_NO_ANSWER); /* its first member */
 }
 
-/* The host is told, and has its time from now on. */
+/* The host is asked, and its time begins. */
 static void on_memory_read(struct memory_reading *reading, const struct argument_memory memory[6]) {
-  static struct violation call;
-  struct notified_call *question =
+  static struct violation description;
+  struct notified_call *call =
       (struct notified_call *)((char *)reading - offsetof(struct notified_call, reading));
-  struct run *run = question->run;
+  struct run *run = call->run;
   run->call_being_read = NULL;
-  violation_read(&call, run->listener.fd, &question->notification, run->sandboxee.pid);
-  /* After all reading it says whether the thread has stood there all the time: if not, this was another's
-   * memory. */
-  if (!listener_still_waits(run->listener.fd, question->notification.id)) {
-    forget(question);
+  violation_read(&description, run->listener.fd, &call->notification, run->sandboxee.pid);
+  /* Asked after all reading: if the thread has not waited all the time, this was another's memory. */
+  if (!listener_still_waits(run->listener.fd, call->notification.id)) {
+    forget(call);
     notifications_go_on(run);
-  } else if (deadline_set(&question->deadline,
-                          monotonic_now_ns() + run->request->answer_timeout_ms * 1000000u,
+  } else if (deadline_set(&call->deadline, monotonic_now_ns() + run->request->answer_timeout_ms * 1000000u,
                           on_no_answer) != 0) {
-    deny(question, SANDWIRE_CAUSE_TOO_MANY);
+    deny(call, SANDWIRE_CAUSE_TOO_MANY);
   } else {
-    events_send_asked(run->request->run, question->notification.id, &call, memory);
+    events_send_asked(run->request->run, call->notification.id, &description, memory);
     notifications_go_on(run);
   }
 }
 
-static bool is_gone(const struct notified_call *question) {
-  return !listener_still_waits(question->run->listener.fd, question->notification.id);
+static bool is_gone(const struct notified_call *call) {
+  return !listener_still_waits(call->run->listener.fd, call->notification.id);
 }
 
 static struct notified_call *longest_waiting(const struct run *run) {
   struct notified_call *found = NULL;
-  for (struct notified_call *question = run->notified_calls; question != NULL; question = question->next) {
-    found = question->begun ? found : question; /* the newest comes first */
+  for (struct notified_call *call = run->notified_calls; call != NULL; call = call->next) {
+    found = call->begun ? found : call; /* the newest comes first */
   }
   return found;
 }
 
 void notifications_go_on(struct run *run) {
-  struct notified_call *question;
-  while (run->call_being_read == NULL && control_has_room() && (question = longest_waiting(run)) != NULL) {
-    if (is_gone(question)) {
-      forget(question);
+  struct notified_call *call;
+  while (run->call_being_read == NULL && control_has_room() && (call = longest_waiting(run)) != NULL) {
+    if (is_gone(call)) {
+      forget(call);
       continue;
     }
-    question->begun = true;
-    if (!memory_reader_read(&run->reader, &question->reading)) {
-      deny(question, SANDWIRE_CAUSE_TOO_MANY);
+    call->begun = true;
+    if (!memory_reader_read(&run->reader, &call->reading)) {
+      deny(call, SANDWIRE_CAUSE_TOO_MANY);
       return;
     }
-    run->call_being_read = question;
+    run->call_being_read = call;
   }
 }
 
-/* Threads that ask may be killed, and others made in their place. */
+/* Threads that wait may be killed, and others made in their place. */
 static void sweep(struct run *run) {
   const uint64_t now = monotonic_now_ns();
   if (now - run->notified_calls_swept_ns < sweep_pause_ns) {
@@ -131,10 +129,10 @@ static void sweep(struct run *run) {
   }
   run->notified_calls_swept_ns = now;
   struct notified_call *next;
-  for (struct notified_call *question = run->notified_calls; question != NULL; question = next) {
-    next = question->next;
-    if (is_gone(question)) {
-      forget(question);
+  for (struct notified_call *call = run->notified_calls; call != NULL; call = next) {
+    next = call->next;
+    if (is_gone(call)) {
+      forget(call);
     }
   }
 }
@@ -143,19 +141,19 @@ int notifications_ask(struct run *run, const struct seccomp_notif *notification)
   if (run->notified_call_count == MAX_NOTIFIED_CALLS) {
     sweep(run);
   }
-  struct notified_call *question =
-      run->notified_call_count == MAX_NOTIFIED_CALLS ? NULL : calloc(1, sizeof(*question));
-  if (question == NULL) {
+  struct notified_call *call =
+      run->notified_call_count == MAX_NOTIFIED_CALLS ? NULL : calloc(1, sizeof(*call));
+  if (call == NULL) {
     return SANDWIRE_CAUSE_TOO_MANY;
   }
-  question->run = run;
-  question->notification = *notification;
-  question->reading.done = on_memory_read;
-  question->reading.tid = (pid_t)notification->pid;
-  question->reading.size = ARGUMENT_MEMORY_SIZE;
-  memcpy(question->reading.addresses, notification->data.args, sizeof(question->reading.addresses));
-  question->next = run->notified_calls;
-  run->notified_calls = question;
+  call->run = run;
+  call->notification = *notification;
+  call->reading.done = on_memory_read;
+  call->reading.tid = (pid_t)notification->pid;
+  call->reading.size = ARGUMENT_MEMORY_SIZE;
+  memcpy(call->reading.addresses, notification->data.args, sizeof(call->reading.addresses));
+  call->next = run->notified_calls;
+  run->notified_calls = call;
   run->notified_call_count++;
   notifications_go_on(run);
   return 0;
@@ -163,11 +161,11 @@ int notifications_ask(struct run *run, const struct seccomp_notif *notification)
 
 void notifications_answer(uint64_t number, uint64_t id, const struct answer *answer) {
   struct run *run = run_find(number);
-  struct notified_call *question = run == NULL ? NULL : run->notified_calls;
-  while (question != NULL && question->notification.id != id) {
-    question = question->next;
+  struct notified_call *call = run == NULL ? NULL : run->notified_calls;
+  while (call != NULL && call->notification.id != id) {
+    call = call->next;
   }
-  if (question == NULL) {
+  if (call == NULL) {
     return;
   }
   struct seccomp_notif_resp response;
@@ -184,13 +182,13 @@ void notifications_answer(uint64_t number, uint64_t id, const struct answer *ans
       response.val = answer->value;
       break;
     default:
-      deny(question, SANDWIRE_CAUSE_HOST);
+      deny(call, SANDWIRE_CAUSE_HOST);
       return;
   }
   /* ENOENT: the thread is gone, and with it the call. */
   if (ioctl(run->listener.fd, SECCOMP_IOCTL_NOTIF_SEND, &response) != 0 && errno != ENOENT) {
-    deny(question, SANDWIRE_CAUSE_HOST);
+    deny(call, SANDWIRE_CAUSE_HOST);
     return;
   }
-  forget(question);
+  forget(call);
 }

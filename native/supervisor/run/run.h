@@ -8,19 +8,19 @@
 
 #include "request/start_request.h"
 
-/* Takes the request, whose fds are all there, over. Whatever happens from here on, exactly one Ended event
- * follows. */
+/* Takes the request over; all its fds have been received. Whatever happens from here on, exactly one Ended
+ * event is sent. */
 void run_start(struct start_request *request);
 
-/* These do nothing for a run that is not known, or has ended: the host may learn that a little later. */
+/* These do nothing for a run that is not known, or has ended, since the host may not know that yet. */
 void run_kill(uint64_t number);
 void run_set_walltime(uint64_t number, uint64_t walltime_ms);
 
 /* The host has taken what waited for it: control_has_room(). */
 void runs_on_host_room(void);
 
-/* The listener of a sandboxee that hands it over by itself (a C++ one); takes the fd over. -1: there was none
- * left for it. */
+/* The listener of a sandboxee that sends it to the host (sandbox2's own client); takes the fd over. -1: the
+ * supervisor had no number left for it. */
 void run_attach_listener(uint64_t number, int listener);
 
 /* From now on called whenever the sandboxee of a run was reaped that a fork server had forked. */

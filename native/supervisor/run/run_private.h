@@ -70,7 +70,7 @@ void run_fail_setup(struct run *run, int step, int error, const char *detail);
  * has failed. */
 bool run_watch_sandboxee(struct run *run, pid_t pid);
 
-/* For the one who begins to watch it otherwise. */
+/* For a sandboxee that is watched from the beginning: a standby process. */
 void run_on_sandboxee_end(struct process *process, const siginfo_t *info, const struct rusage *usage);
 
 /* True if the init of its sandbox has ended, or is about to. */

@@ -47,7 +47,7 @@ static void on_unwound(struct run *run, const void *answer, size_t size) {
   finish(run);
 }
 
-/* Gives it up. May free the run. */
+/* Gives up. May free the run. */
 static void stop_unwinding(struct run *run) {
   unwinder_end(run->stack_trace.unwinder);
   on_unwound(run, NULL, 0);
@@ -67,7 +67,7 @@ static bool set_deadline(struct stack_trace *trace, uint64_t milliseconds) {
   return deadline_set(&trace->deadline, monotonic_now_ns() + milliseconds * 1000000u, on_overdue) == 0;
 }
 
-/* Whatever fails, the run goes on without a trace. */
+/* If anything fails, the run goes on without a trace. */
 static void unwind(struct run *run) {
   struct stack_trace *trace = &run->stack_trace;
   struct unwind_request *request = trace->request;
@@ -103,7 +103,7 @@ static void read_registers(struct unwind_thread *into, pid_t tid) {
       ptrace(PTRACE_GETREGSET, tid, (void *)(long)NT_PRSTATUS, &part) == 0 ? (int32_t)part.iov_len : 0;
 }
 
-/* Reads the registers of those that stand still. Whether none is left that should. */
+/* Reads the registers of those that are stopped. True if all are that should be. */
 static bool all_stand(struct run *run) {
   struct stack_trace *trace = &run->stack_trace;
   bool all = true;
@@ -126,8 +126,8 @@ static void want(struct run *run, struct traced_thread *thread) {
   }
 }
 
-/* A thread that violated waits for its answer and for nothing else (SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV).
- * With one, it stops on its way back into the program, and does not get there. */
+/* A thread in a violation waits for its answer and for nothing else (SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV).
+ * With an answer it stops on its way back into the program, and does not get there. */
 static void answer_violation(struct run *run) {
   struct seccomp_notif_resp response;
   memset(&response, 0, sizeof(response));
@@ -136,7 +136,7 @@ static void answer_violation(struct run *run) {
   (void)ioctl(run->listener.fd, SECCOMP_IOCTL_NOTIF_SEND, &response); /* ENOENT: it waits no more */
 }
 
-/* kind: of the end that it is for. False: there will be no trace. */
+/* kind: of the end that the trace is for. False: there will be no trace. */
 static bool begin(struct run *run, int kind, pid_t pid, pid_t tid) {
   struct stack_trace *trace = &run->stack_trace;
   trace->spent = true;
@@ -204,7 +204,7 @@ static void on_thread_stopped(struct tracer *tracer, struct traced_thread *threa
 static void on_sandboxee_withheld(struct process *process) {
   struct run *run = RUN_OF(process, sandboxee);
   if (run->stack_trace.unwinder != NULL) {
-    stop_unwinding(run); /* it traces a process that is dead */
+    stop_unwinding(run); /* it traces a process that has ended */
   }
 }
 
@@ -285,7 +285,7 @@ void stack_trace_report(struct run *run) {
   } else if (run->end.kind == SANDWIRE_SIGNALED && run->request->stack_traces.on_signal) {
     run->end.stack_traces_missing =
         trace->tracer.letting_go
-            ? "it was followed no longer: it had too many threads, or took too many signals"
+            ? "it was traced no longer: it had too many threads, or took too many signals"
             : trace->missing;
   }
 }

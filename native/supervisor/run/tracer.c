@@ -20,8 +20,8 @@
 
 enum {
   EVENTS_AT_ONCE = 128,
-  /* A program that lives on signals, or makes threads by the thousand, is not followed for ever: each stop is
-   * work of ours, and it could keep us busy on purpose. */
+  /* A program that gets many signals, or makes threads by the thousand, is not traced for ever: each stop is
+   * work for the supervisor, and it could keep the supervisor busy on purpose. */
   MAX_STOPS = 4096
 };
 
@@ -46,7 +46,7 @@ static struct tracer *tracer_of(pid_t tid) {
   return tracer;
 }
 
-/* Their ends come by this file's own wait. */
+/* Their ends are reaped by on_children(). */
 static bool is_traced(pid_t tid) {
   return tracer_of(tid) != NULL;
 }
@@ -75,7 +75,7 @@ static uint64_t status_number(const char *status, const char *line, int base, ui
   return at == NULL ? fallback : strtoull(at + strlen(line), NULL, base);
 }
 
-/* Whether the signal ends the process: signal(7), "Standard signals", unless it is handled or ignored. */
+/* True if the signal ends the process: signal(7), "Standard signals", unless it is handled or ignored. */
 static bool is_fatal(pid_t tid, int signal) {
   switch (signal) {
     case SIGCHLD:
@@ -99,9 +99,9 @@ static bool is_fatal(pid_t tid, int signal) {
          (status_number(status, "\nSigIgn:", 16, bit) & bit) == 0;
 }
 
-/* ---- what the kernel tells ---- */
+/* ---- what the kernel reports ---- */
 
-/* A thread that was made by one that is followed, and is followed therefore. */
+/* A thread that a traced one has made; it is traced from its beginning. */
 static struct tracer *adopt(pid_t tid) {
   char status[4096];
   if (!read_status(tid, status, sizeof(status))) {
@@ -168,9 +168,9 @@ static void on_stop(pid_t tid, int signal, int event) {
     case PTRACE_EVENT_STOP:
       if (tracer->interrupting) {
         stand(tracer, thread, TRACER_INTERRUPTED, 0);
-      } else if (signal == SIGTRAP) { /* a new thread, or one that was stopped goes on */
+      } else if (signal == SIGTRAP) { /* a new thread, or a stopped one goes on */
         go_on(tid, 0);
-      } else { /* it has stopped itself, and stays so */
+      } else { /* it was stopped by a signal, and stays stopped */
         (void)ptrace(PTRACE_LISTEN, tid, NULL, NULL);
       }
       break;
@@ -196,8 +196,8 @@ static void on_children(void) {
     siginfo_t info;
     struct rusage usage;
     memset(&info, 0, sizeof(info));
-    /* __WCLONE leaves out our own children, which have their pidfds, and not what we trace (eligible_child()
-     * in the kernel's exit.c). */
+    /* __WCLONE leaves out the supervisor's own children, which have their pidfds, but not what it traces
+     * (eligible_child() in the kernel's exit.c). */
     if (syscall(SYS_waitid, P_ALL, 0, &info, WEXITED | WSTOPPED | WNOHANG | __WCLONE, &usage) != 0 ||
         info.si_pid == 0) {
       return;
@@ -208,7 +208,7 @@ static void on_children(void) {
       on_end(info.si_pid, &info, &usage);
     }
   }
-  raise(SIGCHLD); /* the rest, after others have had their turn */
+  raise(SIGCHLD); /* the rest, after other events */
 }
 
 /* ---- requests ---- */
@@ -231,7 +231,7 @@ static void seize_others(struct tracer *tracer, bool until_exit) {
   while (directory != NULL && (entry = readdir(directory)) != NULL) {
     const pid_t tid = (pid_t)strtol(entry->d_name, NULL, 10);
     if (tid > 0 && tid != tracer->process->pid) {
-      (void)seize(tracer, tid, until_exit); /* EPERM: made since, and followed already */
+      (void)seize(tracer, tid, until_exit); /* EPERM: it was made since, and is traced already */
     }
   }
   if (directory != NULL) {

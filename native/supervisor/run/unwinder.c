@@ -23,15 +23,15 @@ static const uint64_t lifetime_ns = 5000000000u;
 struct unwinder {
   struct process process;
   struct watch channel; /* brings the answer */
-  int socket;           /* the same, while nobody waits for one yet; -1 then */
+  int socket;           /* the same, before it has a request; -1 after that */
   struct deadline expiry;
-  struct run *run; /* NULL: nobody waits for it */
+  struct run *run; /* NULL: no run waits for it */
   unwinder_done *done;
 };
 
 static struct unwinder *ready; /* waits for its request */
 
-/* Beside this program. -1: it is not there. */
+/* Beside this program. -1: it does not exist. */
 static int unwinder_program(void) {
   static int program = -1;
   char path[4096];
@@ -49,7 +49,7 @@ static int unwinder_program(void) {
  * it needs. */
 _Noreturn static void become_unwinder(int program, int socket) {
   char *const args[] = {"sandwire-unwinder", NULL}, *const envs[] = {NULL};
-  /* Nobody's number is one of those taken here: 0 to 3 are the supervisor's standard fds and its control
+  /* No fd that is needed has one of these numbers: 0 to 3 are the supervisor's standard fds and its control
    * channel. */
   if (inheritance_reset_signals() == 0 && dup2(socket, 0) == 0 && dup2(socket, 1) == 1 &&
       syscall(SYS_close_range, UNWIND_LISTENER_FD, ~0u, CLOSE_RANGE_CLOEXEC) == 0) {
@@ -58,7 +58,7 @@ _Noreturn static void become_unwinder(int program, int socket) {
   _exit(127);
 }
 
-/* It has answered, or will not. */
+/* It has answered, or has ended without an answer. */
 static void take_answer(struct unwinder *unwinder) {
   static unsigned char answer[UNWIND_ANSWER_SIZE];
   struct run *run = unwinder->run;
@@ -77,7 +77,7 @@ static void on_end(struct process *process, const siginfo_t *info, const struct 
   (void)usage;
   struct unwinder *unwinder = (struct unwinder *)process; /* its first member */
   if (unwinder->run != NULL) {
-    take_answer(unwinder); /* the last it has said, if anything */
+    take_answer(unwinder); /* its last message, if there is one */
   }
   if (unwinder == ready) {
     ready = NULL;
@@ -91,7 +91,7 @@ void unwinder_end(struct unwinder *unwinder) {
   if (unwinder != NULL) {
     unwinder->run = NULL;
     event_loop_close(&unwinder->channel);
-    process_kill(&unwinder->process); /* most often it is on its way out */
+    process_kill(&unwinder->process); /* most often it is ending already */
   }
 }
 
@@ -148,7 +148,7 @@ static struct unwinder *take_ready(void) {
   return unwinder;
 }
 
-/* 0, or -1: it takes none. */
+/* 0, or -1: it takes no request. */
 static int send_request(int socket, const struct unwind_request *request, int listener) {
   struct iovec part = {(void *)request, offsetof(struct unwind_request, threads) +
                                             (size_t)request->thread_count * sizeof(request->threads[0])};

@@ -1,6 +1,6 @@
 /* The processes that unwind a stack (native/unwinder): one for each stack trace. To start one takes longer
- * than all it has to do, so after the first another is kept ready, which has looked at nothing yet; it is
- * used once, and ended when nobody needed it for a while. Runs in the supervisor. */
+ * than all its work, so after the first stack trace one is prewarmed, which has looked at nothing yet. It is
+ * used once, and ended when no run needed it for a while. Runs in the supervisor. */
 #ifndef SUPERVISOR_UNWINDER_H
 #define SUPERVISOR_UNWINDER_H
 
@@ -11,8 +11,8 @@
 struct run;
 struct unwinder; /* one at work */
 
-/* What it has to say: a StackTraces message, good until the call returns; NULL: it has failed. The unwinder
- * is no longer the run's then. */
+/* Its answer: a StackTraces message, good until the call returns; NULL: it has failed. The run must not use
+ * the unwinder after this. */
 typedef void unwinder_done(struct run *run, const void *answer, size_t size);
 
 /* Sends the request to an unwinder. listener: -1, if the request has none. done is called, later and once,
@@ -20,10 +20,10 @@ typedef void unwinder_done(struct run *run, const void *answer, size_t size);
 struct unwinder *unwinder_begin(const struct unwind_request *request, int listener, struct run *run,
                                 unwinder_done *done, const char **missing);
 
-/* Nobody waits for it any more. NULL is passed over. */
+/* The run does not wait for it any more. NULL: nothing happens. */
 void unwinder_end(struct unwinder *unwinder);
 
-/* Good moment to start one for the next time. */
+/* A good moment to start one for the next stack trace. */
 void unwinder_prewarm(void);
 
 #endif

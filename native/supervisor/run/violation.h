@@ -1,4 +1,4 @@
-/* What is known of a syscall that the policy did not allow, read while its thread stands before it. */
+/* What is known of a syscall that the policy does not allow, read while its thread waits before it. */
 #ifndef SUPERVISOR_VIOLATION_H
 #define SUPERVISOR_VIOLATION_H
 
@@ -23,10 +23,10 @@ struct violation {
   unsigned char memory[6][VIOLATION_MEMORY_SIZE];
 };
 
-/* Fills what can be read at once; what cannot is left empty. Never fails: a violation stands without its
- * details. The listener tells whether the thread still stood there afterwards; if not, its pid may have been
- * another's, and only what the notification itself says is kept. sandboxee: the pid of its first process,
- * whose first thread need not be looked up. */
+/* Fills what can be read at once; the rest stays empty. Never fails: a violation is one without its details,
+ * too. If the thread did not wait any more when all was read, its tid may have been another's, and only the
+ * notification itself is kept. sandboxee: the pid of its first process, whose first thread need not be looked
+ * up. */
 void violation_read(struct violation *violation, int listener, const struct seccomp_notif *notification,
                     pid_t sandboxee);
 

@@ -22,7 +22,7 @@ int attach_open_init(const struct sandbox *sandbox, struct setup_report *report,
 }
 
 _Noreturn void attach_failed(const struct sandbox *sandbox, struct setup_report *report, const char *detail) {
-  /* ENOMEM: what fork() says in a pid namespace whose init is gone (pid_namespaces(7)). */
+  /* ENOMEM: from fork() in a pid namespace whose init is gone (pid_namespaces(7)). */
   if ((errno == ESRCH || errno == ENOMEM) && sandbox_is_prewarmed(sandbox)) {
     report->is_stale = 1;
     _exit(SETUP_EXIT_CODE);

@@ -13,8 +13,8 @@
  * it should. Returns the pidfd of the sandbox's init; a failure ends the helper. */
 int attach_open_init(const struct sandbox *sandbox, struct setup_report *report, pid_t supervisor);
 
-/* The sandbox cannot be joined, with errno. If it was made ahead and its init killed while it waited, that is
- * no fault of the run: it sets report->is_stale, and another is made. */
+/* The sandbox cannot be joined, with errno. If it is prewarmed and its init was killed, that is no fault of
+ * the run: it sets report->is_stale, and another sandbox is made. */
 _Noreturn void attach_failed(const struct sandbox *sandbox, struct setup_report *report, const char *detail);
 
 #endif

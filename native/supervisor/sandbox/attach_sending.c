@@ -20,7 +20,7 @@ static void send_or_fail(const struct start_request *request, struct setup_repor
                          const void *payload, size_t size, int fd) {
   if (setup_socket_send(request->fds[0], tag, payload, size, fd) != 0) {
     if (errno == EPIPE || errno == ECONNRESET) {
-      _exit(0); /* the child has ended; it may have said why, and the supervisor reads that */
+      _exit(0); /* the child has ended; the supervisor reads why, if it has reported that */
     }
     setup_fail(report, SANDWIRE_STEP_FORK_SERVER, "its child takes no messages");
   }

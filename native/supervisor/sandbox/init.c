@@ -21,9 +21,9 @@
 #include "privileges.h"
 #include "sandwire/wire.generated.h"
 
-/* Init needs one syscall for the rest of its life, the read of an fd that nobody can write to: strict mode
- * allows it, and write, sigreturn and exit of what is there (seccomp(2)). A filter that allows waiting alone
- * costs the kernel some 50 microseconds a sandbox. */
+/* Init needs one syscall for the rest of its life: the read of an fd that no process can write to. Strict
+ * mode allows it, besides write, sigreturn and exit (seccomp(2)). A filter that allows the wait alone would
+ * cost the kernel some 50 microseconds for each sandbox. */
 _Noreturn static void wait_for_ever(void) {
   uint64_t never;
   const int fd = eventfd(0, EFD_CLOEXEC);
@@ -36,24 +36,24 @@ _Noreturn static void wait_for_ever(void) {
   }
 }
 
-/* Whether the supervisor lives, or will yet die of which the parent-death signal, set before, then tells.
- * getppid() cannot say: outside of our pid namespace every process is 0. A dying process first leaves its
- * children to others, which is when the signal is sent, and then becomes a zombie, all under one lock of the
- * task list (exit_notify() in kernel/exit.c). setsid(), which every init needs, takes that lock: if the
- * signal was missed, the zombie can be seen. */
+/* False if the supervisor died before the parent-death signal was set. getppid() cannot say: every process
+ * outside of this pid namespace is 0. A dying process first gives its children to another parent, which is
+ * when the signal is sent, and then becomes a zombie, all under one lock of the task list (exit_notify() in
+ * kernel/exit.c). setsid(), which every init needs, takes that lock. So if the signal was missed, the zombie
+ * can be seen. */
 static bool supervisor_lives(int supervisor) {
   struct pollfd end = {.fd = supervisor, .events = POLLIN};
   return poll(&end, 1, 0) == 0;
 }
 
 _Noreturn void init_main(struct sandbox_description *description, struct source_identity *identities,
-                         struct setup_report *report, int maker, int supervisor) {
+                         struct setup_report *report, int stage1, int supervisor) {
   char byte;
   if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0) {
     setup_fail(report, SANDWIRE_STEP_INIT, "PR_SET_PDEATHSIG");
   }
-  if (read(maker, &byte, 1) != 1) {
-    _exit(SETUP_EXIT_CODE); /* the maker failed and has said why */
+  if (read(stage1, &byte, 1) != 1) {
+    _exit(SETUP_EXIT_CODE); /* the stage-1 process has failed and reported why */
   }
   if (!description->landlock_only && (!host_can_mount() || !mounts_have_sources(description))) {
     /* What is mounted outside stays outside. */
@@ -62,8 +62,8 @@ _Noreturn void init_main(struct sandbox_description *description, struct source_
     }
     mounts_open_sources(description, identities, report);
   }
-  /* Before the root is made: its files belong to whoever makes them, and only the mapped user can own files.
-   * All capabilities in this user namespace stay, as the user given up was never this namespace's root. */
+  /* Before the root is made: its files belong to the user that makes them, and only the mapped user can own
+   * files. All capabilities in this user namespace stay, as the user given up was never its root. */
   if (host_can_map_ids(description) && sandwire_become_inside_user(true) != 0) {
     setup_fail(report, SANDWIRE_STEP_IDENTITY, "init");
   }
@@ -83,11 +83,10 @@ _Noreturn void init_main(struct sandbox_description *description, struct source_
       prctl(PR_SET_NAME, "sandwire-init", 0, 0, 0) != 0) {
     setup_fail(report, SANDWIRE_STEP_INIT, "signals");
   }
-  /* One capability stays permitted, a useless one here: it makes init's set larger than a sandboxee's empty
-   * one, and so the kernel's ptrace check (cap_ptrace_access_check() in commoncap.c) keeps sandboxees, which
-   * share init's uid, out of its memory. That memory is a copy of the supervisor's. The bounding set stays:
-   * it matters to exec alone, which strict mode forbids, and giving it up costs a syscall for each
-   * capability. */
+  /* One capability stays permitted; it is useless here. It makes init's set larger than the empty one of a
+   * sandboxee. So the kernel's ptrace check (cap_ptrace_access_check() in commoncap.c) keeps sandboxees,
+   * which have init's uid, out of its memory, a copy of the supervisor's. The bounding set stays: only exec
+   * looks at it, which strict mode forbids, and to drop it costs a syscall for each capability. */
   if (sandwire_clear_capabilities(CAP_WAKE_ALARM) != 0) {
     setup_fail(report, SANDWIRE_STEP_INIT, "capabilities");
   }
@@ -99,9 +98,9 @@ _Noreturn void init_main(struct sandbox_description *description, struct source_
     setup_fail(report, SANDWIRE_STEP_INIT, "session");
   }
   if (!supervisor_lives(supervisor)) {
-    _exit(SETUP_EXIT_CODE); /* nobody is left to tell */
+    _exit(SETUP_EXIT_CODE); /* there is no process left to report to */
   }
-  if (dup2(maker, 0) < 0 || sandwire_close_all_fds_but((const int[]){0}, 1) != 0) {
+  if (dup2(stage1, 0) < 0 || sandwire_close_all_fds_but((const int[]){0}, 1) != 0) {
     setup_fail(report, SANDWIRE_STEP_INIT, "fds");
   }
   if (write(0, "r", 1) != 1) {

@@ -6,9 +6,9 @@
 #include "mounts.h"
 #include "request/sandbox_description.h"
 
-/* Never returns. maker: its socket, which brings one byte when the ids are mapped, and gets one when the
- * sandbox is complete. supervisor: its pidfd. */
+/* Never returns. stage1: a socket to the stage-1 process; it brings one byte when the ids are mapped, and
+ * gets one when the sandbox is ready. supervisor: its pidfd. */
 _Noreturn void init_main(struct sandbox_description *description, struct source_identity *identities,
-                         struct setup_report *report, int maker, int supervisor);
+                         struct setup_report *report, int stage1, int supervisor);
 
 #endif

@@ -14,9 +14,9 @@
 #include "entry/mount_source.h"
 #include "sandwire/wire.generated.h"
 
-/* The mount calls by file descriptor (Linux 5.2, mount_setattr 5.12) rather than mount(2): a tree gets its
- * attributes, on all its submounts, before it is reachable; and no directory of the host, not even /tmp, has
- * to be there for us to build in. Called by number, as glibc 2.31 (Debian 11) has no names for them. */
+/* Mounts are made by file descriptor (Linux 5.2, mount_setattr 5.12) and not by mount(2): a tree gets its
+ * attributes, on all its submounts, before it is reachable, and the root needs no directory of the host, not
+ * even /tmp, to be built in. Called by number, as glibc 2.31 (Debian 11) has no names for these calls. */
 
 /* The tree at a place as a mount of its own, not attached anywhere. */
 static int clone_tree(int place, bool with_submounts) {
@@ -56,7 +56,7 @@ static int new_file_system(const char *type, const char *const *options, unsigne
   return mount;
 }
 
-/* That a tmpfs has however small it is. */
+/* That a tmpfs has, however small it is. */
 enum { FEW_INODES = 1024 };
 
 static bool has_source(const struct mount_request *mount) {
@@ -132,14 +132,14 @@ bool mounts_can_be_checked(const struct sandbox_description *description) {
 }
 
 static int open_beneath(int root, const char *path, uint64_t flags) {
-  /* No symlink is followed inside: a writable directory may hold ones that an earlier sandboxee left there,
-   * and a mount must never be steered by them. */
+  /* No symlink inside is resolved: a writable directory may hold symlinks that an earlier sandboxee made, and
+   * they must never steer a mount. */
   struct open_how how = {.flags = flags | O_CLOEXEC,
                          .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
   return (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
 }
 
-/* Whether what is missing at a place can be made there: not in a directory of the host, which would keep it
+/* True if what is missing at a place can be made there: not in a directory of the host, which would keep it
  * when the sandbox is gone. */
 static bool is_ours(const struct sandbox_description *description, const char *inside) {
   const struct mount_request *nearest = NULL;

@@ -11,7 +11,7 @@ struct source_identity {
   uint64_t device, inode;
 };
 
-/* Whether it shows any of the host's files or directories. */
+/* True if it shows any of the host's files or directories. */
 bool mounts_have_sources(const struct sandbox_description *description);
 
 /* Clones the mount trees of the policy's files and directories into mounts[].source. Needs CAP_SYS_ADMIN in
@@ -19,12 +19,12 @@ bool mounts_have_sources(const struct sandbox_description *description);
 void mounts_open_sources(struct sandbox_description *description, struct source_identity *identities,
                          struct setup_report *report);
 
-/* Whether the paths of the description still name what the mounts show. Runs outside of the sandbox. Waits
- * for nothing: what cannot be told at once is not so. */
+/* True if the paths of the description still name what the mounts show. Runs outside of the sandbox. Waits
+ * for nothing: false if it cannot be found out at once. */
 bool mounts_are_current(const struct sandbox_description *description,
                         const struct source_identity *identities);
 
-/* Whether that can ever be told here: a kernel older than Linux 5.12 has no way to look a path up without
+/* False if that can never be found out here: a kernel older than Linux 5.12 cannot look a path up without
  * waiting. */
 bool mounts_can_be_checked(const struct sandbox_description *description);
 

@@ -13,14 +13,14 @@
 #include "sandbox.h"
 
 enum {
-  MAX_TEMPLATES = 32, /* with spares; a host with more different policies gets fresh sandboxes for the rest */
+  MAX_TEMPLATES = 32, /* a host with more different policies gets fresh sandboxes for the rest */
   MAX_BEING_MADE = 2  /* of one template at once: runs that wait come first */
 };
-/* A spare that nobody took for so long is not worth its memory. */
+/* A sandbox that no run took for so long is not worth its memory. */
 static const uint64_t lifetime_ns = 5000000000u;
 
 struct sandbox_template {
-  struct deadline expiry; /* set while it has spares or is remembered */
+  struct deadline expiry; /* set while the pool remembers the template */
   struct sandbox_template *next;
   struct sandbox_description *description;
   bool standby;
@@ -43,7 +43,7 @@ static void end_prewarmed(struct sandbox_template *template) {
   }
 }
 
-/* The pool's own memory of a template ends; runs and sandboxes may still hold it. */
+/* The pool forgets the template; runs and sandboxes may still hold it. */
 static void on_expiry(struct deadline *deadline) {
   struct sandbox_template *template = (struct sandbox_template *)deadline; /* its first member */
   struct sandbox_template **link = &templates;
@@ -57,7 +57,8 @@ static void on_expiry(struct deadline *deadline) {
   sandbox_template_unref(template);
 }
 
-/* A mount made or taken away on the machine is not in the spares, which hold copies (mount_namespaces(7)). */
+/* The pool's sandboxes hold copies of mounts, so a mount that is made or removed on the machine does not
+ * reach them (mount_namespaces(7)). */
 static void on_mount_change(struct watch *watch, uint32_t events) {
   (void)watch;
   (void)events;
@@ -165,7 +166,7 @@ void prewarmed_pool_remove(struct sandbox_template *template, struct sandbox *sa
   }
 }
 
-/* Not for the first use: most programs run a thing once. */
+/* None for the first use: most programs run a thing once. */
 static size_t suggested(const struct sandbox_template *template) {
   if (template->uses < 2) {
     return 0;
@@ -191,7 +192,7 @@ void prewarmed_pool_go_on(struct sandbox_template *template) {
       }
       return;
     }
-    /* Last in, last out: the oldest is the likeliest to be whole. */
+    /* First in, first out: the oldest is the likeliest to be ready. */
     struct sandbox **link = &template->prewarmed;
     while (*link != NULL) {
       link = sandbox_link(*link);

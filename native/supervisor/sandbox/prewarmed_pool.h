@@ -1,6 +1,6 @@
-/* Sandboxes made ahead. Descriptions that come again and again get a few spare sandboxes, each used once;
- * they are ended when nobody asked for them for a while, and when the machine's mounts change. Runs in the
- * supervisor. */
+/* Prewarmed sandboxes. A description that is asked for again and again gets a few sandboxes in advance, each
+ * used once. They are ended when no run took one for a while, and when the machine's mounts change. Runs in
+ * the supervisor. */
 #ifndef SUPERVISOR_PREWARMED_POOL_H
 #define SUPERVISOR_PREWARMED_POOL_H
 
@@ -11,16 +11,16 @@
 #include "request/sandbox_description.h"
 
 enum {
-  MAX_PREWARMED = 64,         /* of one description, where a number is asked for */
-  MAX_PREWARMED_BY_USE = 8,   /* where none is */
-  MAX_PREWARMED_IN_ALL = 256, /* each is an init and a resident of some 300 KiB together */
+  MAX_PREWARMED = 64,         /* of one description, if a number is asked for */
+  MAX_PREWARMED_BY_USE = 8,   /* if none is */
+  MAX_PREWARMED_IN_ALL = 256, /* each is an init and a standby process, together some 300 KiB */
 };
 
 struct sandbox;
-struct sandbox_template; /* a description and its spares; counted references */
+struct sandbox_template; /* a description and its prewarmed sandboxes; counted references */
 
-/* A reference to the template of these bytes, with residents or without, a new one if need be. NULL with
- * *reason. */
+/* A reference to the template of these bytes, with standby processes or without; a new one if there is none.
+ * NULL with *reason. */
 struct sandbox_template *sandbox_template_for(const uint8_t *bytes, size_t size, bool standby,
                                               const char **reason);
 bool sandbox_template_has_standby(const struct sandbox_template *template);
@@ -32,16 +32,15 @@ struct sandbox_description *sandbox_template_description(struct sandbox_template
 void sandbox_template_used(struct sandbox_template *template);
 void sandbox_template_unused(struct sandbox_template *template);
 
-/* A spare, whole or still being made; NULL if there is none. */
+/* A prewarmed sandbox, ready or still being made; NULL if there is none. */
 struct sandbox *prewarmed_pool_take(struct sandbox_template *template);
-/* A spare that is none any more. */
+/* This sandbox has failed, and is in the pool no longer. */
 void prewarmed_pool_remove(struct sandbox_template *template, struct sandbox *sandbox);
-/* Makes as many spares as are wanted: a number, 0 for none; -1: as many as the use of the template suggests.
- */
+/* Makes as many as are wanted: a number, 0 for none; -1: as many as the use of the template suggests. */
 void prewarmed_pool_fill(struct sandbox_template *template, int wanted);
-/* A spare is ready: makes the next one, if more are wanted. */
+/* One is ready: makes the next one, if more are wanted. */
 void prewarmed_pool_go_on(struct sandbox_template *template);
-/* Ends all spares; none are made after that. */
+/* Ends all; none are made after that. */
 void prewarmed_pool_close(void);
 
 /* What the pool needs of sandbox.c. */

@@ -20,13 +20,13 @@
 
 struct sandbox {
   struct process stage1, init, standby;
-  int standby_socket;       /* our end; -1: it is the run's, or there is none */
+  int standby_socket;       /* the supervisor's end; -1: the run has it, or there is none */
   struct stage1_page *page; /* shared with the children that fill it */
   struct sandbox_template *template;
   struct sandbox *next, *previous; /* of all */
   struct sandbox *next_prewarmed;  /* in the pool */
-  struct cgroup *cgroup;           /* of the run that is over, to be removed with us */
-  struct sandbox_user *user;       /* NULL: made ahead and not taken, or released */
+  struct cgroup *cgroup;           /* of the run that is over; removed with the sandbox */
+  struct sandbox_user *user;       /* NULL: not taken yet, or released */
   bool is_prewarmed;
   bool is_complete;
   bool killed;
@@ -37,7 +37,7 @@ static struct sandbox *all;
 static size_t alive;
 static void (*when_gone)(void);
 
-/* True for a child that a maker or an enterer has reported, and that is not watched yet. */
+/* True for a child that a helper process has reported, and that is not watched yet. */
 static bool is_reported(pid_t pid) {
   const struct sandbox *sandbox = all;
   while (sandbox != NULL && sandbox->page->report.child_pid != pid &&
@@ -84,7 +84,7 @@ static void report_change(struct sandbox *sandbox) {
   if (sandbox->user != NULL) {
     sandbox->user->changed(sandbox->user);
   } else if (!sandbox->released && sandbox_state(sandbox) == SANDBOX_FAILED) {
-    /* A spare that came to nothing. Whoever needs one makes its own, and hears why. */
+    /* A prewarmed sandbox has failed. A run that needs one makes its own, and that one reports why. */
     prewarmed_pool_remove(sandbox->template, sandbox);
     sandbox_release(sandbox);
   } else if (!sandbox->released && sandbox_state(sandbox) == SANDBOX_READY) {
@@ -92,7 +92,7 @@ static void report_change(struct sandbox *sandbox) {
   }
 }
 
-/* One of the two that a sandbox cannot do without has ended. */
+/* Init or the standby process has ended; the sandbox needs both. */
 static void on_loss(struct sandbox *sandbox, const char *detail) {
   if (sandbox->released) {
     forget_if_done(sandbox);
@@ -109,7 +109,7 @@ static void on_init_end(struct process *process, const siginfo_t *info, const st
           "the init process of the sandbox was killed");
 }
 
-/* Before any run took it. */
+/* It has ended before a run took the sandbox. */
 static void on_standby_end(struct process *process, const siginfo_t *info, const struct rusage *usage) {
   (void)info;
   (void)usage;
@@ -121,7 +121,7 @@ static void on_standby_end(struct process *process, const siginfo_t *info, const
   on_loss(sandbox, "the process that waited in the sandbox was killed");
 }
 
-/* pid: as a report tells it, where it counts no more from now on. */
+/* pid: in a report, where it is cleared. */
 static void watch_child(struct sandbox *sandbox, struct process *process, pid_t *pid,
                         void (*ended)(struct process *, const siginfo_t *, const struct rusage *)) {
   const pid_t child = *pid;
@@ -134,7 +134,7 @@ static void watch_child(struct sandbox *sandbox, struct process *process, pid_t 
 static void on_stage1_end(struct process *process, const siginfo_t *info, const struct rusage *usage) {
   (void)usage;
   struct sandbox *sandbox = (struct sandbox *)process; /* its first member */
-  /* Before anything else: they must be reaped even if the maker failed after forking them. */
+  /* Before anything else: they must be reaped even if the stage-1 process failed after forking them. */
   watch_child(sandbox, &sandbox->init, &sandbox->page->report.child_pid, on_init_end);
   watch_child(sandbox, &sandbox->standby, &sandbox->page->attach.child_pid, on_standby_end);
   orphans_forker_ended(info);
@@ -151,14 +151,14 @@ static void on_stage1_end(struct process *process, const siginfo_t *info, const 
   report_change(sandbox);
 }
 
-/* Forks the maker. A failure stands in the report. */
+/* Forks the stage-1 process. A failure stands in the report. */
 static void begin(struct sandbox *sandbox) {
   struct sandbox_description *description = sandbox_template_description(sandbox->template);
   const bool network_is_shared = shared_network_prepare(description);
   if (!network_is_shared && description->network == SANDWIRE_NETWORK_SHARED) {
     setup_report_failure(&sandbox->page->report, SANDWIRE_STEP_NAMESPACES, errno, "the shared network");
     return;
-  } /* one of its own is as empty as the empty one */
+  } /* without the shared empty network it gets one of its own, which is as empty */
   int pair[2] = {-1, -1};
   /* In the empty network all are sandboxed before exec. */
   if (sandbox_template_has_standby(sandbox->template) &&
@@ -177,7 +177,7 @@ static void begin(struct sandbox *sandbox) {
     close(pair[1]);
   }
   if (pid < 0) {
-    setup_report_failure(&sandbox->page->report, SANDWIRE_STEP_FORK, error, "maker");
+    setup_report_failure(&sandbox->page->report, SANDWIRE_STEP_FORK, error, "the stage-1 process");
   } else if (!process_watch(&sandbox->stage1, pid, on_stage1_end)) {
     setup_report_failure(&sandbox->page->report, SANDWIRE_STEP_MEMORY, errno, "pidfd");
   }
@@ -255,7 +255,7 @@ bool sandbox_is_empty(const struct sandbox *sandbox) {
   char path[64], first;
   snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)sandbox->init.pid, (int)sandbox->init.pid);
   const int fd = open(path, O_RDONLY | O_CLOEXEC);
-  const ssize_t size = fd < 0 ? -1 : read(fd, &first, 1); /* not there without CONFIG_PROC_CHILDREN */
+  const ssize_t size = fd < 0 ? -1 : read(fd, &first, 1); /* the file needs CONFIG_PROC_CHILDREN */
   if (fd >= 0) {
     close(fd);
   }

@@ -14,8 +14,8 @@
  * it wants none that is shared, or there cannot be one (errno). */
 bool shared_network_prepare(const struct sandbox_description *description);
 
-/* In a maker, after that: enters it; without privilege also the user namespace it belongs to, where ids are
- * the same as outside. -1 with errno. */
+/* In a stage-1 process, after that: enters it; without privilege also the user namespace it belongs to, where
+ * ids are the same as outside. -1 with errno. */
 int shared_network_enter(const struct sandbox_description *description);
 
 #endif

@@ -50,11 +50,10 @@ static void write_id_maps(const struct sandbox_description *description, struct 
   write_id_file(report, init, "gid_map", line);
 }
 
-/* As fork, in a single-threaded process, but by number, without a new stack. CLONE_PARENT makes it the
- * supervisor's own child: its end is the supervisor's to learn of, and its parent-death signal, if any, is
- * tied to the supervisor and not to this process. Its pid is in the report before it runs
- * (CLONE_PARENT_SETTID): whatever happens next, the supervisor can reap it, and never takes it for somebody
- * else's. */
+/* Like fork() in a single-threaded process, but by number, without a new stack. CLONE_PARENT makes it the
+ * supervisor's own child: the supervisor reaps it, and its parent-death signal, if any, is tied to the
+ * supervisor and not to this process. Its pid is in the report before it runs (CLONE_PARENT_SETTID): whatever
+ * happens next, the supervisor can reap it, and takes it for no orphan. */
 static pid_t fork_for_supervisor(unsigned long namespaces, struct setup_report *report) {
   /* The third argument is where the pid goes, on both architectures (clone(2), "C library/kernel
    * differences"). */
@@ -70,7 +69,7 @@ static void fork_standby(const struct sandbox_description *description, struct s
   }
   struct standby_fds fds = {.socket = socket};
   for (size_t i = 0; i < STANDBY_NULLS;
-       i++) { /* each anew: what is open once has flags that all its holders share */
+       i++) { /* each is opened anew: an open file has flags that all its holders share */
     fds.nulls[i] = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (fds.nulls[i] < 0) {
       setup_fail(&page->report, SANDWIRE_STEP_FDS, "/dev/null");
@@ -97,14 +96,14 @@ _Noreturn void stage1_main(struct sandbox_description *description, struct stage
   }
   const int supervisor_pidfd = (int)syscall(SYS_pidfd_open, supervisor, 0);
   if (getppid() != supervisor) {
-    _exit(SETUP_EXIT_CODE); /* it died before the lines above, and nobody is left to tell */
+    _exit(SETUP_EXIT_CODE); /* it died before the lines above: there is no process left to report to */
   }
   if (supervisor_pidfd < 0) {
     setup_fail(report, SANDWIRE_STEP_FORK, "pidfd_open");
   }
   if (host_can_mount() && !description->landlock_only && mounts_have_sources(description)) {
-    /* With all of root's powers still there: a source may lie below directories that only root can pass, or
-     * that belong to others. An ordinary user has no such power, and opens the sources from within. */
+    /* While this process has all of root's powers: a source may lie below directories that only root can
+     * pass, or that belong to others. An ordinary user has no such power, and init opens the sources. */
     if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0) {
       setup_fail(report, SANDWIRE_STEP_NAMESPACES, "mount namespace");
     }
@@ -136,7 +135,7 @@ _Noreturn void stage1_main(struct sandbox_description *description, struct stage
   write_id_maps(description, report, init);
   char byte;
   if (send(pair[0], "g", 1, MSG_NOSIGNAL) != 1 || read(pair[0], &byte, 1) != 1) {
-    setup_fail(report, SANDWIRE_STEP_INIT, "init ended early"); /* unless it has said why */
+    setup_fail(report, SANDWIRE_STEP_INIT, "init ended early"); /* unless init has reported why */
   }
   if (standby_socket >= 0) {
     fork_standby(description, page, standby_socket);

@@ -1,5 +1,5 @@
-/* Makes a sandbox: forked by the supervisor for one sandbox, forks its init into fresh namespaces, leads its
- * resident in (standby.h), and ends. */
+/* The stage-1 process: the supervisor forks it to make one sandbox. It forks init into new namespaces, forks
+ * the standby process (standby.h) into them, and ends. */
 #ifndef SUPERVISOR_STAGE1_H
 #define SUPERVISOR_STAGE1_H
 
@@ -9,15 +9,15 @@
 #include "mounts.h"
 #include "request/sandbox_description.h"
 
-/* What the maker says, in a page it shares with the supervisor. */
+/* What it reports, in a page that it shares with the supervisor, init and the standby process. */
 struct stage1_page {
-  struct setup_report report;          /* child_pid: init */
-  struct setup_report attach;          /* of the entering; child_pid: the resident */
+  struct setup_report report;          /* of making the sandbox; child_pid: init */
+  struct setup_report attach;          /* of processes that attach; child_pid: the standby process */
   struct source_identity identities[]; /* one for each mount */
 };
 
-/* Never returns; when it has ended with 0, the sandbox is complete. network_is_shared:
- * shared_network_prepare() has said so. standby_socket: the resident's end; -1: none is wanted. */
+/* Never returns; when it has ended with 0, the sandbox is ready. network_is_shared: what
+ * shared_network_prepare() returned. standby_socket: the standby process's end; -1: none is wanted. */
 _Noreturn void stage1_main(struct sandbox_description *description, struct stage1_page *page,
                            bool network_is_shared, int standby_socket, pid_t supervisor);
 

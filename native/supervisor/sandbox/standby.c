@@ -67,7 +67,7 @@ static struct start_request *receive(const struct standby_fds *fds, struct setup
       .msg_iov = parts, .msg_iovlen = 2, .msg_control = control.bytes, .msg_controllen = sizeof(control)};
   const ssize_t size = recvmsg(fds->socket, &message, MSG_CMSG_CLOEXEC);
   if (size == 0) {
-    _exit(0); /* nobody took the sandbox */
+    _exit(0); /* no run took the sandbox */
   }
   const struct cmsghdr *rights = size < 0 ? NULL : CMSG_FIRSTHDR(&message);
   if (size < (ssize_t)sizeof(instructions) || (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 ||
@@ -111,8 +111,7 @@ _Noreturn void standby_main(const struct sandbox_description *description, struc
   if (sandwire_close_all_fds_but(kept, sizeof(kept) / sizeof(kept[0])) != 0) {
     setup_fail(report, SANDWIRE_STEP_FDS, "close_range");
   }
-  (void)prctl(PR_SET_NAME, "sandwire-inside", 0, 0,
-              0); /* for those who look at the machine; exec gives it another */
+  (void)prctl(PR_SET_NAME, "sandwire-inside", 0, 0, 0); /* shown in lists of processes; exec changes it */
   launch_prepare(report);
   int cgroup_fd;
   const struct start_request *request = receive(fds, report, &cgroup_fd);
