@@ -5,7 +5,7 @@ import { Comms, Executor, type ForkServer, PolicyBuilder, Sandbox2 } from '../ho
 import { addon, forkableNodeFlags } from '../native/addon.js';
 import { encodeMessage } from '../protocol/index.js';
 import { ForkMode } from '../protocol/messages.generated.js';
-import { spawnFloor } from './floors.js';
+import { floorPath, spawnFloor } from './floors.js';
 import { type Section, summarise } from './table.js';
 
 const script = fileURLToPath(new URL('fork-servers/node.js', import.meta.url));
@@ -21,7 +21,8 @@ const policy = new PolicyBuilder().allowNode().build();
 function startUnsandboxed() {
   const [hostEnd, theirs] = addon().socketPair();
   // The child's fd 3 is its comms, as the variable says.
-  const child = spawn(process.execPath, [...forkableNodeFlags, script, 'plain'], {
+  const command = [process.execPath, ...forkableNodeFlags, script, 'plain'];
+  const child = spawn(floorPath('without_io_uring'), command, {
     env: { SANDBOX2_COMMS_FD: '3' },
     stdio: ['ignore', 'ignore', 'inherit', theirs],
   });

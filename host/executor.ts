@@ -227,7 +227,8 @@ export class Executor {
    * Starts the program as a fork server: it is not sandboxed, and forks a sandboxee for each Executor made with the
    * returned ForkServer. It runs as the host's user, without capabilities, with this executor's arguments, environment,
    * working directory (on the host), mapped fds and standard streams, and without limits except the walltime, if that
-   * was set. If the program could not be started, the ForkServer's awaitResult() says why.
+   * was set. Neither it nor its children have io_uring, and the children do not have what it has open. If the program
+   * could not be started, the ForkServer's awaitResult() says why.
    */
   async startForkServer(options: ForkServerOptions = {}): Promise<ForkServer> {
     if (this.forkServer !== undefined) throw new Error('Executor.startForkServer: it has one already');

@@ -108,9 +108,11 @@ export async function settle(): Promise<void> {
   }
   const shared = addon().sharedMemory();
   if (shared !== undefined) {
+    const what = shared.includes('io_uring')
+      ? 'a ring, which Node 22 and later has unless it is started by Executor.startForkServer()'
+      : 'a Buffer of sandwire’s, or another shared mapping';
     throw new ForkError(
-      `this process has memory that all its children could write to and read from each other (${shared}): a Buffer of ` +
-        'sandwire’s, or another shared mapping',
+      `this process has memory that all its children could write to and read from each other (${shared}): ${what}`,
     );
   }
   const named = pendingResources();

@@ -11,7 +11,6 @@
 
 #include <cerrno>
 #include <cstring>
-#include <memory>
 #include <string>
 #include <vector>
 
@@ -21,7 +20,6 @@
 
 extern "C" {
 #include "forkable_memory.h"
-#include "inherited_fds.h"
 #include "other_threads.h"
 #include "sandwire/forking_client.h"
 #include "shared_memory.h"
@@ -59,14 +57,7 @@ class ForkingClient : public Napi::ObjectWrap<ForkingClient> {
       ThrowSystemError(info.Env(), errno, "getsockopt");
       return;
     }
-    inherited_.reset(new inherited_fds{});
-    int error = inherited_fds_open(inherited_.get());
-    if (error != 0) {
-      ThrowSystemError(info.Env(), error, "open");
-      return;
-    }
     sandwire_forking_options options = {};
-    options.share_memory = true;  // sharedMemory() has looked for it, once
     options.max_threads = info[1].As<Napi::Number>().Uint32Value();
     options.before_fork = &ForkingClient::BeforeFork;
     options.after_fork_in_child = &ForkingClient::AfterFork;
@@ -80,10 +71,8 @@ class ForkingClient : public Napi::ObjectWrap<ForkingClient> {
   void Release() {
     sandwire_forking_client_destroy(client_);
     sandwire_comms_destroy(comms_);
-    if (inherited_ != nullptr) inherited_fds_close(inherited_.get());
     client_ = nullptr;
     comms_ = nullptr;
-    inherited_ = nullptr;
   }
 
   // In the fork server. No JavaScript runs from Prepare() on, so mostly there is nothing new to advise.
@@ -91,13 +80,11 @@ class ForkingClient : public Napi::ObjectWrap<ForkingClient> {
     return forkable_memory_apply(&static_cast<ForkingClient *>(self)->memory_);
   }
 
-  // In the child, in its sandbox, without privilege.
+  // In the child, in its sandbox, without privilege. All that the loop had open is replaced.
   static int AfterFork(void *context) {
     ForkingClient *self = static_cast<ForkingClient *>(context);
-    int error = inherited_fds_let_go(self->inherited_.get());
-    if (error != 0) return error;
     // Without io_uring, which the supervisor refuses to a fork server and all that it forks.
-    error = uv_loop_fork(self->loop_);
+    const int error = uv_loop_fork(self->loop_);
     if (error != 0) return -error;
     uv_update_time(self->loop_);
     return 0;
@@ -111,10 +98,6 @@ class ForkingClient : public Napi::ObjectWrap<ForkingClient> {
     }
     int error = forkable_memory_apply(&memory_);
     const char *step = "open /proc/self/maps";
-    if (error == 0) {
-      step = "open /proc/self/fd";
-      error = inherited_fds_list(inherited_.get(), sandwire_comms_fd(comms_));
-    }
     if (error == 0) {
       step = "waiting for the other threads to sleep";
       error = other_threads_await_sleep(kSleepLimitMs);
@@ -162,7 +145,6 @@ class ForkingClient : public Napi::ObjectWrap<ForkingClient> {
   sandwire_comms *comms_ = nullptr;
   sandwire_forking_client *client_ = nullptr;
   forkable_memory memory_ = {};
-  std::unique_ptr<inherited_fds> inherited_;
 };
 
 // pollHandles(): the types of what this environment's loop listens to for others – connections, pipes,
@@ -191,9 +173,10 @@ Napi::Value PollHandles(const Napi::CallbackInfo &info) {
 }
 
 // sharedMemory(): the name of what is mapped here, shared, and can be written to; undefined if nothing is.
+// Looked for before each fork too, but there it can be told to the host alone.
 Napi::Value SharedMemory(const Napi::CallbackInfo &info) {
   char name[100];
-  const int found = sandwire_find_shared_memory(name, sizeof name);
+  const int found = sandwire_find_shared_memory(false, name, sizeof name);
   if (found < 0) ThrowSystemError(info.Env(), errno, "open /proc/self/maps");
   return found > 0 ? Napi::String::New(info.Env(), name) : info.Env().Undefined();
 }

@@ -103,19 +103,6 @@ long sandwire_filter_seccomp(unsigned long flags, bool allow_speculation, const 
   return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &fprog);
 }
 
-enum { IO_URING_SETUP = 425 }; /* the same on all architectures */
-
-int sandwire_filter_forbid_io_uring(void) {
-  static const struct sock_filter program[] = {
-      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IO_URING_SETUP, 0, 1),
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-  };
-  /* Speculation is for the policy to decide. */
-  return (int)sandwire_filter_seccomp(0, true, program, sizeof program / sizeof program[0]);
-}
-
 /* The halves of an argument, on the little-endian machines there are. */
 #define LOAD_LOW(argument) \
   BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args) + 8 * (argument))
@@ -124,12 +111,28 @@ int sandwire_filter_forbid_io_uring(void) {
 #define JUMP_IF(value, if_so, if_not) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, if_so, if_not)
 #define RETURN(value) BPF_STMT(BPF_RET | BPF_K, value)
 
+/* The same on all architectures. */
+enum { IO_URING_SETUP = 425, IO_URING_REGISTER = 427 };
+
+/* The number without the bit that those of x32 have. */
+#define LOAD_NUMBER                                                      \
+  BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)), \
+      BPF_STMT(BPF_ALU | BPF_AND | BPF_K, ~UINT32_C(0x40000000))
+/* IO_URING_SETUP, io_uring_enter() and IO_URING_REGISTER; no number is as high as the other one. */
+#define REFUSE_IO_URING(is_wanted)                                                      \
+  BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, (is_wanted) ? IO_URING_SETUP : UINT32_MAX, 0, 2), \
+      BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, IO_URING_REGISTER, 1, 0), RETURN(SECCOMP_RET_ERRNO | ENOSYS)
+
+int sandwire_filter_forbid_io_uring(void) {
+  static const struct sock_filter program[] = {LOAD_NUMBER, REFUSE_IO_URING(true), RETURN(SECCOMP_RET_ALLOW)};
+  /* Speculation is for the policy to decide. */
+  return (int)sandwire_filter_seccomp(0, true, program, sizeof program / sizeof program[0]);
+}
+
 int sandwire_filter_keep_core_limit(bool forbid_io_uring) {
-  enum { NO_SYSCALL = -1 };
   const struct sock_filter program[] = {
-      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-      JUMP_IF(forbid_io_uring ? IO_URING_SETUP : NO_SYSCALL, 0, 1),
-      RETURN(SECCOMP_RET_ERRNO | ENOSYS),
+      LOAD_NUMBER,
+      REFUSE_IO_URING(forbid_io_uring),
       JUMP_IF(SYS_setrlimit, 0, 2),
       LOAD_LOW(0), /* the resource */
       JUMP_IF(RLIMIT_CORE, 12, 11),

@@ -60,9 +60,9 @@ int sandwire_filter_install_with_helper(struct sandwire_comms *comms, const stru
 int sandwire_filter_install_plain(const struct sock_filter *program, size_t count, bool allow_speculation,
                                   enum sandwire_filter_step *step);
 
-/* Lets io_uring_setup() fail with ENOSYS from now on, as on a kernel without it. For the time before a
- * policy: a ring made then is one that the policy, which allows no io_uring, would have to let be used. Needs
- * no_new_privs. 0, or -1 with errno. */
+/* Lets io_uring_setup(), io_uring_enter() and io_uring_register() fail with ENOSYS from now on, as on a
+ * kernel without them. For the time before a policy, since a ring made then could be used under it without a
+ * syscall (IORING_SETUP_SQPOLL), and for fork servers. Needs no_new_privs. 0, or -1 with errno. */
 int sandwire_filter_forbid_io_uring(void);
 
 /* Keeps the limit of core files as it is from now on, with the answers of every policy's preamble

@@ -145,7 +145,14 @@ static void take_over_comms(struct sandwire_comms *comms, int fd) {
   comms->error_text[0] = '\0';
 }
 
-static void call_hook(struct sandwire_comms *setup, const struct sandwire_forking_options *options) {
+/* Nothing that is open is the fork server's any more; then the program's own hook runs. */
+static void part_from_fork_server(struct sandwire_comms *setup,
+                                  const struct sandwire_inherited_fds *inherited,
+                                  const struct sandwire_forking_options *options) {
+  errno = sandwire_inherited_fds_replace(inherited);
+  if (errno != 0) {
+    fail(setup, SANDWIRE_STEP_FDS, "replacing those of the fork server");
+  }
   int error = options->after_fork_in_child ? options->after_fork_in_child(options->context) : 0;
   if (error != 0) {
     errno = error;
@@ -163,6 +170,9 @@ static void become_sandboxee(struct sandwire_comms *setup, struct sandwire_comms
   }
   if (sandwire_leave_keyring() != 0) {
     fail(setup, SANDWIRE_STEP_SESSION, "keyring");
+  }
+  if (sandwire_leave_memory_merging() != 0) {
+    fail(setup, SANDWIRE_STEP_PRIVILEGES, "PR_SET_MEMORY_MERGE");
   }
   for (size_t i = 0; i < entrance->target_count; i++) {
     place(setup, entrance->fds[i], entrance->targets[i], 0);
@@ -184,6 +194,7 @@ static void become_sandboxee(struct sandwire_comms *setup, struct sandwire_comms
 }
 
 void sandwire_forked_child_enter(struct sandwire_comms *setup, struct sandwire_comms *comms,
+                                 const struct sandwire_inherited_fds *inherited,
                                  const struct sandwire_forking_options *options, volatile bool *forks) {
   struct entrance entrance;
   struct sandwire_comms own = *setup;
@@ -210,7 +221,7 @@ void sandwire_forked_child_enter(struct sandwire_comms *setup, struct sandwire_c
   }
   *setup = own; /* this process has memory of its own */
   become_sandboxee(setup, comms, &entrance);
-  call_hook(setup, options);
+  part_from_fork_server(setup, inherited, options);
   await_end_of(setup, lifted);
   must(sandwire_comms_send_credentials(setup));
   /* The supervisor has seen that this process is where it should be, and limits what it may use up. */
@@ -224,6 +235,7 @@ void sandwire_forked_child_enter(struct sandwire_comms *setup, struct sandwire_c
 }
 
 void sandwire_forked_child_stay(struct sandwire_comms *setup, struct sandwire_comms *comms,
+                                const struct sandwire_inherited_fds *inherited,
                                 const struct sandwire_forking_options *options) {
   int fd = -1;
   must(sandwire_comms_recv_fd(setup, &fd));
@@ -231,7 +243,7 @@ void sandwire_forked_child_stay(struct sandwire_comms *setup, struct sandwire_co
     _exit(SANDWIRE_FORK_FAILURE);
   }
   take_over_comms(comms, fd);
-  call_hook(setup, options);
+  part_from_fork_server(setup, inherited, options);
   must(sandwire_comms_send_credentials(setup));
   sandwire_comms_destroy(setup);
 }

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 
+#include "inherited_fds.h"
 #include "sandwire/comms.h"
 #include "sandwire/forking_client.h"
 
@@ -20,11 +21,13 @@ enum { SANDWIRE_FORK_FAILURE = 121 };
  * killed at any instruction. The reader of setup has room. The sandboxee, its child, has a copy of the
  * memory. */
 void sandwire_forked_child_enter(struct sandwire_comms *setup, struct sandwire_comms *comms,
+                                 const struct sandwire_inherited_fds *inherited,
                                  const struct sandwire_forking_options *options, volatile bool *forks);
 
 /* A child as a host that is sandbox2 wants it without namespaces: in no sandbox. Runs in a child of fork().
  */
 void sandwire_forked_child_stay(struct sandwire_comms *setup, struct sandwire_comms *comms,
+                                const struct sandwire_inherited_fds *inherited,
                                 const struct sandwire_forking_options *options);
 
 #endif

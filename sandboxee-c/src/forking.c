@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "fork_readiness.h"
 #include "fork_request.h"
 #include "forked_child.h"
 #include "forking_client_private.h"
@@ -100,7 +101,8 @@ static pid_t join_sandbox(struct sandwire_forking_client *client, struct sandwir
   const pid_t joiner = vfork();
   if (joiner == 0) {
     leave_fork_server(client, parent);
-    sandwire_forked_child_enter(setup, client->comms, &client->options, &client->joiner_forks);
+    sandwire_forked_child_enter(setup, client->comms, &client->inherited, &client->options,
+                                &client->joiner_forks);
     forget_siblings(client);
     (void)set_cancel_type(cancel_type);
     return 0;
@@ -124,7 +126,7 @@ static pid_t fork_plainly(struct sandwire_forking_client *client, struct sandwir
   }
   leave_fork_server(client, parent);
   forget_siblings(client);
-  sandwire_forked_child_stay(setup, client->comms, &client->options);
+  sandwire_forked_child_stay(setup, client->comms, &client->inherited, &client->options);
   return 0;
 }
 
@@ -134,20 +136,23 @@ typedef pid_t fork_function(struct sandwire_forking_client *client, struct sandw
 static pid_t fork_by(struct sandwire_forking_client *client, struct sandwire_comms *setup,
                      fork_function *make_child) {
   const int hook = client->options.before_fork ? client->options.before_fork(client->options.context) : 0;
-  /* A handler of the fork server's is not to run in a process that has its memory but not its files. */
+  /* A handler of the fork server's is not to run in a process that has its memory but not its files; nor to
+   * map or open anything once that has been looked at. */
   sigset_t all, usual;
   sigfillset(&all);
   (void)sigprocmask(SIG_SETMASK, &all, &usual); /* no such failure with these arguments */
-  const pid_t pid = hook != 0 ? -1 : make_child(client, setup);
+  enum sandwire_error error =
+      hook != 0 ? sandwire_forking_refuse(client, setup, SANDWIRE_STEP_FORK_SERVER, hook, "before_fork")
+                : sandwire_fork_readiness_check(client, setup);
+  const pid_t pid = error == SANDWIRE_OK ? make_child(client, setup) : -1;
   const int failure = errno;
   (void)sigprocmask(SIG_SETMASK, &usual, NULL);
   if (pid == 0) {
+    client->inherited.count = 0; /* replaced, and the stand-ins closed */
     return 0;
   }
-  enum sandwire_error error = SANDWIRE_OK;
-  if (hook != 0) {
-    error = sandwire_forking_refuse(client, setup, SANDWIRE_STEP_FORK_SERVER, hook, "before_fork");
-  } else if (pid < 0) {
+  sandwire_inherited_fds_close(&client->inherited);
+  if (error == SANDWIRE_OK && pid < 0) {
     error = sandwire_forking_refuse(client, setup, SANDWIRE_STEP_FORK, failure, "the fork server");
   }
   if (setup->reader.buffer != NULL) {

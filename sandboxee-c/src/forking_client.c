@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -12,8 +11,6 @@
 
 #include "fork_request.h"
 #include "forking_client_private.h"
-#include "shared_memory.h"
-#include "threads.h"
 #include "transport.h"
 
 struct sandwire_forking_client *sandwire_forking_client_create(struct sandwire_comms *comms) {
@@ -32,6 +29,7 @@ void sandwire_forking_client_destroy(struct sandwire_forking_client *client) {
     for (size_t i = 0; i < client->entering_count; i++) {
       sandwire_comms_destroy(client->entering[i]);
     }
+    sandwire_inherited_fds_destroy(&client->inherited);
     free(client->children);
     free(client->entering);
     free(client->polled);
@@ -155,57 +153,6 @@ static enum sandwire_error await_event(struct sandwire_forking_client *client, i
 
 /* ---- Forking ---- */
 
-static enum sandwire_error refuse_memory(struct sandwire_forking_client *client, struct sandwire_comms *setup,
-                                         int error, const char *reason) {
-  sandwire_fork_request_fail(setup, SANDWIRE_STEP_FORK_SERVER, error, reason);
-  return sandwire_forking_fail(client, SANDWIRE_ERROR_UNSUPPORTED, reason);
-}
-
-/* SANDWIRE_OK, or why what this process has mapped is not for children. A ring never is: who moves its tail
- * makes the kernel act for this process, which no policy holds. */
-static enum sandwire_error check_memory(struct sandwire_forking_client *client,
-                                        struct sandwire_comms *setup) {
-  char name[100], detail[200];
-  int found = sandwire_find_ring(name, sizeof name);
-  if (found > 0) {
-    (void)snprintf(detail, sizeof detail,
-                   "the fork server has a ring of io_uring, by which its children could act as it (%s)",
-                   name);
-    return refuse_memory(client, setup, EBUSY, detail);
-  }
-  if (found == 0 && !client->options.share_memory) {
-    found = sandwire_find_shared_memory(name, sizeof name);
-  }
-  if (found < 0) {
-    return refuse_memory(client, setup, errno,
-                         "looking for shared memory needs /proc/self/maps and /proc/self/fd");
-  }
-  if (found > 0) {
-    (void)snprintf(detail, sizeof detail,
-                   "the fork server has memory that all its children could write to (%s)", name);
-    return refuse_memory(client, setup, EBUSY, detail);
-  }
-  return SANDWIRE_OK;
-}
-
-/* SANDWIRE_OK, or why no child can be made now; the host hears it on the set-up socket. */
-static enum sandwire_error prepare(struct sandwire_forking_client *client, struct sandwire_comms *setup) {
-  char detail[80];
-  long threads = sandwire_count_threads();
-  long allowed = client->options.max_threads == 0 ? 1 : (long)client->options.max_threads;
-  if (threads < 0 || threads > allowed) {
-    int error = threads < 0 ? errno : EBUSY;
-    snprintf(detail, sizeof detail, "the fork server has %ld threads, %ld can be forked", threads, allowed);
-    const char *reason = threads < 0 ? "counting threads needs /proc/self/stat" : detail;
-    sandwire_fork_request_fail(setup, SANDWIRE_STEP_FORK_SERVER, error, reason);
-    return sandwire_forking_fail(client, SANDWIRE_ERROR_UNSUPPORTED, reason);
-  }
-  if (!reserve_child(client)) {
-    return sandwire_forking_refuse(client, setup, SANDWIRE_STEP_FORK_SERVER, ENOMEM, "memory");
-  }
-  return check_memory(client, setup);
-}
-
 static void remember_child(struct sandwire_forking_client *client, pid_t pid) {
   int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
   if (pidfd >= 0) {
@@ -244,11 +191,11 @@ static enum sandwire_error take_request(struct sandwire_forking_client *client,
     return SANDWIRE_OK; /* to be told when those who are on their way are in */
   }
   client->answered = true;
-  if (request.can_be_met) {
-    error = prepare(client, setup);
-  } else {
+  if (!request.can_be_met) {
     error = sandwire_forking_fail(client, SANDWIRE_ERROR_UNSUPPORTED,
                                   "the host asks for what only sandbox2's own fork server can do");
+  } else if (!reserve_child(client)) {
+    error = sandwire_forking_refuse(client, setup, SANDWIRE_STEP_FORK_SERVER, ENOMEM, "memory");
   }
   if (error) {
     sandwire_comms_destroy(setup);

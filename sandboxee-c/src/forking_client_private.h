@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "inherited_fds.h"
 #include "sandwire/forking_client.h"
 
 /* A child of ours until it is reaped, under a host that is sandbox2. */
@@ -22,7 +23,8 @@ struct sandwire_forking_client {
   size_t child_count, child_capacity;
   struct sandwire_comms **entering; /* set-up sockets on which the way into a sandbox has still to come */
   size_t entering_count, entering_capacity;
-  struct pollfd *polled; /* comms, then children, then entering */
+  struct sandwire_inherited_fds inherited; /* for the child that is forked just now */
+  struct pollfd *polled;                   /* comms, then children, then entering */
   size_t polled_capacity;
   enum sandwire_error ended; /* what has ended comms, or OK */
   bool is_full;  /* there was no fd for one more that enters; a request waits until one of them is in */

@@ -28,6 +28,11 @@ int sandwire_leave_keyring(void) {
   return 0;
 }
 
+int sandwire_leave_memory_merging(void) {
+  enum { SET_MEMORY_MERGE = 67 }; /* PR_SET_MEMORY_MERGE, linux/prctl.h since 6.4 */
+  return prctl(SET_MEMORY_MERGE, 0, 0, 0, 0) != 0 && errno != EINVAL ? -1 : 0; /* EINVAL: no KSM */
+}
+
 int sandwire_reset_signals(void) {
   struct sigaction action;
   memset(&action, 0, sizeof(action));

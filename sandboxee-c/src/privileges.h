@@ -20,6 +20,12 @@ int sandwire_leave_session(void);
 /* The keyring alone. */
 int sandwire_leave_keyring(void);
 
+/* No page is merged with an equal one of another process (KSM): how long a write takes would tell what others
+ * have in memory. The setting is inherited by fork and exec; what a program has asked for with madvise()
+ * stays.
+ */
+int sandwire_leave_memory_merging(void);
+
 /* Default signal dispositions and an empty signal mask, as execve(2) keeps what is ignored or blocked. */
 int sandwire_reset_signals(void);
 

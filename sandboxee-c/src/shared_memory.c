@@ -1,107 +1,127 @@
 /* Runs in a fork server, unsandboxed, before it forks. */
 #include "shared_memory.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
-static const char ring_name[] = "anon_inode:[io_uring]";
+/* ---- Mappings ---- */
 
-/* A line of /proc/[pid]/maps (proc_pid_maps(5)): range, permissions, offset, device, inode, name. */
 struct mapping {
-  uintptr_t start;
-  char permissions[5];
+  void *start;
+  bool is_writable;
   const char *name;
 };
 
-static bool parse(const char *line, struct mapping *mapping) {
-  unsigned long start;
-  int name_at = 0;
-  if (sscanf(line, "%lx-%*x %4s %*x %*x:%*x %*u %n", &start, mapping->permissions, &name_at) != 2 ||
-      name_at == 0) {
+/* A line of /proc/[pid]/maps (proc_pid_maps(5)): range, permissions, offset, device, inode, name. False: it
+ * is no shared mapping, as nearly all are, and nothing more is looked at. The name loses its newline. */
+static bool parse_shared(char *line, struct mapping *mapping) {
+  const char *permissions = strchr(line, ' ');
+  if (permissions == NULL || strlen(permissions) < 5 || permissions[4] != 's') {
     return false;
   }
-  mapping->start = start;
-  mapping->name = line + name_at;
+  unsigned long start;
+  int name_at = 0;
+  if (sscanf(line, "%lx-%*x %*s %*x %*x:%*x %*u %n", &start, &name_at) != 1 || name_at == 0) {
+    *mapping = (struct mapping){.is_writable = true, .name = "a line of /proc/self/maps that is unknown"};
+    return true;
+  }
+  line[strcspn(line, "\n")] = '\0';
+  *mapping = (struct mapping){
+      .start = (void *)(uintptr_t)start, .is_writable = permissions[2] == 'w', .name = line + name_at};
   return true;
 }
 
 /* A mapping of a file that is open for writing can be made writable, whatever it is now: the kernel keeps
- * that as VM_MAYWRITE. /proc/self/smaps shows the flag ("mw"), and walks all page tables for it, which takes
- * some milliseconds in a large process. mprotect() answers EACCES without it (do_mprotect_pkey() in
- * mm/mprotect.c), and any other answer is not believed. */
+ * that as VM_MAYWRITE. /proc/self/smaps shows it ("mw" in VmFlags), but walks all page tables for that, which
+ * takes 5 to 20 ms in a Node process of 300 MiB. So it is tried, with a second mapping of the first page:
+ * mprotect() fails with EACCES where the flag is missing (do_mprotect_pkey() in mm/mprotect.c). No other
+ * answer is believed, nor one that no second mapping can be made (mremap(2), an old_size of 0). */
 static bool can_become_writable(const struct mapping *mapping) {
-  const int present = (mapping->permissions[0] == 'r' ? PROT_READ : PROT_NONE) |
-                      (mapping->permissions[2] == 'x' ? PROT_EXEC : PROT_NONE);
-  void *page = (void *)mapping->start;
   const size_t size = (size_t)sysconf(_SC_PAGESIZE);
-  if (mprotect(page, size, present | PROT_WRITE) != 0) {
-    return errno != EACCES;
+  void *second = mremap(mapping->start, 0, size, MREMAP_MAYMOVE);
+  if (second == MAP_FAILED) {
+    return true;
   }
-  (void)mprotect(page, size, present); /* what fails here is refused all the same */
-  return true;
+  const bool is_refused = mprotect(second, size, PROT_READ | PROT_WRITE) != 0 && errno == EACCES;
+  (void)munmap(second, size);
+  return !is_refused;
 }
 
-static bool is_ring(const struct mapping *mapping) {
-  return strncmp(mapping->name, ring_name, sizeof ring_name - 1) == 0;
+static bool begins_with(const char *text, const char *beginning) {
+  return strncmp(text, beginning, strlen(beginning)) == 0;
 }
 
-static bool is_shared(const struct mapping *mapping) {
-  return mapping->permissions[3] == 's' && (mapping->permissions[1] == 'w' || can_become_writable(mapping));
+static bool ends_with(const char *text, const char *end) {
+  const size_t size = strlen(text), end_size = strlen(end);
+  return size >= end_size && strcmp(text + size - end_size, end) == 0;
 }
 
-static int find_mapping(bool (*matches)(const struct mapping *), char *name, size_t size) {
+/* A regular file, or one without a name: memfds, anonymous and System V memory are that too. The kernel gives
+ * the rings of AIO a name of this kind (fs/aio.c), and buffers of devices (drivers/dma-buf/dma-buf.c). */
+static bool is_memory(const char *name) {
+  struct stat status;
+  if (begins_with(name, "[anon_shmem:")) {
+    return true;
+  }
+  if (name[0] != '/' || begins_with(name, "/[aio]") || begins_with(name, "/dmabuf")) {
+    return false;
+  }
+  return ends_with(name, " (deleted)") || (stat(name, &status) == 0 && S_ISREG(status.st_mode));
+}
+
+static enum sandwire_shared_kind judge(const struct mapping *mapping) {
+  if (!mapping->is_writable && !can_become_writable(mapping)) {
+    return SANDWIRE_SHARED_NOTHING;
+  }
+  return is_memory(mapping->name) ? SANDWIRE_SHARED_MEMORY : SANDWIRE_SHARED_DEVICE;
+}
+
+int sandwire_find_shared_memory(bool memory_is_fine, char *name, size_t size) {
   FILE *maps = fopen("/proc/self/maps", "re");
   if (!maps) {
     return -1;
   }
   char *line = NULL;
   size_t capacity = 0;
-  bool found = false;
-  while (!found && getline(&line, &capacity, maps) > 0) {
+  enum sandwire_shared_kind found = SANDWIRE_SHARED_NOTHING;
+  while (found != SANDWIRE_SHARED_DEVICE && getline(&line, &capacity, maps) > 0) {
     struct mapping mapping;
-    found = parse(line, &mapping) && matches(&mapping);
-    if (found) {
-      (void)snprintf(name, size, "%.*s", (int)strcspn(mapping.name, "\n"), mapping.name);
+    if (!parse_shared(line, &mapping)) {
+      continue;
+    }
+    const enum sandwire_shared_kind kind = judge(&mapping);
+    if (kind > found && !(kind == SANDWIRE_SHARED_MEMORY && memory_is_fine)) {
+      found = kind;
+      (void)snprintf(name, size, "%s", mapping.name);
     }
   }
-  int result = found ? 1 : ferror(maps) ? -1 : 0;
+  const int error = ferror(maps) ? errno : 0;
   free(line);
   (void)fclose(maps);
-  return result;
+  errno = error;
+  return error ? -1 : (int)found;
 }
 
-int sandwire_find_shared_memory(char *name, size_t size) {
-  return find_mapping(is_shared, name, size);
-}
+/* ---- Rings without a mapping and an fd ---- */
 
-static int find_ring_fd(char *name, size_t size) {
-  DIR *directory = opendir("/proc/self/fd");
-  if (!directory) {
-    return -1;
-  }
-  bool found = false;
-  const struct dirent *entry;
-  while (!found && (entry = readdir(directory)) != NULL) {
-    char target[sizeof ring_name] = "";
-    const ssize_t length = readlinkat(dirfd(directory), entry->d_name, target, sizeof target - 1);
-    found = length == (ssize_t)sizeof ring_name - 1 && memcmp(target, ring_name, (size_t)length) == 0;
-    if (found) {
-      (void)snprintf(name, size, "%s, fd %s", ring_name, entry->d_name);
+/* From linux/io_uring.h, where many systems' is too old. The number is the same on all architectures. */
+enum { IO_URING_ENTER = 426, IORING_ENTER_REGISTERED_RING = 1 << 4, REGISTERED_RINGS_MAX = 16 };
+
+bool sandwire_has_registered_ring(void) {
+  for (int i = 0; i < REGISTERED_RINGS_MAX; i++) {
+    /* To submit and to wait for nothing. EBADF: none of this number. EINVAL: none at all; ENOSYS, EPERM: no
+     * io_uring. */
+    if (syscall(IO_URING_ENTER, i, 0, 0, IORING_ENTER_REGISTERED_RING, NULL, 0) >= 0 ||
+        (errno != EBADF && errno != EINVAL && errno != ENOSYS && errno != EPERM)) {
+      return true;
     }
   }
-  (void)closedir(directory);
-  return found ? 1 : 0;
-}
-
-int sandwire_find_ring(char *name, size_t size) {
-  const int mapped = find_mapping(is_ring, name, size);
-  return mapped != 0 ? mapped : find_ring_fd(name, size);
+  return false;
 }

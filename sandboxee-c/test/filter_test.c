@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 
 #include "check.h"
+#include "ring.h"
 #include "sandwire/sandwire.h"
 
 #define LOAD(field) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (__u32)offsetof(struct seccomp_data, field))
@@ -143,9 +144,18 @@ static void errors_come_before_the_filter(void) {
   CHECK_EQUAL(0, status);
 }
 
+/* All its calls. Where the kernel has them they answer EINVAL, EFAULT or EBADF. */
+static bool refuses_io_uring(void) {
+  for (long number = RING_SETUP; number <= RING_REGISTER; number++) {
+    if (syscall(number, -1, NULL, 0, 0, NULL, 0) != -1 || errno != ENOSYS) {
+      return false;
+    }
+  }
+  return true;
+}
+
 /* In the child. 0 if all is as it should be, else the number of the step that was not. */
 static int keep_core_limit(bool forbid_io_uring) {
-  enum { IO_URING_SETUP = 425 };
   struct rlimit before, now, limit = {0, 0};
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || getrlimit(RLIMIT_CORE, &before) != 0 ||
       sandwire_filter_keep_core_limit(forbid_io_uring) != 0) {
@@ -170,8 +180,29 @@ static int keep_core_limit(bool forbid_io_uring) {
       syscall(SYS_prlimit64, 0, RLIMIT_NOFILE, &limit, &now) != 0 || now.rlim_cur != limit.rlim_cur) {
     return 5;
   }
-  const long ring = syscall(IO_URING_SETUP, 0, NULL); /* EINVAL or EFAULT where there are any */
-  return forbid_io_uring && (ring != -1 || errno != ENOSYS) ? 6 : 0;
+  return forbid_io_uring && !refuses_io_uring() ? 6 : 0;
+}
+
+/* In the child. */
+static int forbid_io_uring(void) {
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || sandwire_filter_forbid_io_uring() != 0) {
+    return 1;
+  }
+  /* The calls before and behind it in number. */
+  const bool others = (syscall(SYS_pidfd_send_signal, -1, 0, NULL, 0) == -1 && errno == EBADF) &&
+                      (syscall(428 /* open_tree */, -1, "", -1) == -1 && errno != ENOSYS);
+  return !refuses_io_uring() ? 2 : !others ? 3 : 0;
+}
+
+static void io_uring_is_refused_and_nothing_else(void) {
+  pid_t child = fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    _exit(forbid_io_uring());
+  }
+  int status = -1;
+  REQUIRE(waitpid(child, &status, 0) == child);
+  CHECK_EQUAL(0, status);
 }
 
 static void the_limit_of_core_files_is_kept(bool forbid_io_uring) {
@@ -388,5 +419,6 @@ int main(void) {
   errors_come_before_the_filter();
   the_limit_of_core_files_is_kept(false);
   the_limit_of_core_files_is_kept(true);
+  io_uring_is_refused_and_nothing_else();
   return report_checks();
 }

@@ -12,6 +12,7 @@ import {
   sandboxee,
   tellBehaviour,
 } from '../support/sandbox.js';
+import { skip } from '../support/skip.js';
 
 const test = suite('sandboxMeHere');
 
@@ -57,6 +58,22 @@ test('a limit of core files that is lowered before the policy stays as it was', 
   assert.ok(await sandbox.runAsync());
   await tellBehaviour(sandbox, 'core_limit');
   assert.is((await sandbox.awaitResult()).exitCode, 0);
+});
+
+test('no ring of io_uring is made before the policy, by whose memory it could be used under it', async () => {
+  for (const how of ['ring', 'ring-fd', 'ring-alone']) {
+    const { result } = await runToEnd(meHere(sandboxee('behave', ['me-here', how])));
+    assert.match(String(result), /the program ended \(exit code 138\) before/, `${how}: 100 and ENOSYS`);
+  }
+  const policy = lenientPolicy((builder) => builder.allow('allowIoUring'));
+  await using sandbox = new Sandbox2(meHere(sandboxee('behave', ['me-here', 'ring'])), policy);
+  if (!(await sandbox.runAsync())) {
+    const result = String(await sandbox.awaitResult());
+    assert.match(result, /the program ended \(exit code 1\d\d\) before/);
+    return skip('a ring that the policy allows', `there is none here: ${result}`);
+  }
+  await tellBehaviour(sandbox, 'exit_with', ['3']);
+  assert.is((await sandbox.awaitResult()).exitCode, 3);
 });
 
 /** How it ends, or "hangs"; the sandboxee is gone then. */

@@ -8,7 +8,7 @@ import { checkout } from '../support/sandbox.js';
 const program = path.join(checkout, 'build/native-tests/forking_parts_test');
 const test = suite('parts of forking');
 
-test('memory, descriptors, threads', async () => {
+test('memory, threads', async () => {
   const { code, stdout, stderr } = await run(program, []);
   assert.is(code, 0, stdout + stderr);
   assert.match(stdout, /^[1-9]\d* passed, 0 failed$/m);

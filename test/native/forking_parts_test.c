@@ -1,24 +1,18 @@
-/* What the addon does in C for a fork server in Node, without Node: memory that a fork leaves out,
- * descriptors a child must let go of, threads that have to sleep. */
+/* What the addon does in C for a fork server in Node, without Node: memory that a fork leaves out, threads
+ * that have to sleep. */
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 
 #include "check.h"
 #include "forkable_memory.h"
-#include "inherited_fds.h"
 #include "other_threads.h"
-#include "shared_memory.h"
 
 /* The status of a child that does this. */
 static int in_child(void (*act)(void *), void *with) {
@@ -72,136 +66,6 @@ static void test_memory(void) {
   REQUIRE(munmap(far, 4096) == 0 && munmap(again, 4096) == 0);
 }
 
-static void touch_page(void *page) {
-  (void)*(volatile char *)page;
-}
-
-static void write_page(void *page) {
-  *(volatile char *)page = 1;
-}
-
-/* Whether a child is killed by what the protection forbids. */
-static bool access_faults(void *page, bool may_read) {
-  const int written = in_child(write_page, page);
-  const int read = in_child(touch_page, page);
-  return WIFSIGNALED(written) && WTERMSIG(written) == SIGSEGV &&
-         (may_read ? read == 0 : WIFSIGNALED(read) && WTERMSIG(read) == SIGSEGV);
-}
-
-static void test_shared_memory(void) {
-  char name[100] = "";
-  CHECK_EQUAL(0, sandwire_find_shared_memory(name, sizeof name));
-  const int fd = memfd_create("a name with spaces", MFD_CLOEXEC);
-  REQUIRE(fd >= 0 && ftruncate(fd, 8192) == 0);
-  char path[64];
-  snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-  const int read_only = open(path, O_RDONLY | O_CLOEXEC);
-  REQUIRE(read_only >= 0);
-  void *shown = mmap(NULL, 4096, PROT_READ, MAP_SHARED, read_only, 0);
-  void *private = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
-  REQUIRE(shown != MAP_FAILED && private != MAP_FAILED);
-  CHECK_EQUAL(0, sandwire_find_shared_memory(name, sizeof name));
-  void *shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 4096);
-  REQUIRE(shared != MAP_FAILED);
-  CHECK_EQUAL(1, sandwire_find_shared_memory(name, sizeof name));
-  /* What is only read, of a file that is open for writing, can be made writable; to find that out leaves it
-   * as it is. */
-  for (int protection = PROT_NONE; protection <= PROT_READ; protection += PROT_READ - PROT_NONE) {
-    REQUIRE(mprotect(shared, 4096, protection) == 0);
-    name[0] = '\0';
-    CHECK_EQUAL(1, sandwire_find_shared_memory(name, sizeof name));
-    CHECK(strcmp(name, "/memfd:a name with spaces (deleted)") == 0);
-    CHECK(access_faults(shared, protection == PROT_READ));
-  }
-  CHECK(strcmp(name, "/memfd:a name with spaces (deleted)") == 0);
-  REQUIRE(munmap(shared, 4096) == 0);
-  shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  REQUIRE(shared != MAP_FAILED);
-  char narrow[6] = "";
-  CHECK_EQUAL(1, sandwire_find_shared_memory(narrow, sizeof narrow));
-  CHECK(strcmp(narrow, "/dev/") == 0);
-  REQUIRE(munmap(shared, 4096) == 0 && munmap(shown, 4096) == 0 && munmap(private, 4096) == 0 &&
-          close(fd) == 0 && close(read_only) == 0);
-}
-
-/* ---- Descriptors ---- */
-
-static struct {
-  struct inherited_fds inherited;
-  int file, replaced, event, loop, pipe[2], kept;
-} fds;
-
-static void let_go(void *unused) {
-  (void)unused;
-  char byte;
-  /* As libuv does: one is closed and another file opened under its number. */
-  REQUIRE(close(fds.replaced) == 0 && open("/dev/zero", O_RDONLY) == fds.replaced);
-  CHECK_EQUAL(0, inherited_fds_let_go(&fds.inherited));
-  CHECK(read(fds.file, &byte, 1) == -1 && errno == EBADF);
-  CHECK_EQUAL(1, read(fds.replaced, &byte, 1));
-  CHECK(read(fds.kept, &byte, 1) == 1 && byte == 'k');
-  const uint64_t one = 1;
-  CHECK_EQUAL(sizeof one, write(fds.event, &one, sizeof one)); /* goes nowhere */
-  CHECK_EQUAL(1, write(fds.pipe[1], "x", 1));
-  CHECK_EQUAL(0, read(fds.pipe[0], &byte, 1));
-  struct epoll_event event;
-  CHECK(epoll_wait(fds.loop, &event, 1, 0) == -1 && errno == EINVAL);
-  CHECK(fcntl(fds.file, F_GETFD) == FD_CLOEXEC && fcntl(fds.loop, F_GETFD) == FD_CLOEXEC);
-  CHECK(fcntl(0, F_GETFD) == 0 && fcntl(1, F_GETFD) == 0 && fcntl(2, F_GETFD) == 0);
-}
-
-static void test_descriptors(void) {
-  int kept[2];
-  fds.file = open("/proc/self/stat", O_RDONLY);
-  fds.replaced = open("/dev/null", O_RDONLY);
-  fds.event = eventfd(0, EFD_NONBLOCK);
-  fds.loop = epoll_create1(0);
-  REQUIRE(fds.file > 2 && fds.replaced > 2 && fds.event > 2 && fds.loop > 2);
-  REQUIRE(pipe(fds.pipe) == 0 && pipe(kept) == 0 && write(kept[1], "k", 1) == 1 && close(kept[1]) == 0);
-  fds.kept = kept[0];
-  REQUIRE(fcntl(fds.pipe[0], F_SETFL, O_NONBLOCK) == 0);
-  REQUIRE(inherited_fds_open(&fds.inherited) == 0);
-  CHECK_EQUAL(0, inherited_fds_list(&fds.inherited, fds.kept));
-  CHECK(fds.inherited.count >= 6);
-  for (size_t i = 0; i < fds.inherited.count; i++) {
-    const int fd = fds.inherited.fds[i].fd;
-    CHECK(fd > 2 && fd != fds.kept && fd != fds.inherited.null_fd && fd != fds.inherited.closed_fd);
-  }
-  CHECK_EQUAL(0, in_child(let_go, NULL));
-  uint64_t woken;
-  char byte;
-  CHECK(read(fds.event, &woken, sizeof woken) == -1 &&
-        errno == EAGAIN); /* the child's wake-up was not ours */
-  CHECK(read(fds.pipe[0], &byte, 1) == -1 && errno == EAGAIN);
-  CHECK_EQUAL(1, read(fds.file, &byte, 1));
-  inherited_fds_close(&fds.inherited);
-  CHECK_EQUAL(-1, fds.inherited.null_fd);
-  inherited_fds_close(&fds.inherited); /* safe twice */
-}
-
-static void test_too_many_descriptors(void) {
-  const struct rlimit limit = {INHERITED_FDS_MAX + 100, INHERITED_FDS_MAX + 100};
-  struct rlimit usual;
-  REQUIRE(getrlimit(RLIMIT_NOFILE, &usual) == 0);
-  if (usual.rlim_max < limit.rlim_max && setrlimit(RLIMIT_NOFILE, &limit) != 0) {
-    printf("SKIP too many descriptors: ulimit -n cannot be raised\n");
-    return;
-  }
-  usual.rlim_cur = limit.rlim_cur;
-  REQUIRE(setrlimit(RLIMIT_NOFILE, &usual) == 0);
-  REQUIRE(inherited_fds_open(&fds.inherited) == 0);
-  int highest = fds.kept;
-  for (int i = 0; i < INHERITED_FDS_MAX; i++) {
-    highest = fcntl(fds.kept, F_DUPFD, 3);
-    REQUIRE(highest > 2);
-  }
-  CHECK_EQUAL(EMFILE, inherited_fds_list(&fds.inherited, -1));
-  for (int fd = fds.inherited.closed_fd + 1; fd <= highest; fd++) {
-    (void)close(fd);
-  }
-  inherited_fds_close(&fds.inherited);
-}
-
 /* ---- Threads ---- */
 
 static atomic_bool may_end, may_sleep;
@@ -242,9 +106,6 @@ static void test_threads(void) {
 
 int main(void) {
   test_memory();
-  test_shared_memory();
-  test_descriptors();
-  test_too_many_descriptors();
   test_threads();
   return report_checks();
 }

@@ -11,6 +11,7 @@ const programs = [
   'comms_test',
   'empty_network_test',
   'filter_test',
+  'forking_test',
   'hostile_test',
   'listener_test',
   'protobuf_test',
@@ -41,8 +42,9 @@ for (const variant of ['plain', 'sanitized'] as const) {
 }
 
 if (isInstalled('valgrind')) {
-  // Valgrind does not know the magic syscall, and makes syscalls of its own; it knows no clone() but fork and threads.
-  const unfit = ['filter_test', 'empty_network_test'];
+  // Valgrind does not know the magic syscall, makes syscalls, and has mappings and open files of its own; it knows no clone()
+  // but fork and threads.
+  const unfit = ['filter_test', 'forking_test', 'empty_network_test'];
   for (const program of programs.filter((name) => !unfit.includes(name))) {
     test(`${program} (valgrind)`, () => {
       const valgrind = ['--quiet', '--error-exitcode=99', '--leak-check=full', '--track-fds=no'];

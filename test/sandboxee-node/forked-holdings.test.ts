@@ -1,13 +1,16 @@
-// What the child of a fork server holds, looked at from outside: each mapping and each descriptor is of a kind that is known,
-// and none is shared with the fork server or with another child so that one of them could act on the other.
+// What the child of a fork server holds, looked at from outside: each mapping and each descriptor is of a kind that is known
+// here, with what stands behind it, and none is one with what the fork server, another child, the host, the supervisor or an
+// init has. Then what hostile code in a child finds of rings.
 import { spawnSync } from 'node:child_process';
-import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Executor, type ForkServer, PolicyBuilder, Sandbox2 } from '../../host/index.js';
 import {
   checkout,
+  isRoot,
   lenientPolicy,
   sandboxeePath,
   startForkServer,
@@ -16,6 +19,9 @@ import {
 import { skip } from '../support/skip.js';
 
 const test = suite('what forked children hold');
+const commsFd = 1023;
+
+// ---- Mappings ----
 
 interface Mapping {
   readonly permissions: string;
@@ -31,113 +37,258 @@ function mappingsOf(pid: number): Mapping[] {
   );
 }
 
+/**
+ * Flags that are about this process alone: access, growth, swapping, huge pages, locking, dumping, forking, seals. Not among
+ * them: a userfaultfd watches (um, uw, ui), equal pages of others are merged (mg), memory of a device (io, pf).
+ */
+const ownFlags = new Set(
+  'rd wr ex sh mr mw me ms gd sr rr dc de ac nr ht sf wf dd sd mm hg nh lo lf bt mt nl ss sl dp'.split(' '),
+);
 const ofKernel = new Set(['[vdso]', '[vvar]', '[vvar_vclock]', '[vsyscall]']);
 
-/** Why this is nothing that reaches beyond the process; undefined: that is not known. */
-function harmless({ permissions, name, flags }: Mapping): string | undefined {
-  if (ofKernel.has(name)) return 'the kernel’s own, for reading';
-  // Of files that are open for reading alone; what the host writes there is seen, and nothing can be written.
-  if (permissions[3] === 's') return flags.includes('mw') ? undefined : 'shared, and never writable';
+/** Why it does not reach beyond the process; undefined: it is of an unknown kind. */
+function whyHarmless({ permissions, name, flags }: Mapping): string | undefined {
+  if (ofKernel.has(name))
+    return permissions[1] === '-' ? 'the kernel’s clock and code, for reading' : undefined;
+  if (flags.some((flag) => !ownFlags.has(flag))) return undefined;
+  if (permissions[3] === 's') {
+    const isFile = name.startsWith('/') && !name.startsWith('/dev/') && !name.startsWith('/[');
+    return isFile && !flags.includes('mw')
+      ? 'a file, for reading for ever: nothing gets out by it'
+      : undefined;
+  }
   if (name === '' || name === '[heap]' || name === '[stack]' || name.startsWith('[anon:'))
     return 'its own copy';
   return name.startsWith('/') && !name.startsWith('/dev/') ? 'its own copy of a file' : undefined;
 }
 
-/** By number. */
-function fdsOf(pid: number): Map<number, string> {
-  return new Map(
-    readdirSync(`/proc/${pid}/fd`).map((fd) => [Number(fd), readlinkSync(`/proc/${pid}/fd/${fd}`)] as const),
+function unknownMappings(pid: number): Mapping[] {
+  const mappings = mappingsOf(pid);
+  assert.is(
+    mappings.length,
+    readFileSync(`/proc/${pid}/maps`, 'utf8').split('\n').length - 1,
+    'all are seen',
   );
+  return mappings.filter((mapping) => whyHarmless(mapping) === undefined);
 }
 
-/** Throws where the kernel does not tell. */
-function isSameFile(pid: number, fd: number, otherPid: number, otherFd: number): boolean {
-  const { status } = spawnSync(sandboxeePath('same_file'), [pid, fd, otherPid, otherFd].map(String));
-  assert.ok(status === 0 || status === 1, `kcmp: ${status}`);
-  return status === 0;
+// ---- Descriptors ----
+
+interface Descriptor {
+  readonly fd: number;
+  readonly target: string;
+  /** /proc/PID/fdinfo/FD */
+  readonly info: string;
+}
+
+function descriptorsOf(pid: number): Descriptor[] {
+  return readdirSync(`/proc/${pid}/fd`).flatMap((name) => {
+    try {
+      const target = readlinkSync(`/proc/${pid}/fd/${name}`);
+      return [{ fd: Number(name), target, info: readFileSync(`/proc/${pid}/fdinfo/${name}`, 'utf8') }];
+    } catch {
+      return []; // closed meanwhile, as the host and the supervisor do
+    }
+  });
 }
 
 const nullDevice = statSync('/dev/null').rdev;
+const idOf = ({ info }: Descriptor) => /^eventfd-id: *(\d+)/m.exec(info)?.[1];
+const mayWrite = ({ info }: Descriptor) =>
+  (Number.parseInt(/^flags:\s*(\d+)/m.exec(info)?.[1] ?? '0', 8) & 3) !== 0;
 
-/** Its own, or nobody's: what is open in the child and of a kind that Node or sandwire makes anew in it. */
-const madeAnew = /^(pipe:\[\d+\]|anon_inode:\[(eventpoll|eventfd)\]|socket:\[\d+\])$/;
-
-function checkHoldings(pid: number, others: readonly number[]): void {
-  for (const mapping of mappingsOf(pid)) {
-    assert.ok(harmless(mapping), `a mapping of an unknown kind: ${JSON.stringify(mapping)}`);
-  }
-  assert.ok(mappingsOf(pid).length > 5, 'smaps can be read');
-  for (const [fd, target] of fdsOf(pid)) {
+/** What each stands for. Throws where one is not known, or reaches beyond the process. */
+function nameAll(pid: number, others: readonly Descriptor[]): string[] {
+  const own = descriptorsOf(pid);
+  const names = own.map((descriptor) => {
+    const { fd, target, info } = descriptor;
+    const what = `fd ${fd}, ${target}, of process ${pid}`;
     if (target === '/dev/null') {
-      assert.is(statSync(`/proc/${pid}/fd/${fd}`).rdev, nullDevice);
-      continue;
+      assert.is(statSync(`/proc/${pid}/fd/${fd}`).rdev, nullDevice, what);
+      return fd <= 2 ? 'standard' : 'stand-in';
     }
-    assert.match(target, madeAnew, `fd ${fd} is of an unknown kind`);
-    for (const other of others) {
-      for (const [otherFd, otherTarget] of fdsOf(other)) {
-        if (otherTarget.split('[')[0] !== target.split('[')[0]) continue;
-        assert.not.ok(
-          isSameFile(pid, fd, other, otherFd),
-          `fd ${fd} (${target}) is fd ${otherFd} of process ${other} as well`,
-        );
-      }
+    if (target.startsWith('socket:')) {
+      assert.is(fd, commsFd, what);
+      return 'comms';
     }
-  }
+    if (target.startsWith('pipe:')) {
+      const ends = own.filter((end) => end.target === target);
+      assert.equal(ends.map(mayWrite).sort(), [false, true], `${what}: both ends are its own`);
+      assert.not.ok(
+        others.some((other) => other.target === target),
+        what,
+      );
+      return 'pipe to itself';
+    }
+    if (target === 'anon_inode:[eventfd]') {
+      assert.ok(idOf(descriptor), `${what}: ${info}`);
+      assert.not.ok(
+        others.some((other) => idOf(other) === idOf(descriptor)),
+        `${what}: ${info}`,
+      );
+      return 'eventfd';
+    }
+    assert.is(target, 'anon_inode:[eventpoll]', `${what}: of an unknown kind`);
+    // A set watches open files, though nobody in the process may have them open any more.
+    const watched = [...info.matchAll(/^tfd: *(\d+) .* ino:([\da-f]+) /gm)];
+    assert.ok(watched.length > 0, `${what}: ${info}`);
+    for (const [, number, inode] of watched) {
+      const { ino } = statSync(`/proc/${pid}/fd/${number}`);
+      assert.is(ino, Number.parseInt(inode ?? '', 16), `${what} watches what it has open: ${info}`);
+    }
+    return 'event queue';
+  });
+  return names.sort();
 }
 
-/** No ring in the fork server itself. */
-function checkNoRing(pid: number): void {
-  assert.not.match(readFileSync(`/proc/${pid}/maps`, 'utf8'), /io_uring/);
-  assert.not.ok([...fdsOf(pid).values()].some((target) => target.includes('io_uring')));
+/** Open files of one process that others have too, each as "FD OTHER_PID OTHER_FD". */
+function sharedFiles(pid: number, others: readonly number[]): string {
+  const { status, stdout } = spawnSync(sandboxeePath('shared_files'), [pid, ...others].map(String));
+  assert.is(status, 0, `shared_files of ${pid} and ${others.join(', ')}: ${status}`);
+  return stdout.toString();
 }
 
-const { status: told } = spawnSync(sandboxeePath('same_file'), [process.pid, 0, process.pid, 0].map(String));
+const { status: comparing } = spawnSync(
+  sandboxeePath('shared_files'),
+  [process.pid, process.pid].map(String),
+);
 
-async function checkTwoChildren(server: ForkServer, start: () => Promise<Sandbox2>): Promise<void> {
+function parentOf(pid: number): number {
+  return Number(readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ')[1]);
+}
+
+/** Throws unless two children hold what is known, and these, and nothing of anybody else's. */
+async function checkTwoChildren(
+  server: ForkServer,
+  start: () => Promise<Sandbox2>,
+  expected: readonly string[],
+): Promise<void> {
   await using one = await start();
   await using two = await start();
-  checkNoRing(server.pid);
-  checkHoldings(one.pid, [server.pid, two.pid]);
-  checkHoldings(two.pid, [server.pid, one.pid]);
-}
-
-if (told !== 0) {
-  test('descriptors', () =>
-    skip(
-      'what forked children hold',
-      `this kernel does not compare files (kcmp: errno ${(told ?? 100) - 100})`,
-    ));
-} else {
-  test('a child of a fork server in C', async () => {
-    await using server = await startForkServer();
-    await checkTwoChildren(server, async () => {
-      const sandbox = new Sandbox2(new Executor(server), lenientPolicy());
-      assert.ok(await sandbox.runAsync());
-      await tellBehaviour(sandbox, 'wait_forever');
-      return sandbox;
-    });
-  });
-
-  for (const args of [[], ['--expose-gc']]) {
-    test(`a child of a Node fork server ${args}`, async () => {
-      const script = path.join(checkout, 'dist/test/sandboxee-node/fixtures/zygote.js');
-      await using server = await Executor.nodeForkServer(script, [''], {
-        stdio: { stderr: 'null' },
-        execArgv: args,
-      }).startForkServer();
-      const policy = new PolicyBuilder()
-        .allowNode()
-        .addTmpfs('/scratch', 1 << 20)
-        .build();
-      await checkTwoChildren(server, async () => {
-        const sandbox = new Sandbox2(new Executor(server), policy);
-        assert.ok(await sandbox.runAsync());
-        await sandbox.comms.sendString('files');
-        await sandbox.comms.recvValue({ timeoutMs: 30_000 });
-        return sandbox;
-      });
-    });
+  assert.not.match(readFileSync(`/proc/${server.pid}/maps`, 'utf8'), /io_uring/);
+  assert.not.ok(descriptorsOf(server.pid).some(({ target }) => target.includes('io_uring')));
+  // An ordinary user may not look into the supervisor and the inits, which are not dumpable.
+  const aside = isRoot ? [parentOf(server.pid), one.initPid, two.initPid] : [];
+  for (const [child, sibling] of [
+    [one, two],
+    [two, one],
+  ] as const) {
+    const others = [server.pid, sibling.pid, process.pid, ...aside];
+    assert.equal(unknownMappings(child.pid), []);
+    assert.equal(
+      [...new Set(nameAll(child.pid, others.flatMap(descriptorsOf)))],
+      [...expected].sort(),
+      'what it holds',
+    );
+    if (comparing === 0) assert.is(sharedFiles(child.pid, others), '', 'open files that others have too');
   }
 }
+
+if (comparing !== 0) {
+  test('open files compared', () =>
+    skip(
+      'open files compared',
+      `this kernel does not compare them (kcmp: errno ${(comparing ?? 100) - 100})`,
+    ));
+}
+
+const inC = (server: ForkServer) => async () => {
+  const sandbox = new Sandbox2(new Executor(server), lenientPolicy());
+  assert.ok(await sandbox.runAsync(), String(sandbox));
+  await tellBehaviour(sandbox, 'wait_forever');
+  return sandbox;
+};
+
+test('a child of a fork server in C', async () => {
+  await using server = await startForkServer();
+  await checkTwoChildren(server, inC(server), ['standard', 'comms']);
+});
+
+test('a child of a fork server in C that has files, directories and memory of its own', async () => {
+  for (const how of ['null', 'file', 'directory', 'readonly']) {
+    await using server = await startForkServer({}, how);
+    const expected = ['standard', 'comms', ...(how === 'readonly' ? [] : ['stand-in'])];
+    await checkTwoChildren(server, inC(server), expected);
+  }
+});
+
+test('what a fork server in C shares on purpose is seen as shared', async () => {
+  if (comparing !== 0) return;
+  await using server = await startForkServer({}, 'null+');
+  await using child = await inC(server)();
+  assert.match(sharedFiles(child.pid, [server.pid]), /^9 \d+ \d+\n/);
+  await using sharing = await startForkServer({}, 'shared+');
+  await using sharer = await inC(sharing)();
+  assert.equal(
+    unknownMappings(sharer.pid).map(({ name }) => name),
+    ['/dev/zero (deleted)'],
+  );
+});
+
+const policy = new PolicyBuilder()
+  .allowNode()
+  .addTmpfs('/scratch', 1 << 20)
+  .addDirectory('/proc')
+  .addFileAt(`${checkout}build/sandboxees/libring_attack.so`, '/ring_attack.so')
+  .build();
+
+function nodeForkServer(execArgv: readonly string[] = []): Promise<ForkServer> {
+  const script = path.join(checkout, 'dist/test/sandboxee-node/fixtures/zygote.js');
+  const stdio = { stderr: 'null' } as const;
+  return Executor.nodeForkServer(script, [''], { stdio, execArgv }).startForkServer();
+}
+
+async function inNode(server: ForkServer): Promise<Sandbox2> {
+  const sandbox = new Sandbox2(new Executor(server), policy);
+  assert.ok(await sandbox.runAsync());
+  await sandbox.comms.sendString('files');
+  await sandbox.comms.recvValue({ timeoutMs: 30_000 });
+  return sandbox;
+}
+
+test('a child of a Node fork server', async () => {
+  const expected = ['standard', 'comms', 'eventfd', 'stand-in', 'pipe to itself', 'event queue'];
+  for (const execArgv of [[], ['--disable-sigusr1']]) {
+    if (!process.allowedNodeEnvironmentFlags.has(execArgv[0] ?? '--max-old-space-size')) continue;
+    await using server = await nodeForkServer(execArgv);
+    await checkTwoChildren(server, () => inNode(server), expected);
+  }
+});
+
+// ---- Attacks ----
+
+/** Whether there is a ring to be had on this machine, by which a child acts as the process that forked it. */
+function isAttackable(): true | string {
+  const folder = mkdtempSync(path.join(tmpdir(), 'sandwire-ring-'));
+  try {
+    const { status } = spawnSync(sandboxeePath('ring_attack'), [path.join(folder, 'made')]);
+    if (status === 0) return true;
+    assert.ok(status !== null && status > 100, `the attack does not work where there is a ring: ${status}`);
+    return `there is no io_uring here: errno ${status - 100}`;
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+const attackable = isAttackable();
+if (attackable !== true) test('attacks by rings', () => skip('attacks by rings', attackable));
+
+test('hostile code in a child of a fork server in C finds no ring', async () => {
+  await using server = await startForkServer();
+  await using sandbox = new Sandbox2(
+    new Executor(server),
+    lenientPolicy((builder) => builder.addDirectory('/proc')),
+  );
+  assert.ok(await sandbox.runAsync());
+  await tellBehaviour(sandbox, 'ring_attack');
+  assert.is((await sandbox.awaitResult()).exitCode, 0);
+});
+
+test('hostile code in a child of a Node fork server finds no ring', async () => {
+  await using server = await nodeForkServer();
+  await using sandbox = await inNode(server);
+  await sandbox.comms.sendString('rings');
+  assert.is(await sandbox.comms.recvValue({ timeoutMs: 30_000 }), '0');
+});
 
 test.run();

@@ -6,18 +6,12 @@
  *   hooks      both work: the child gets 40 from the one and 2 from the other, and sends the sum
  *   thread     has a second thread
  *   threads    the same, and says that this is fine
- *   busy       has an fd of its own on 9
- *   shared     has memory that is shared and writable
- *   sharing    the same, and says that this is fine
- *   writable   has memory that is shared and read-only, of a file that is open for writing
- *   readonly   has memory that is shared and read-only, of a file that is open for reading
- *   ring       has a ring of io_uring, or exits with 100 and the errno; ringing: and says that memory is
- * shared on purpose lowers     its child, or the program that sandboxes itself, lowers its limit of core
- * files before that low        has no limit of core files but 0 itself again      its child wants to fork
- * too, and sends what became of it */
+ *   late       the hook before each fork maps memory that is shared and writable
+ *   lowers     its child, or the program that sandboxes itself, lowers its limit of core files before that
+ *   low        has no limit of core files but 0 itself
+ *   again      its child wants to fork too, and sends what became of it
+ *   or what it has, see holdings.h */
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/io_uring.h>
 #include <pthread.h>
 #include <sandwire/sandwire.h>
 #include <stdio.h>
@@ -25,8 +19,9 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <unistd.h>
+
+#include "holdings.h"
 
 enum { MAX_WORDS = 32 };
 
@@ -37,7 +32,9 @@ enum { MAX_WORDS = 32 };
   X(spin)             \
   X(wait_forever)     \
   X(make_syscall)     \
-  X(inspect) X(exhaust) X(leave_behind) X(reach_out) X(echo) X(terminal) X(try_socket) X(tell_self)
+  X(inspect)          \
+  X(exhaust)          \
+  X(leave_behind) X(reach_out) X(echo) X(terminal) X(try_socket) X(tell_self) X(fds) X(ring_attack)
 #define DECLARE(name) int name##_main(int argc, char **argv);
 BEHAVIOURS(DECLARE)
 
@@ -68,6 +65,9 @@ static int before_fork(void *context) {
   while (is("hang")) {
     pause();
   }
+  if (is("late")) {
+    take_holding("shared");
+  }
   return is("before") ? EDOM : 0;
 }
 
@@ -76,36 +76,9 @@ static int after_fork_in_child(void *context) {
   return is("after") ? EDOM : 0;
 }
 
-/* A shared mapping of a file in memory, for reading. */
-static void map_shared(int is_writable) {
-  int fd = memfd_create("mapped", MFD_CLOEXEC);
-  if (fd < 0 || ftruncate(fd, 4096) != 0) {
-    exit(115);
-  }
-  if (!is_writable) {
-    char path[64];
-    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    int read_only = open(path, O_RDONLY | O_CLOEXEC);
-    close(fd);
-    fd = read_only;
-  }
-  if (mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0) == MAP_FAILED) {
-    exit(115);
-  }
-  close(fd);
-}
-
-/* The ring stays mapped; its fd is closed. */
-static void make_ring(void) {
-  static struct io_uring_params parameters;
-  int fd = (int)syscall(SYS_io_uring_setup, 4, &parameters);
-  if (fd < 0) {
-    exit(100 + (errno == ENOSYS ? 38 : errno));
-  }
-  if (mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, IORING_OFF_SQ_RING) == MAP_FAILED) {
-    exit(115);
-  }
-  close(fd);
+static bool is_for_children(int fd, void *context) {
+  (void)context;
+  return fd == SHARED_FD && is_shared_on_purpose(how);
 }
 
 static void *wait_in_thread(void *unused) {
@@ -124,23 +97,16 @@ static int fork_until_child(struct sandwire_comms *comms) {
   pthread_t thread;
   if (client == NULL ||
       (strncmp(how, "thread", 6) == 0 && pthread_create(&thread, NULL, wait_in_thread, NULL) != 0) ||
-      (is("low") && give_core_files_up() != 0) || (is("busy") && dup2(0, 9) < 0) ||
-      (strncmp(how, "shar", 4) == 0 &&
-       mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0) == MAP_FAILED)) {
+      (is("low") && give_core_files_up() != 0)) {
     exit(115);
-  }
-  if (is("writable") || is("readonly")) {
-    map_shared(is("writable"));
-  }
-  if (strncmp(how, "ring", 4) == 0) {
-    make_ring();
   }
   sandwire_forking_client_set_options(client, &(struct sandwire_forking_options){
                                                   .max_threads = is("threads") ? 2 : 0,
                                                   .before_fork = before_fork,
                                                   .after_fork_in_child = after_fork_in_child,
                                                   .context = &hooked,
-                                                  .share_memory = is("sharing") || is("ringing"),
+                                                  .share_memory = is_shared_on_purpose(how),
+                                                  .share_fd = is_for_children,
                                               });
   enum sandwire_error error = sandwire_forking_client_enter_fork_loop(client);
   if (error != SANDWIRE_OK) {
@@ -163,6 +129,7 @@ int main(int argc, char **argv) {
     return 116;
   }
   how = argc > 2 ? argv[2] : "";
+  take_holding(how);
   if (strcmp(argv[1], "fork") == 0) {
     fork_until_child(comms);
   }

@@ -12,12 +12,14 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "privileges.h"
+
 /* linux/ioprio.h, which the C library does not have: class in the upper three bits, 1 is real-time, and 0
  * follows the niceness. */
 enum { IOPRIO_WHO_PROCESS = 1, IOPRIO_CLASS_SHIFT = 13, IOPRIO_CLASS_REAL_TIME = 1 };
 
 /* linux/prctl.h, whose copy on the build machine may be older. */
-enum { SET_IO_FLUSHER = 57, SET_MEMORY_MERGE = 67 };
+enum { SET_IO_FLUSHER = 57 };
 
 /* As browsers do with what shows pages. Anything from -1000 (never) to 1000 (first). */
 enum { OOM_SCORE = 300 };
@@ -52,9 +54,7 @@ const char *inheritance_renounce(void) {
       (core.rlim_max == 0 && setrlimit(RLIMIT_CORE, &(struct rlimit){0, 1}) != 0 && errno != EPERM)) {
     return "RLIMIT_CORE";
   }
-  /* Pages that the kernel merges with equal pages of other processes (KSM) betray, by the time that a write
-   * takes, which pages those have. Inherited by fork and exec since Linux 6.4. EINVAL: no such kernel. */
-  if (prctl(SET_MEMORY_MERGE, 0, 0, 0, 0) != 0 && errno != EINVAL) {
+  if (sandwire_leave_memory_merging() != 0) {
     return "PR_SET_MEMORY_MERGE";
   }
   /* A process that writes pages out for others gets the kernel's last memory. EPERM: only CAP_SYS_RESOURCE

@@ -33,10 +33,18 @@ struct sandwire_forking_options {
    * 0, the child ends, and the host gets the errno. */
   int (*after_fork_in_child)(void *context);
   void *context;
-  /* Lets all children write to memory that this process has mapped shared and writable (mmap(2), MAP_SHARED;
-   * a sandwire_buffer is mapped like that). Through it the children and the fork server can see what the
-   * others do. Without this a request is refused while there is such memory. */
+  /* Lets all children write to memory that this process has mapped shared (mmap(2), MAP_SHARED; a
+   * sandwire_buffer is mapped like that). Through it the children and the fork server can see what the others
+   * do. Without this a request is refused while there is such memory that is writable or can be made so. A
+   * ring (io_uring, AIO, packets) and a device are never shared: whoever writes there makes the kernel act
+   * for this process. */
   bool share_memory;
+  /* Children have nothing of what this process has open: its numbers stay taken, by files that can be used
+   * for nothing. Called in the fork server before each fork, for each open file above standard error: true
+   * for one that all children have too. It is the same open file, not a copy: its position, flags and locks
+   * are one, and what it acts on (a socket's peer, another process's memory) each child can act on. A
+   * directory is refused, since it leads to all of the host. NULL: none. */
+  bool (*share_fd)(int fd, void *context);
 };
 
 /* The options are copied. */
@@ -46,9 +54,9 @@ SANDWIRE_API void sandwire_forking_client_set_options(struct sandwire_forking_cl
 /* Waits for a request and forks. Returns as fork() does:
  *
  * 0 in the child, which is in its sandbox, without any privilege, but not yet under a policy. The comms
- * object given to create() is now its own channel to the host: call sandwire_sandbox_me_here() on it. The
- * child has everything of the fork server except the channel of requests; standard input, output and error
- * are what the host gave.
+ * object given to create() is now its own channel to the host: call sandwire_sandbox_me_here() on it. Of the
+ * fork server the child has the memory, and the open files that share_fd names; standard input, output and
+ * error are what the host gave.
  *
  * In the fork server the pid of the joiner, the process that has brought the sandboxee into its sandbox. The
  * joiner has ended and is reaped. The sandboxee is the joiner's child, so this process need not wait for it.
@@ -59,9 +67,9 @@ SANDWIRE_API void sandwire_forking_client_set_options(struct sandwire_forking_cl
  * locks of the C library, and the process ends, with a message on standard error and exit code 121.
  *
  * -SANDWIRE_ERROR_… : CLOSED when the host wants no more children: end then; the children go on. UNSUPPORTED
- * (too many threads, shared memory, in a child of the fork server, or a request that only sandbox2's own fork
- * server can serve) and SYSTEM (fork failed, a hook failed) concern one request, and are reported to the
- * host; see sandwire_comms_error_text(). Others are final.
+ * (too many threads, shared memory, a ring, in a child of the fork server, or a request that only sandbox2's
+ * own fork server can serve) and SYSTEM (fork failed, a hook failed) concern one request, and are reported to
+ * the host; see sandwire_comms_error_text(). Others are final.
  *
  * Every child writes unwritten data in stdio buffers again: fflush() before. */
 SANDWIRE_API pid_t sandwire_forking_client_wait_and_fork(struct sandwire_forking_client *client);
