@@ -388,9 +388,14 @@ test('what a fork server has open its children do not have; what it shares on pu
 });
 
 test('children cannot leave marks for each other on what is in the place of closed files', async () => {
-  assert.equal(await endOf('null', 'mark', 'look'), [0, 0]);
-  const [, seen] = await endOf('null+', 'mark', 'look');
-  assert.is(seen, 1, 'which they can where a file is shared');
+  for (const how of ['null', 'eventfd']) {
+    assert.equal(await endOf(how, 'mark', 'look'), [0, 0], how);
+    assert.equal(
+      await endOf(`${how}+`, 'mark', 'look'),
+      [0, 1],
+      `${how}: which they can where a file is shared`,
+    );
+  }
 });
 
 test('pages of a fork server may be merged with those of others, and of no child', async () => {

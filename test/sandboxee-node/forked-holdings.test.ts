@@ -205,7 +205,7 @@ test('a child of a fork server in C', async () => {
 });
 
 test('a child of a fork server in C that has files, directories and memory of its own', async () => {
-  for (const how of ['null', 'file', 'directory', 'readonly']) {
+  for (const how of ['null', 'eventfd', 'file', 'directory', 'readonly']) {
     await using server = await startForkServer({}, how);
     const expected = ['standard', 'comms', ...(how === 'readonly' ? [] : ['stand-in'])];
     await checkTwoChildren(server, inC(server), expected);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -89,32 +90,45 @@ static void take_merging(void) {
   require(prctl(SET_MEMORY_MERGE, 1, 0, 0, 0) == 0);
 }
 
-static void take_null(void) {
-  const int fd = open("/dev/null", O_RDWR);
+static void move_to_shared_fd(int fd) {
   require(fd >= 0 && dup2(fd, SHARED_FD) >= 0 && (fd == SHARED_FD || close(fd) == 0));
+}
+
+static void take_null(void) {
+  move_to_shared_fd(open("/dev/null", O_RDWR));
+}
+
+static void take_eventfd(void) {
+  move_to_shared_fd(eventfd(0, 0));
 }
 
 static void take_file(void) {
   const int fd = make_memory_file();
-  require(ftruncate(fd, 0) == 0 && write(fd, "abc", 3) == 3 && lseek(fd, 0, SEEK_SET) == 0 &&
-          dup2(fd, SHARED_FD) >= 0 && (fd == SHARED_FD || close(fd) == 0));
+  require(ftruncate(fd, 0) == 0 && write(fd, "abc", 3) == 3 && lseek(fd, 0, SEEK_SET) == 0);
+  move_to_shared_fd(fd);
 }
 
 static void take_directory(void) {
-  const int fd = open("/", O_RDONLY);
-  require(fd >= 0 && dup2(fd, SHARED_FD) >= 0 && (fd == SHARED_FD || close(fd) == 0));
+  move_to_shared_fd(open("/", O_RDONLY));
 }
 
 static const struct {
   const char *name;
   void (*take)(void);
 } holdings[] = {
-    {"shared", take_shared},     {"writable", take_writable},
-    {"readonly", take_readonly}, {"ring", take_ring},
-    {"ring-fd", take_ring_fd},   {"ring-alone", take_ring_alone},
-    {"aio", take_aio},           {"userfaultfd", take_userfaultfd},
-    {"merging", take_merging},   {"null", take_null},
-    {"file", take_file},         {"directory", take_directory},
+    {"shared", take_shared},
+    {"writable", take_writable},
+    {"readonly", take_readonly},
+    {"ring", take_ring},
+    {"ring-fd", take_ring_fd},
+    {"ring-alone", take_ring_alone},
+    {"aio", take_aio},
+    {"userfaultfd", take_userfaultfd},
+    {"merging", take_merging},
+    {"null", take_null},
+    {"eventfd", take_eventfd},
+    {"file", take_file},
+    {"directory", take_directory},
 };
 
 void take_holding(const char *name) {

@@ -18,6 +18,7 @@ enum { SHARED_FD = 9 };
  *   userfaultfd  a userfaultfd
  *   merging      pages that the kernel may merge with equal ones of others (KSM)
  *   null         /dev/null, open on SHARED_FD
+ *   eventfd      an eventfd, open on SHARED_FD
  *   file         a file with three bytes, open on SHARED_FD
  *   directory    a directory, open on SHARED_FD */
 void take_holding(const char *name);
