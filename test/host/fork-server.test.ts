@@ -402,7 +402,8 @@ test('pages of a fork server may be merged with those of others, and of no child
   await using server = await startForkServer({}, 'merging');
   const missing = await missingHolding(server);
   if (missing !== undefined) return skip('pages that are merged', missing);
-  const { sandbox, output } = await forked(server, 'tell_self');
+  const policy = lenientPolicy((builder) => builder.allow('allowKeyrings'));
+  const { sandbox, output } = await forked(server, 'tell_self', [], policy);
   await sandbox.awaitResult();
   assert.match(await output, /^PR_GET_MEMORY_MERGE=0$/m);
 });
