@@ -1,6 +1,6 @@
 // Which sandboxee is in which network: its own, the empty one of all that can make no socket, the shared one, the
 // host's.
-import { readFileSync, readlinkSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, readlinkSync } from 'node:fs';
 import { constants } from 'node:os';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -29,6 +29,9 @@ const sharing = (extend: Extend = (builder) => builder): Policy =>
   lenientPolicy((builder) => extend(builder.useForkServerSharedNetNs()));
 const networkOf = (pid: number | 'self') => readlinkSync(`/proc/${pid}/ns/net`);
 
+/** Networks that were seen, kept open: the kernel gives the number of one that has ended to the next. */
+const seen: number[] = [];
+
 /** The network of a sandboxee under the policy. */
 async function networkUnder(policy: Policy, executor = sandboxee('wait_forever')): Promise<string> {
   await using sandbox = new Sandbox2(executor, policy);
@@ -37,12 +40,16 @@ async function networkUnder(policy: Policy, executor = sandboxee('wait_forever')
   let network = '';
   await eventually('its network can be seen', () => {
     try {
-      network = networkOf(sandbox.pid);
+      const fd = openSync(`/proc/${sandbox.pid}/ns/net`, 'r');
+      seen.push(fd);
+      network = readlinkSync(`/proc/self/fd/${fd}`);
     } catch {}
     return network !== '';
   });
   return network;
 }
+
+test.after(() => seen.forEach(closeSync));
 
 test('all sandboxees that can make no socket are in one network, and no other sandboxee is in it', async () => {
   const empty = await networkUnder(withoutSockets());
