@@ -9,8 +9,8 @@
 /* Above every address a program can have (unless it asks for 52 bits by a hint, which V8 does not). */
 static const uintptr_t top = (uintptr_t)1 << 48;
 
-/* Over a range with gaps madvise() does its work and then says ENOMEM (mm/madvise.c: unmapped ranges are
- * passed over); EINVAL, at a mapping that cannot be copied, is where it stops. */
+/* Over a range with gaps madvise() does its work and then returns ENOMEM (mm/madvise.c: unmapped ranges are
+ * skipped). With EINVAL it stops at a mapping that cannot be copied. */
 static bool advise(uintptr_t from, uintptr_t to) {
   return from == to || madvise((void *)from, to - from, MADV_DOFORK) == 0 || errno == ENOMEM;
 }
@@ -41,7 +41,7 @@ static int learn(struct forkable_memory *memory) {
   free(line);
   fclose(maps);
   if (!fits || error != 0) {
-    memory->count = 0; /* the long way every time */
+    memory->count = 0; /* the slow way every time */
   } else if (from < top) {
     memory->stretches[memory->count].from = from;
     memory->stretches[memory->count++].to = top;

@@ -1,6 +1,6 @@
 // How a forked Node process ends. Node's own way joins threads that a child does not have, or waits for work
-// that they were to do; so the end of the event loop is seen from here, and left by _exit(). Runs in a forked
-// sandboxee, under its policy.
+// that they should do. So the end of the event loop is detected here, and the process leaves by _exit(). Runs
+// in a forked sandboxee, under its policy.
 #include <unistd.h>
 
 #include "environment.h"
@@ -10,11 +10,12 @@
 namespace sandwire {
 namespace {
 
-// So many turns of the loop in a row must find nothing to wait for. V8's tasks for the main thread (the steps
-// of an asynchronous compilation, say) keep no loop alive, and each may bring the next.
+// This many turns of the loop in a row must find nothing to wait for. V8's tasks for the main thread (the
+// steps of an asynchronous compilation, for example) do not keep the loop alive, and each may create the
+// next.
 constexpr int kQuietTurns = 16;
 
-// Keeps the loop alive by itself, since Node must not see it end. Lives as long as the process.
+// Keeps the loop alive by itself, because Node must not see it end. Lives as long as the process.
 struct EndWatch {
   uv_prepare_t prepare;
   uv_idle_t idle;  // while active, the loop polls without waiting
@@ -46,7 +47,7 @@ bool IsAliveWithout(uv_prepare_t *prepare) {
   return is_alive;
 }
 
-// Once in each turn, before the loop waits.
+// Called once in each turn, before the loop waits.
 void OnTurn(uv_prepare_t *prepare) {
   EndWatch *watch = static_cast<EndWatch *>(prepare->data);
   if (IsAliveWithout(prepare)) {
@@ -61,8 +62,8 @@ void OnTurn(uv_prepare_t *prepare) {
   }
 }
 
-// watchForEnd(callback): callback(false) each time nothing is left to wait for, and if there still is nothing
-// after it, callback(true), which must end the process.
+// watchForEnd(callback): calls callback(false) each time nothing is left to wait for. If that is still so
+// afterwards, it calls callback(true), which must end the process.
 Napi::Value WatchForEnd(const Napi::CallbackInfo &info) {
   Napi::Env env = info.Env();
   if (info.Length() < 1 || !info[0].IsFunction()) {
@@ -82,7 +83,7 @@ Napi::Value WatchForEnd(const Napi::CallbackInfo &info) {
   return env.Undefined();
 }
 
-// exitNow(code): ends the process at once, as _exit(2) does. Exit handlers are the caller's business.
+// exitNow(code): ends the process at once, like _exit(2). The caller has to run exit handlers.
 Napi::Value ExitNow(const Napi::CallbackInfo &info) {
   _exit(info[0].ToNumber().Int32Value());
 }

@@ -8,11 +8,11 @@
 #include <unistd.h>
 
 enum {
-  MAX_LINKS = 40,  /* as the kernel's (MAXSYMLINKS in linux/namei.h) */
-  MAX_ATTEMPTS = 8 /* to open what somebody makes and removes at the same time */
+  MAX_LINKS = 40,  /* the kernel's limit (MAXSYMLINKS in linux/namei.h) */
+  MAX_ATTEMPTS = 8 /* to open a file that another process makes and removes at the same time */
 };
 
-/* A path on its way, component by component. */
+/* A path that is followed component by component. */
 struct walk {
   int directory; /* O_PATH */
   char rest[PATH_MAX];
@@ -39,7 +39,7 @@ static bool enter(struct walk *walk, int fd) {
   return fd >= 0;
 }
 
-/* Puts path in front of what is left. */
+/* Puts path before the rest. */
 static bool go_on_with(struct walk *walk, const char *path, const char *left) {
   char whole[PATH_MAX];
   const int length = snprintf(whole, sizeof whole, "%s%s%s", path, left[0] == '\0' ? "" : "/", left);
@@ -60,7 +60,7 @@ static void note_place(struct walk *walk, const char *name) {
   snprintf(at + length, size - (size_t)length, "/%s", name);
 }
 
-/* link: O_PATH, of the link itself, so that it is the same one that is judged and read. */
+/* link: an O_PATH fd of the link itself, so that the same link is checked and read. */
 static bool follow(struct walk *walk, int link, const struct stat *status, const char *left) {
   char target[PATH_MAX];
   const ssize_t length = readlinkat(link, "", target, sizeof target - 1);
@@ -77,7 +77,7 @@ static bool follow(struct walk *walk, int link, const struct stat *status, const
   return go_on_with(walk, target, left);
 }
 
-/* found: O_PATH, which opens nothing yet: whatever else comes to this path, this file is opened. */
+/* found: an O_PATH fd, which opens nothing yet. Whatever else is put at this path, this file is opened. */
 static void open_found(struct walk *walk, int found, const struct stat *status) {
   const struct open_file_wish *wish = walk->wish;
   const bool is_regular = S_ISREG(status->st_mode);
@@ -91,7 +91,7 @@ static void open_found(struct walk *walk, int found, const struct stat *status) 
     char name[40];
     snprintf(name, sizeof name, "/proc/self/fd/%d", found);
     const int how = wish->writes ? O_WRONLY | (wish->appends ? O_APPEND : 0) : O_RDONLY;
-    /* O_NONBLOCK: neither for the other end of a FIFO, nor for the carrier of a modem, nor for a lease. */
+    /* O_NONBLOCK: does not wait for the other end of a FIFO, the carrier of a modem, or a lease. */
     const int fd = open(name, how | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     const bool empties = is_regular && wish->writes && !wish->appends;
     if (fd < 0 || (empties && ftruncate(fd, 0) != 0) || fcntl(fd, F_SETFL, how & O_APPEND) != 0) {
@@ -110,14 +110,15 @@ static int make(const struct walk *walk, const char *name) {
   return openat(walk->directory, name, how | O_CREAT | O_EXCL | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC, 0666);
 }
 
-/* The component at the front, the last one if nothing is left behind it. Whether there is more to do. */
+/* Handles the first component, which is the last one if nothing is left after it. Returns whether there is
+ * more to do. */
 static bool step(struct walk *walk, const char *name, const char *left, bool is_last) {
   for (int attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
     int found = openat(walk->directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
     if (found < 0 && errno == ENOENT && is_last && walk->wish->writes) {
       walk->result->fd = make(walk, name);
       if (walk->result->fd < 0 && errno == EEXIST) {
-        continue; /* somebody was faster */
+        continue; /* another process was faster */
       }
       if (walk->result->fd < 0) {
         fail(walk, OPEN_FILE_FAILED, errno);
@@ -132,7 +133,7 @@ static bool step(struct walk *walk, const char *name, const char *left, bool is_
       close(found);
       return goes_on;
     } else if (!is_last) {
-      return enter(walk, found); /* what is no directory is found out by the next step: ENOTDIR */
+      return enter(walk, found); /* the next step fails if it is not a directory: ENOTDIR */
     } else {
       open_found(walk, found, &status);
     }
@@ -145,13 +146,14 @@ static bool step(struct walk *walk, const char *name, const char *left, bool is_
   return false;
 }
 
-/* By the kernel's own rules, which know more kinds of links: those in /proc lead to what has no path. */
+/* Follows the kernel's own rules, which know more kinds of links: those in /proc lead to objects without a
+ * path. */
 static void open_following(struct walk *walk, const char *path) {
   const int how = O_WRONLY | (walk->wish->appends ? O_APPEND : 0);
   struct stat status;
   int found = open(path, O_PATH | O_CLOEXEC);
   if (found < 0 && errno == ENOENT && walk->wish->writes) {
-    /* What somebody else puts there meanwhile is not waited for either. */
+    /* This does not wait for a file that another process puts there meanwhile, either. */
     found = open(path, how | O_CREAT | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0666);
   }
   if (found < 0 || fstat(found, &status) != 0) {

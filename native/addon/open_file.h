@@ -1,6 +1,6 @@
-/* Opens a file of the host's by a path in which a sandboxee may have left what it likes: links, FIFOs, second
- * names of other files. Runs in the host, with its privileges, in a thread that may wait: file systems of a
- * network do. */
+/* Opens a file of the host's by a path in which a sandboxee may have left anything: links, FIFOs, second
+ * names of other files. Runs in the host, with its privileges, in a thread that may wait, because network
+ * file systems do. */
 #ifndef SANDWIRE_OPEN_FILE_H
 #define SANDWIRE_OPEN_FILE_H
 
@@ -9,12 +9,13 @@
 #include <sys/types.h>
 
 struct open_file_wish {
-  /* For writing: made if it does not exist, and emptied unless it appends. Otherwise for reading. */
+  /* writes: the file is made if it does not exist, and emptied unless it appends. Otherwise it is opened for
+   * reading. */
   bool writes, appends;
-  /* Follows every link, and writes to a file that has several names. Otherwise links of root's alone are
-   * followed, and those only if no sandboxee can be root. */
+  /* Follows every link, and writes to a file that has several names. Otherwise only root's links are
+   * followed, and only if no sandboxee can be root. */
   bool follows_links, trusts_root;
-  /* FIFOs and devices too. A FIFO is not waited for: to write, it needs a reader (ENXIO). */
+  /* Accepts FIFOs and devices too. It does not wait for a FIFO: writing needs a reader (ENXIO). */
   bool takes_any_kind;
 };
 
@@ -29,15 +30,15 @@ struct open_file_result {
   int fd; /* close-on-exec; -1: there is a problem */
   enum open_file_problem problem;
   int error;
-  char at[PATH_MAX]; /* what the path had led to when it arose */
+  char at[PATH_MAX]; /* where the path had led when the problem arose */
   uid_t owner;       /* of the link */
 };
 
 void open_file(const char *path, const struct open_file_wish *wish, struct open_file_result *result);
 
-/* The terminal that fd is, opened anew: its flags are one's own, and it can only be read, or only written.
- * -1 if fd is no terminal, or if it cannot be opened by its name: it may belong to another user. Never waits.
- */
+/* Opens the terminal of fd anew: the new fd has flags of its own, and can only be read, or only written. -1
+ * if fd is not a terminal, or if it cannot be opened by its name because it belongs to another user. Never
+ * waits. */
 int open_terminal_again(int fd, bool writes);
 
 #endif

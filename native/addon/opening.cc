@@ -25,7 +25,7 @@ const char *NameOf(open_file_problem problem) {
   return "unknown";
 }
 
-// In a thread of libuv's pool: a file system of a network, or one in user space, may take its time.
+// Runs in a thread of libuv's pool: a network file system, or one in user space, may take its time.
 class Opening : public Napi::AsyncWorker {
  public:
   Opening(Napi::Env env, std::string path, const open_file_wish &wish)
@@ -78,7 +78,7 @@ Napi::Value OpenFile(const Napi::CallbackInfo &info) {
   return opening->Promise();
 }
 
-// openTerminalAgain(fd, writes): -1 where that cannot be.
+// openTerminalAgain(fd, writes): -1 if that is impossible.
 Napi::Value OpenTerminalAgain(const Napi::CallbackInfo &info) {
   const int fd = open_terminal_again(info[0].ToNumber().Int32Value(), info[1].ToBoolean());
   return Napi::Number::New(info.Env(), fd);

@@ -3,7 +3,7 @@
 #define SANDWIRE_ADDON_OTHER_THREADS_H
 
 /* Waits until each of them sleeps, as Node's do when there is no work for them: then none holds a lock that
- * the child would wait for in vain. 0; EBUSY if one is still at work after limit_ms; or another errno. */
+ * the child would wait for in vain. 0; EBUSY if one still works after limit_ms; or another errno. */
 int other_threads_await_sleep(int limit_ms);
 
 #endif

@@ -28,7 +28,7 @@ Napi::Value InstallPolicy(const Napi::CallbackInfo &info) {
   Napi::Uint8Array program = info[0].As<Napi::Uint8Array>();
   const size_t size = program.ByteLength();
   if (size == 0 || size % sizeof(struct sock_filter) != 0) {
-    Napi::RangeError::New(env, "installPolicy: the program is no array of struct sock_filter")
+    Napi::RangeError::New(env, "installPolicy: the program is not an array of struct sock_filter")
         .ThrowAsJavaScriptException();
     return env.Undefined();
   }
@@ -56,7 +56,7 @@ Napi::Value MoveFd(const Napi::CallbackInfo &info) {
   const int fd = info[0].ToNumber().Int32Value();
   const int target = info[1].ToNumber().Int32Value();
   if (fd == target) {
-    // As a mapped fd it is to survive an exec, like one that was mapped before this program began.
+    // A mapped fd must survive an exec, like one that was mapped before this program began.
     if (fcntl(fd, F_SETFD, 0) != 0) ThrowSystemError(info.Env(), errno, "fcntl");
   } else if (dup2(fd, target) < 0) {
     ThrowSystemError(info.Env(), errno, "dup2");

@@ -15,7 +15,7 @@ static struct sandwire_protobuf_writer answer;
 static char the_note[NOTE_SIZE];
 
 void answer_begin(void) {
-  /* Room for the note is kept. */
+  /* Room for the note is reserved. */
   sandwire_protobuf_writer_init(&answer, bytes, sizeof(bytes) - NOTE_SIZE - 16);
 }
 

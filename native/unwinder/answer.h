@@ -1,4 +1,4 @@
-/* What was found, as a StackTraces message. Runs in the jail. */
+/* Encodes the stack traces as a StackTraces message. Runs in the jail. */
 #ifndef UNWINDER_ANSWER_H
 #define UNWINDER_ANSWER_H
 
@@ -12,10 +12,10 @@ void answer_begin(void);
 /* False when there is no room for another thread. */
 bool answer_add(int tid, const struct frame *frames, size_t count, enum walk_end end);
 
-/* What is to be said of all of it; the last word stands. */
+/* Sets the note about all stack traces; the last note counts. */
 void answer_note(const char *note);
 
-/* Writes it to standard output. */
+/* Writes the message to standard output. */
 bool answer_send(void);
 
 #endif

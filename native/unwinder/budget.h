@@ -1,5 +1,5 @@
-/* How long all of it may take. The supervisor kills what takes longer; this leaves time to tell what there
- * is. */
+/* How long the unwinder may take. The supervisor kills it when it takes longer than a second; this leaves
+ * time to send what was found by then. */
 #ifndef UNWINDER_BUDGET_H
 #define UNWINDER_BUDGET_H
 

@@ -1,4 +1,4 @@
-/* Reads numbers one after the other out of the target's memory. After the first failure everything is zero.
+/* Reads numbers one after the other from the target's memory. After the first failure every number is zero.
  */
 #ifndef UNWINDER_BYTES_H
 #define UNWINDER_BYTES_H
@@ -17,7 +17,7 @@ uint64_t bytes_uleb(struct bytes *bytes);
 int64_t bytes_sleb(struct bytes *bytes);
 void bytes_skip(struct bytes *bytes, uint64_t count);
 
-/* A pointer as the DW_EH_PE_… encoding says. data: the base of data-relative ones. */
+/* A pointer in a DW_EH_PE_… encoding. data: the base of data-relative ones. */
 uint64_t bytes_pointer(struct bytes *bytes, uint8_t encoding, uint64_t data);
 
 #endif

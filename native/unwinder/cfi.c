@@ -26,7 +26,7 @@ struct rule {
   uint64_t program_size;
 };
 
-/* A row of the table: where everything is at one address of a function. */
+/* A row of the table: where everything is saved at one address of a function. */
 struct row {
   struct rule rules[REGISTER_COUNT];
   bool frame_by_expression;
@@ -35,7 +35,7 @@ struct row {
   uint64_t frame_program, frame_program_size;
 };
 
-/* What a function's entry (FDE) and the one it shares with others (CIE) say. */
+/* The contents of a function's entry (FDE) and of the entry it shares with others (CIE). */
 struct entry {
   uint64_t code_alignment;
   int64_t data_alignment;
@@ -48,7 +48,8 @@ struct entry {
 
 /* ---- finding the entry ---- */
 
-/* Length and end of an entry; at the end of the table, or past sense, false. */
+/* Reads the length and sets the end of an entry. False at the end of the table, or if the length makes no
+ * sense. */
 static bool open_entry(uint64_t address, struct bytes *entry) {
   *entry = (struct bytes){.at = address, .end = UINT64_MAX};
   uint64_t length = bytes_unsigned(entry, 4);
@@ -117,7 +118,7 @@ static bool read_common(uint64_t address, struct entry *entry) {
   return !bytes.failed && entry->return_register < REGISTER_COUNT;
 }
 
-/* The entry at the address, if it is one of a function; its extent, and then the rest. */
+/* Reads the entry at the address, if it is a function's; first its extent, then the rest. */
 static bool read_entry(uint64_t address, struct entry *entry) {
   struct bytes bytes;
   if (!open_entry(address, &bytes)) {
@@ -141,7 +142,7 @@ static bool covers(const struct entry *entry, uint64_t address) {
   return address >= entry->begin && address - entry->begin < entry->size;
 }
 
-/* By the sorted index in .eh_frame_hdr. */
+/* Finds the entry by the sorted index in .eh_frame_hdr. */
 static bool find_by_index(uint64_t header, uint64_t address, struct entry *entry) {
   struct bytes bytes = {.at = header, .end = UINT64_MAX};
   enum { TABLE_OF_RELATIVE_INT32 = 0x3b };
@@ -188,7 +189,7 @@ static bool find_by_search(uint64_t frames, uint64_t size, uint64_t address, str
 /* ---- following its instructions ---- */
 
 static struct rule *rule_of(struct row *row, uint64_t number) {
-  static struct rule ignored; /* of a register that is not followed, a vector one for example */
+  static struct rule ignored; /* for a register that is not tracked, a vector register for example */
   return number < REGISTER_COUNT ? &row->rules[number] : &ignored;
 }
 
@@ -208,7 +209,7 @@ struct table {
   uint64_t location;
 };
 
-/* The instructions without an operand in their first byte. False: not known. */
+/* The instructions without an operand in their first byte. False: unknown. */
 static bool extended(struct table *table, const struct entry *entry, struct bytes *bytes,
                      unsigned operation) {
   struct row *row = &table->row;
@@ -308,7 +309,7 @@ static bool extended(struct table *table, const struct entry *entry, struct byte
   }
 }
 
-/* Up to the row of the address. */
+/* Runs the instructions up to the row of the address. */
 static bool run(struct table *table, const struct entry *entry, struct bytes bytes, uint64_t address) {
   for (int count = 0; bytes.at < bytes.end && !bytes.failed; count++) {
     if (count == MAX_INSTRUCTIONS) {
@@ -333,7 +334,7 @@ static bool run(struct table *table, const struct entry *entry, struct bytes byt
         break;
     }
     if (table->location > address) {
-      return true; /* what was set before is the row; what follows is of a later one */
+      return true; /* the row is complete; the following instructions belong to a later one */
     }
   }
   return !bytes.failed;
@@ -355,7 +356,7 @@ static void apply(const struct rule *rule, int number, uint64_t frame, const str
   uint64_t address;
   switch (rule->kind) {
     case RULE_SAME:
-      break; /* it is a copy already */
+      break; /* the copy has it already */
     case RULE_UNDEFINED:
       to->known[number] = false;
       break;
@@ -385,7 +386,7 @@ static void apply(const struct rule *rule, int number, uint64_t frame, const str
 
 enum cfi_outcome cfi_step(const struct image *image, uint64_t lookup, struct registers *registers,
                           bool *is_signal) {
-  /* The last one found is often the next one too: recursion. */
+  /* The last entry found is often the next one too, in recursion. */
   static struct entry entry;
   static const struct image *entry_image;
   if (entry_image != image || !covers(&entry, lookup)) {
@@ -421,7 +422,7 @@ enum cfi_outcome cfi_step(const struct image *image, uint64_t lookup, struct reg
   }
   struct registers caller = *registers;
   caller.known[REGISTER_STACK] = true;
-  caller.value[REGISTER_STACK] = frame; /* by definition, unless a rule says otherwise */
+  caller.value[REGISTER_STACK] = frame; /* by definition, unless a rule differs */
   for (int i = 0; i < REGISTER_COUNT; i++) {
     apply(&table.row.rules[i], i, frame, registers, &caller);
   }

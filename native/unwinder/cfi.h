@@ -8,12 +8,12 @@
 
 enum cfi_outcome {
   CFI_STEPPED,
-  CFI_OUTERMOST, /* it says that nobody called this */
-  CFI_NONE,      /* there is none for this address, or none that can be followed */
+  CFI_OUTERMOST, /* the entry says that this function has no caller */
+  CFI_NONE,      /* no usable entry exists for this address */
 };
 
-/* lookup: the address to look up: that of the call, where registers->pc is where it returns to. is_signal is
- * set when the caller is what a signal interrupted: its pc is then no return address. */
+/* lookup: the address to look up: that of the call, if registers->pc is its return address. is_signal is set
+ * if a signal interrupted the caller: then its pc is not a return address. */
 enum cfi_outcome cfi_step(const struct image *image, uint64_t lookup, struct registers *registers,
                           bool *is_signal);
 

@@ -55,7 +55,7 @@ static void dereference(struct machine *machine, unsigned size) {
   push(machine, value);
 }
 
-/* Of two operands; false: not one of those. */
+/* Operations with two operands; false: not one of them. */
 static bool binary(struct machine *machine, unsigned operation) {
   if (!((operation >= 0x1a && operation <= 0x1e) ||
         (operation >= 0x21 && operation <= 0x27 && operation != 0x23) ||

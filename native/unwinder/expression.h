@@ -4,8 +4,8 @@
 
 #include "registers.h"
 
-/* The program of size bytes at the address in the target, with initial on the stack if there is any. False
- * where it cannot be evaluated, or does not end. */
+/* Evaluates the program of size bytes at the address in the target, with initial on the stack if there is
+ * any. False if it cannot be evaluated, or does not end. */
 bool expression_evaluate(uint64_t address, uint64_t size, const struct registers *registers,
                          const uint64_t *initial, uint64_t *result);
 

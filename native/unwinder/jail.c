@@ -28,13 +28,13 @@ static bool limit(__rlimit_resource_t resource, rlim_t value) {
   return setrlimit(resource, &both) == 0;
 }
 
-/* Root becomes nobody; where that cannot be (a container with one id alone), it is root with no capability.
- */
+/* Root becomes nobody. If that is impossible (a container with only one id), it stays root without
+ * capabilities. */
 static bool drop_privileges(void) {
   if (geteuid() == 0 && setgroups(0, NULL) == 0 && setresgid(NOBODY, NOBODY, NOBODY) == 0) {
     (void)setresuid(NOBODY, NOBODY, NOBODY);
   }
-  /* The bounding set may stay: nothing is ever executed from here. */
+  /* The bounding set may stay: this process never executes anything. */
   struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
   const struct __user_cap_data_struct none[2] = {{0, 0, 0}, {0, 0, 0}};
   return syscall(SYS_capset, &header, none) == 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
@@ -44,7 +44,7 @@ static bool drop_privileges(void) {
 #define ALLOW(number) \
   BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (number), 0, 1), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
 
-/* Fds are what is left of them, all of them opened before; the filter need not tell them apart. */
+/* The remaining fds were all opened before, so the filter need not tell them apart. */
 static bool install_filter(void) {
   struct sock_filter program[] = {
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),

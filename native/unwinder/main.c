@@ -1,10 +1,10 @@
-/* Unwinds the stacks of a sandboxee that is about to end. Started by the supervisor for one stack trace, with
- * its privileges and a request (request.h) on standard input.
+/* Unwinds the stacks of a sandboxee that is about to end. The supervisor starts it for one stack trace, with
+ * its own privileges and a request (request.h) on standard input.
  *
- * First it stops the threads, where the supervisor has not, copies the memory map and opens what it will
- * read. Then it enters a jail (jail.h), and only there it looks at memory and files, which a hostile
- * sandboxee has made for it. What it says is text for the host; being killed, or wrong, is the worst it can
- * come to. Single-threaded. */
+ * First it stops the threads, if the supervisor has not, copies the memory map and opens what it will read.
+ * Then it enters a jail (jail.h), and only there it reads memory and files, which a hostile sandboxee may
+ * have prepared. Its output is text for the host; the worst that can happen to it is to be killed, or to be
+ * wrong. Single-threaded. */
 #include <errno.h>
 #include <signal.h>
 #include <stddef.h>
@@ -31,7 +31,7 @@ static struct unwind_request request;
 static struct frame frames[UNWIND_MAX_THREADS][MAX_FRAMES];
 static struct frame *all_frames[UNWIND_MAX_THREADS * MAX_FRAMES];
 
-/* May wait for long. False: there is nothing to be done. */
+/* May wait for a long time. False: there is nothing to do. */
 static bool read_request(void) {
   struct iovec part = {&request, sizeof(request)};
   union {
@@ -75,9 +75,9 @@ static bool enter_jail(void) {
   return jail_enter(fds, count);
 }
 
-/* The main thread may have ended before the others, and its files in /proc then have no memory behind them.
- */
-static pid_t somebody_stopped(void) {
+/* A stopped thread. The main thread may have ended before the others; then its files in /proc have no memory
+ * behind them. */
+static pid_t stopped_thread(void) {
   int i = 0;
   while (i < request.thread_count - 1 && request.threads[i].registers_size == 0) {
     i++;
@@ -112,12 +112,12 @@ static void unwind(void) {
   } else if (unstopped > 0) {
     answer_note("a thread could not be stopped");
   } else if (target_map_is_cut) {
-    answer_note("the program has more mappings than were looked at");
+    answer_note("the program has more mappings than were read");
   } else if (budget_is_used_up()) {
-    answer_note("time was up before all of it was read");
+    answer_note("time was up before everything was read");
   } else if (unnamed > 0) {
     answer_note(
-        "some frames have no symbol: the program or a library is stripped, or its file was not to be read");
+        "some frames have no symbol: the program or a library is stripped, or its file could not be read");
   }
   for (int i = 0; i < request.thread_count; i++) {
     if (counts[i] > 0 && !answer_add(request.threads[i].tid, frames[i], counts[i], ends[i])) {
@@ -128,7 +128,7 @@ static void unwind(void) {
 }
 
 int main(void) {
-  /* The name it has by its file is that of one at work. */
+  /* Its usual name, from its file, is used only while it works. */
   if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0 || prctl(PR_SET_NAME, "unwinder-ready", 0, 0, 0) != 0 ||
       !read_request() || prctl(PR_SET_NAME, "sandwire-unwinder", 0, 0, 0) != 0) {
     return 1;
@@ -139,8 +139,8 @@ int main(void) {
   }
   answer_begin();
   if (request.thread_count == 0) {
-    answer_note("the thread could not be stopped: ptrace is not allowed here, or somebody traces it");
-  } else if (!target_open(somebody_stopped())) {
+    answer_note("the thread could not be stopped: ptrace is not allowed here, or another process traces it");
+  } else if (!target_open(stopped_thread())) {
     answer_note("the memory of the process could not be opened");
   } else if (!enter_jail()) {
     return 2;

@@ -1,5 +1,5 @@
-/* Registers by the numbers DWARF gives them: the ABI supplements of x86-64 (figure 3.36) and of aarch64
- * (AADWARF64). */
+/* Registers by their DWARF numbers: the ABI supplements of x86-64 (figure 3.36) and of aarch64 (AADWARF64).
+ */
 #ifndef UNWINDER_REGISTERS_H
 #define UNWINDER_REGISTERS_H
 
@@ -27,7 +27,7 @@ struct registers {
   bool known[REGISTER_COUNT];
 };
 
-/* From those the kernel gives. */
+/* Converts the registers that the kernel returns. */
 static inline void registers_load(struct registers *into, const unwind_registers *from) {
   for (int i = 0; i < REGISTER_COUNT; i++) {
     into->known[i] = true;
@@ -52,7 +52,8 @@ static inline void registers_load(struct registers *into, const unwind_registers
 #endif
 }
 
-/* A return address as it is in memory may be signed in its upper bits (pointer authentication of aarch64). */
+/* A return address without its signature: in memory its upper bits may be signed (pointer authentication of
+ * aarch64). */
 static inline uint64_t plain_address(uint64_t address) {
 #if defined(__aarch64__)
   return address & ((UINT64_C(1) << 48) - 1);

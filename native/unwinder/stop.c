@@ -18,8 +18,8 @@
 enum { PATIENCE_MS = 100 };
 
 static void seize(struct unwind_request *request, pid_t tid) {
-  /* EXITKILL, because whoever is stopped here is to be killed: it must not run on when this process is gone.
-   */
+  /* EXITKILL, because the stopped threads are about to be killed: they must not run on when this process has
+   * ended. */
   if (request->thread_count < UNWIND_MAX_THREADS &&
       ptrace(PTRACE_SEIZE, tid, NULL, (void *)(long)PTRACE_O_EXITKILL) == 0 &&
       ptrace(PTRACE_INTERRUPT, tid, NULL, NULL) == 0) {
@@ -43,15 +43,14 @@ static void seize_others(struct unwind_request *request) {
   }
 }
 
-/* The thread that violated waits for its answer and for nothing else
- * (SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV). With one, it stops on its way back into the program, and does not
- * get there. */
+/* The thread that violated waits only for its answer (SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV). With the
+ * answer it stops on its way back into the program, and does not get there. */
 static void answer(const struct unwind_request *request) {
   struct seccomp_notif_resp response;
   memset(&response, 0, sizeof(response));
   response.id = request->notification;
   response.error = -ENOSYS;
-  (void)ioctl(UNWIND_LISTENER_FD, SECCOMP_IOCTL_NOTIF_SEND, &response); /* ENOENT: it waits no more */
+  (void)ioctl(UNWIND_LISTENER_FD, SECCOMP_IOCTL_NOTIF_SEND, &response); /* ENOENT: it no longer waits */
 }
 
 static bool has_stopped(pid_t tid) {

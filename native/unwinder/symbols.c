@@ -14,11 +14,11 @@ enum {
 };
 
 #ifdef SANDWIRE_HAS_DEMANGLER
-/* Of libsupc++, which is C inside: the Itanium C++ ABI, section 3.4. */
+/* In libsupc++, but a C function: the Itanium C++ ABI, section 3.4. */
 char *__cxa_demangle(const char *name, char *buffer, size_t *length, int *status);
 #endif
 
-/* By image, and by address within one. */
+/* Compares by image, then by address. */
 static int compare(const void *one, const void *other) {
   const struct frame *a = *(struct frame *const *)one, *b = *(struct frame *const *)other;
   if (a->image != b->image) {
@@ -27,7 +27,8 @@ static int compare(const void *one, const void *other) {
   return (a->lookup > b->lookup) - (a->lookup < b->lookup);
 }
 
-/* Every frame of these, sorted by address, that lies in the symbol, unless it knows a better one. */
+/* Gives the symbol to every frame that is in it, unless the frame has a better one. The frames are sorted by
+ * address. */
 static void offer(struct frame **frames, size_t count, uint64_t bias, const Elf64_Sym *symbol,
                   uint32_t names) {
   const unsigned type = ELF64_ST_TYPE(symbol->st_info);
@@ -55,14 +56,15 @@ static void offer(struct frame **frames, size_t count, uint64_t bias, const Elf6
     if (rank > frame->symbol_rank || (rank == frame->symbol_rank && begin > frame->symbol)) {
       frame->symbol_rank = rank;
       frame->symbol = begin;
-      /* For now only where the name is; it is read when the best is known. */
+      /* For now only the offset of the name is kept; the name is read when the best symbol is known. */
       memcpy(frame->name, &symbol->st_name, sizeof(symbol->st_name));
       memcpy(frame->name + sizeof(symbol->st_name), &names, sizeof(names));
     }
   }
 }
 
-/* In pieces that double, since most names are short and one may stand at the very end of what can be read. */
+/* Reads in pieces that double in size, because most names are short and one may be at the very end of the
+ * readable memory. */
 static void read_name(const struct image *image, uint64_t offset, char *name, size_t size) {
   size_t length = 0, piece = FIRST_PIECE_OF_NAME;
   while (length < size - 1 && offset <= UINT64_MAX - length) {

@@ -7,7 +7,7 @@
 #include "walk.h"
 
 /* Finds the name of every frame that has one, in one pass over the tables of each image. frames: pointers to
- * them, whose order is changed. */
+ * the frames; their order is changed. */
 void symbols_name(struct frame **frames, size_t count);
 
 #endif

@@ -66,7 +66,7 @@ static int image_of(const struct map_line *line) {
   return (int)image_count++;
 }
 
-/* Where an image's first page is, which comes before its executable ones: remembered from the line before. */
+/* The line of an image's first page, which comes before its executable ones, kept from the line before. */
 static struct map_line beginning;
 static char beginning_path[IMAGE_PATH_SIZE];
 
@@ -121,7 +121,7 @@ static bool read_map(pid_t tid) {
     held -= (size_t)(line - buffer);
     memmove(buffer, line, held);
     if (held == LINE_SIZE) {
-      held = 0; /* no line is that long */
+      held = 0; /* no valid line is that long */
     }
   }
   target_map_is_cut = target_map_is_cut || total >= MAP_LIMIT;
@@ -131,12 +131,12 @@ static bool read_map(pid_t tid) {
 
 static bool is_file_of(int fd, const struct image *image) {
   struct stat status;
-  /* Not the device: of overlay and btrfs the map has another one than stat. */
+  /* Not the device: for overlay and btrfs the map shows another one than stat. */
   return fd >= 0 && fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_ino == image->inode;
 }
 
-/* By its path in the sandbox, which may have been made to lead anywhere: looked up below the sandbox's root
- * alone, and opened only when it is seen to be a regular file and the right one. */
+/* Opens an image by its path in the sandbox. The path may lead anywhere, so it is looked up below the
+ * sandbox's root only, and opened only once it is known to be a regular file and the right one. */
 static int open_in_root(int root, const struct image *image) {
   struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
   int found = (int)syscall(SYS_openat2, root, image->path, &how, sizeof(how));
@@ -157,7 +157,7 @@ static void open_files_of_images(pid_t tid) {
   snprintf(path, sizeof(path), "/proc/%d/root", (int)tid);
   int root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
   snprintf(path, sizeof(path), "/proc/%d/exe", (int)tid);
-  int program = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* whatever its name is by now */
+  int program = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* whatever its present name is */
   for (size_t i = 0; i < image_count && open_files < MAX_OPEN_FILES; i++) {
     struct image *image = &images[i];
     if (image->inode == 0) {
@@ -224,7 +224,7 @@ struct image *target_image(const struct mapping *mapping) {
   return mapping == NULL || mapping->image < 0 ? NULL : &images[mapping->image];
 }
 
-/* Page numbers plus one; 0: unused. A page that cannot be read is remembered too. */
+/* Page numbers plus one; 0: unused. A page that cannot be read is cached as such. */
 static uint64_t cached_page[CACHED_PAGES];
 static bool cached_readable[CACHED_PAGES];
 static unsigned char cache[CACHED_PAGES][PAGE];
@@ -235,7 +235,7 @@ bool target_read(uint64_t address, void *into, size_t size) {
     const uint64_t page = address / PAGE;
     const size_t slot = page % CACHED_PAGES, at = address % PAGE;
     if (page > (uint64_t)INT64_MAX / PAGE) {
-      return false; /* pread(2) takes no offset that large, and no user memory is there */
+      return false; /* pread(2) accepts no larger offset, and there is no user memory above */
     }
     if (cached_page[slot] != page + 1) {
       cached_page[slot] = page + 1;

@@ -1,5 +1,5 @@
-/* What is read of the process that is unwound: its memory, its map, the files mapped into it. All of it is
- * the sandboxee's to forge; nothing here trusts a size or an address.
+/* What is read from the unwound process: its memory, its map, the files mapped into it. The sandboxee can
+ * forge all of it; nothing here trusts a size or an address.
  *
  * target_open() runs with the supervisor's privileges and only copies and opens. Everything else runs in the
  * jail. */
@@ -19,8 +19,8 @@ struct image {
   unsigned device_major, device_minor;
   char path[IMAGE_PATH_SIZE];
   int file;        /* -1: could not be opened */
-  uint64_t memory; /* where its beginning is mapped; 0: nowhere */
-  bool looked_at;  /* the members below are there */
+  uint64_t memory; /* the address of its beginning; 0: not mapped */
+  bool looked_at;  /* the members below are filled in */
   bool has_bias;
   uint64_t bias;                /* address in memory - address in the file */
   uint64_t frame_header;        /* address of .eh_frame_hdr; 0: none */
@@ -33,22 +33,22 @@ struct mapping {
   int image; /* -1: anonymous */
 };
 
-/* By any thread that stands still. False when there is nothing to read. */
+/* tid: any thread that stands still. False if there is nothing to read. */
 bool target_open(pid_t tid);
 
-/* Set where the map was too long to be read to its end. */
+/* True if the map was too long to be read to its end. */
 extern bool target_map_is_cut;
 
-/* Every fd that is to stay open. */
+/* Every fd that must stay open. */
 size_t target_fds(int *fds, size_t capacity);
 
 const struct mapping *target_find(uint64_t address);
 struct image *target_image(const struct mapping *mapping);
 
-/* From memory, through a cache; false where it cannot be read. */
+/* Reads memory, through a cache; false if it cannot be read. */
 bool target_read(uint64_t address, void *into, size_t size);
 
-/* From an image's file, or for one that is whole in memory (the vdso) from there. */
+/* Reads an image's file, or memory for an image that is entirely in memory (the vdso). */
 bool image_read(const struct image *image, uint64_t offset, void *into, size_t size);
 
 #endif

@@ -8,7 +8,7 @@
 
 enum { MAX_STEPS = 1000000, MAX_SIGNAL_FRAMES = 16 };
 
-/* Where the innermost function has made no frame, what called it is on top of the stack, or in the link
+/* If the innermost function has made no frame, its return address is on top of the stack, or in the link
  * register. That is so where there is no code, after a call of a null pointer, and in the system calls of C
  * libraries (clone() in glibc). */
 static bool step_out_of_leaf(struct registers *registers) {
@@ -28,7 +28,7 @@ static bool step_out_of_leaf(struct registers *registers) {
   return true;
 }
 
-/* Without call frame information: the frame pointer's chain, where the program keeps one. */
+/* Without call frame information: uses the chain of frame pointers, if the program keeps one. */
 static bool step_by_frame_pointer(struct registers *registers) {
   const uint64_t frame = registers->value[REGISTER_FRAME];
   uint64_t saved[2]; /* the caller's frame pointer, and the return address */
@@ -65,7 +65,7 @@ static bool step(const struct mapping *mapping, uint64_t lookup, bool is_first, 
 enum walk_end walk(struct registers registers, struct frame *frames, size_t *count) {
   *count = 0;
   unsigned signal_frames = 0;
-  bool is_call = false; /* pc is where a call returns to */
+  bool is_call = false; /* pc is a return address */
   for (int steps = 0; steps < MAX_STEPS; steps++) {
     const uint64_t lookup = is_call ? registers.pc - 1 : registers.pc;
     const struct mapping *mapping = target_find(lookup);
@@ -95,15 +95,14 @@ enum walk_end walk(struct registers registers, struct frame *frames, size_t *cou
     if (!step(mapping, lookup, steps == 0, &registers, &is_signal, &is_outermost)) {
       return is_outermost ? WALK_WHOLE : WALK_LOST;
     }
-    /* The stack grows down, so callers are further up; only a signal may have its handler on a stack of its
-     * own. */
+    /* The stack grows down, so callers are further up; only a signal handler may have a stack of its own. */
     const bool is_further = registers.value[REGISTER_STACK] > stack ||
                             (steps == 0 && registers.value[REGISTER_STACK] == stack); /* a leaf of aarch64 */
     if (!is_further && !(is_signal && signal_frames++ < MAX_SIGNAL_FRAMES)) {
       return WALK_LOST;
     }
     if (is_signal) {
-      frames[*count - 1].lookup = frames[*count - 1].pc; /* the trampoline's first byte: nobody called it */
+      frames[*count - 1].lookup = frames[*count - 1].pc; /* the trampoline's first byte: it was not called */
     }
     is_call = !is_signal;
   }

@@ -12,17 +12,17 @@ enum { MAX_FRAMES = 200, FRAME_NAME_SIZE = 400 };
 
 struct frame {
   uint64_t pc;
-  uint64_t lookup; /* in the call, where pc is behind it */
+  uint64_t lookup; /* within the call, if pc is after it */
   struct image *image;
-  unsigned repeated;            /* how often it follows on itself: recursion */
-  uint64_t symbol, symbol_rank; /* the best so far: its value, and how good it is; rank 0: none */
+  unsigned repeated;            /* how often it is repeated: recursion */
+  uint64_t symbol, symbol_rank; /* the best symbol so far: its value and its rank; rank 0: none */
   char name[FRAME_NAME_SIZE];
 };
 
 enum walk_end {
   WALK_WHOLE,
-  WALK_LOST, /* nothing says who called the last frame */
-  WALK_LONG, /* it has more frames than are told */
+  WALK_LOST, /* the caller of the last frame is unknown */
+  WALK_LONG, /* it has more frames than are reported */
   WALK_TIMEOUT,
 };
 

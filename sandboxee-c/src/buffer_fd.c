@@ -27,8 +27,8 @@ int sandwire_buffer_fd_create(size_t size) {
   return fd;
 }
 
-/* Huge pages may be given back by whoever shares them (fallocate(2), FALLOC_FL_PUNCH_HOLE), and a reader that
- * touches such a place when there are none left gets SIGBUS. Ordinary pages come from all memory. */
+/* A process that shares huge pages may give them back (fallocate(2), FALLOC_FL_PUNCH_HOLE). A reader that
+ * touches such a place when none are left gets SIGBUS. Ordinary pages come from all memory. */
 static int refuse_huge_pages(int fd, const struct stat *status) {
   if (status->st_blksize <= sysconf(_SC_PAGESIZE)) {
     return 0; /* without a syscall that a policy would have to allow */

@@ -11,7 +11,7 @@
 #include "client_private.h"
 #include "detect.h"
 
-/* Decimal digits up to end, as an fd; -1 if it is none. */
+/* Parses decimal digits up to end as an fd; -1 if they are none. */
 static int parse_fd(const char *at, const char *end) {
   long value = 0;
   if (at == end) {
@@ -63,9 +63,9 @@ int sandwire_client_add(struct sandwire_client *client, const char *name, size_t
   return 0;
 }
 
-/* "name,fd,name,fd". 0 or an errno. */
+/* Parses "name,fd,name,fd". 0 or an errno. */
 static int parse_mappings(struct sandwire_client *client, const char *text) {
-  /* Under a policy fcntl() may be forbidden; then the host's word must do. */
+  /* Under a policy fcntl() may be forbidden; then the host has to be believed. */
   bool can_check = sandwire_detect_sandbox() == SANDWIRE_SANDBOX_NONE;
   const char *at = text;
   while (*at) {
@@ -93,11 +93,13 @@ static int parse_mappings(struct sandwire_client *client, const char *text) {
   return 0;
 }
 
-/* Of the process, not of one client: the host gives one rendezvous socket, whichever client then uses it. */
+/* It belongs to the process, not to one client: the host gives one rendezvous socket, whichever client uses
+ * it. */
 static int process_rendezvous_fd = -1;
 static bool process_is_sandboxed;
 
-/* The rendezvous socket of a host of ours, kept from programs this one may start. 0 or an errno. */
+/* Takes the rendezvous socket of a sandwire host, and hides it from programs that this one may start. 0 or an
+ * errno. */
 static int take_rendezvous(struct sandwire_client *client) {
   const char *text = getenv(SANDWIRE_RENDEZVOUS_FD_ENV);
   if (text) {
@@ -174,6 +176,6 @@ enum sandwire_error sandwire_sandbox_me_here(struct sandwire_comms *comms) {
     return errno == EINVAL ? SANDWIRE_ERROR_INVALID_VALUE : SANDWIRE_ERROR_SYSTEM;
   }
   enum sandwire_error error = sandwire_client_sandbox_me_here(client);
-  sandwire_client_destroy(client); /* a few small blocks: no C library hands these back to the kernel */
+  sandwire_client_destroy(client); /* only a few small blocks, which no C library returns to the kernel */
   return error;
 }

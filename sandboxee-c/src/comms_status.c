@@ -26,7 +26,7 @@ enum sandwire_error sandwire_comms_send_status(struct sandwire_comms *comms,
 
   struct sandwire_protobuf_writer writer;
   sandwire_protobuf_writer_init(&writer, buffer, capacity);
-  if (status->code != 0) { /* proto3 leaves out what is zero or empty */
+  if (status->code != 0) { /* proto3 leaves out fields that are zero or empty */
     sandwire_protobuf_put_varint(&writer, SANDWIRE_STATUS_PROTO_CODE, (uint64_t)(int64_t)status->code);
   }
   if (status->message_size > 0) {
@@ -46,7 +46,7 @@ enum sandwire_error sandwire_comms_send_status(struct sandwire_comms *comms,
   return error;
 }
 
-/* One payload out of its map entry; absent fields are empty. */
+/* Parses one payload from its map entry; absent fields are empty. */
 static bool parse_entry(const struct sandwire_protobuf_field *entry,
                         struct sandwire_status_payload *payload) {
   *payload = (struct sandwire_status_payload){.type_url = "", .bytes = ""};
@@ -65,7 +65,7 @@ static bool parse_entry(const struct sandwire_protobuf_field *entry,
   return !reader.malformed;
 }
 
-/* Fills status, and payloads unless NULL; what they point to is borrowed from bytes. */
+/* Fills status, and payloads unless NULL; their pointers refer to bytes. */
 static bool parse_status(const uint8_t *bytes, size_t size, struct sandwire_status *status,
                          struct sandwire_status_payload *payloads) {
   *status = (struct sandwire_status){.message = "", .payloads = payloads};
@@ -98,8 +98,8 @@ static bool parse_status(const uint8_t *bytes, size_t size, struct sandwire_stat
   return !reader.malformed;
 }
 
-/* One block: the status, its payload list, a copy of the serialized message they point into, and a copy of
- * the text with its NUL. */
+/* Makes one block: the status, its payload list, a copy of the serialized message that they point into, and a
+ * copy of the text with its NUL. */
 static struct sandwire_status *build_status(const struct sandwire_status *parsed, const uint8_t *bytes,
                                             size_t size) {
   size_t list_size = parsed->payload_count * sizeof(struct sandwire_status_payload);
@@ -114,7 +114,7 @@ static struct sandwire_status *build_status(const struct sandwire_status *parsed
   if (size > 0) {
     memcpy(copy, bytes, size);
   }
-  (void)parse_status(copy, size, status, list); /* it has parsed once already */
+  (void)parse_status(copy, size, status, list); /* it was parsed before without error */
   if (status->message_size > 0) {
     memcpy(text, status->message, status->message_size);
   }
@@ -138,10 +138,11 @@ enum sandwire_error sandwire_comms_recv_status(struct sandwire_comms *comms,
   if (error) {
     return error;
   }
-  /* Parsed where it lies, so that what is not a status can still be received as something else. */
+  /* Parsed in place, so that a message that is not a status can still be received as something else. */
   const uint8_t *bytes = comms->reader.buffer + comms->reader.start + SANDWIRE_HEADER_SIZE;
   size_t length = 0;
-  (void)sandwire_transport_await_header(comms, false, &tag, &length); /* it is there: this reads its length */
+  (void)sandwire_transport_await_header(comms, false, &tag,
+                                        &length); /* it has arrived: this reads its length */
   struct sandwire_status parsed;
   if (!parse_status(bytes, length, &parsed, NULL)) {
     return sandwire_transport_fail(comms, SANDWIRE_ERROR_INVALID_VALUE, "not a status message");

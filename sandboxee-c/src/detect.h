@@ -1,4 +1,4 @@
-/* Which sandbox this process is in, by the magic syscall that no kernel has. Async-signal-safe. */
+/* Finds out which sandbox this process is in, by the magic syscall that no kernel has. Async-signal-safe. */
 #ifndef SANDWIRE_DETECT_H
 #define SANDWIRE_DETECT_H
 

@@ -1,11 +1,11 @@
-/* The unotify way of sandbox2. Its host wants the seccomp listener in an Fd message, but once the policy is
- * in force the process that has the listener may not make a single syscall: each could be a notification, and
- * nobody can answer before the host has the listener. So an unfiltered helper sends it.
+/* The unotify form of sandbox2. Its host wants the seccomp listener in an Fd message. But once the policy is
+ * in force, the process that has the listener cannot make a single syscall: each could be a notification, and
+ * no process can answer before the host has the listener. So an unfiltered helper sends it.
  *
- * The helper is a process of its own that shares memory and fds (not a thread: the policy is installed for
- * all threads of this process at once, TSYNC, and the helper must stay out). It exists only until the host
- * has said that limits are applied, and the process goes on only when the kernel says that the helper is
- * gone. */
+ * The helper is a process of its own that shares memory and fds. It is not a thread, because the policy is
+ * installed for all threads of this process at once (TSYNC), and the helper must stay out. It exists only
+ * until the host has sent "limits applied", and this process goes on only when the kernel reports that the
+ * helper has ended. */
 #include <errno.h>
 #include <linux/seccomp.h>
 #include <sched.h>
@@ -32,12 +32,12 @@ struct helper {
   pid_t caller;
   atomic_int listener;
   atomic_int outcome;
-  /* Zeroed by the kernel when the helper has let go of this memory (CLONE_CHILD_CLEARTID). */
+  /* The kernel zeroes it when the helper no longer uses this memory (CLONE_CHILD_CLEARTID). */
   _Atomic pid_t alive;
 };
 
-/* A process is put under a policy once, so one stack is enough; static, as nothing could unmap it afterwards.
- */
+/* A process is put under a policy only once, so one stack is enough; static, because nothing could unmap it
+ * afterwards. */
 static _Alignas(16) uint8_t helper_stack[STACK_SIZE];
 
 static enum outcome hand_over(struct helper *helper) {
@@ -60,11 +60,11 @@ static enum outcome hand_over(struct helper *helper) {
 static int run_helper(void *argument) {
   struct helper *helper = argument;
   enum outcome outcome = OUTCOME_FAILED;
-  /* The caller's signal handlers are not for it: they would run twice, in the same memory. */
+  /* The helper must not run the caller's signal handlers: they would run twice, in the same memory. */
   sigset_t all;
   (void)sigfillset(&all);
   (void)sigprocmask(SIG_SETMASK, &all, NULL); /* cannot fail */
-  /* It must not be left behind when the caller is killed, this instant included. */
+  /* It must not survive if the caller is killed, even at this instant. */
   if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == 0 && getppid() == helper->caller) {
     outcome = hand_over(helper);
   }
@@ -73,8 +73,8 @@ static int run_helper(void *argument) {
   __builtin_trap();
 }
 
-/* Waits without a syscall. Nothing better is to be had under a policy that allows none, and only a foreign
- * host makes it necessary: with a host of ours the process waits inside the magic syscall. */
+/* Waits without a syscall. Nothing better is possible under a policy that allows none, and only a foreign
+ * host makes this necessary: with a sandwire host the process waits inside the magic syscall. */
 static void spin_until_helper_is_gone(struct helper *helper) {
   while (atomic_load(&helper->alive) != 0) {
 #if defined(__x86_64__)
@@ -96,7 +96,7 @@ int sandwire_filter_install_with_helper(struct sandwire_comms *comms, const stru
   if (error) {
     return error;
   }
-  static struct helper helper; /* shared with the helper, which may outlive this frame by an instruction */
+  static struct helper helper; /* the helper uses it, and may outlive this frame by an instruction */
   helper.comms = comms;
   helper.caller = getpid();
   atomic_store(&helper.listener, LISTENER_PENDING);

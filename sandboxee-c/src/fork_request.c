@@ -23,7 +23,7 @@ static bool parse(struct sandwire_fork_request *request, const void *bytes, size
   sandwire_protobuf_reader_init(&reader, bytes, size);
   while (sandwire_protobuf_next(&reader, &field)) {
     if (field.wire_type != 0) {
-      continue; /* what is of interest here are numbers */
+      continue; /* only numbers are of interest here */
     }
     if (field.number == SANDWIRE_FORK_REQUEST_MODE) {
       mode = field.value;
@@ -33,8 +33,8 @@ static bool parse(struct sandwire_fork_request *request, const void *bytes, size
       request->from_sandwire = field.value != 0;
     }
   }
-  /* sandbox2 has its child build the sandbox itself, out of namespaces and mounts it sends. Without ours,
-   * that child would be in none. */
+  /* sandbox2 lets its child build the sandbox itself, from namespaces and mounts that it sends. With a
+   * request that is not sandwire's, that child would be in no sandbox. */
   request->can_be_met =
       mode == SANDWIRE_FORK && (request->from_sandwire || (clone_flags & namespace_flags) == 0);
   return !reader.malformed;
@@ -63,7 +63,7 @@ int sandwire_fork_request_make_socket(int pair[2]) {
     return -1;
   }
   const int on =
-      1; /* as in sandbox2 the child tells its pid by credentials; some hosts count on our setting this */
+      1; /* as in sandbox2 the child sends its pid as credentials; some hosts expect us to set this */
   int lifted = fcntl(made[1], F_DUPFD_CLOEXEC, SANDWIRE_COMMS_FD + 1);
   if (lifted < 0 || setsockopt(made[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof on) != 0 ||
       setsockopt(lifted, SOL_SOCKET, SO_PASSCRED, &on, sizeof on) != 0) {
@@ -92,8 +92,7 @@ enum sandwire_error sandwire_fork_request_answer(struct sandwire_comms *comms,
       (void)close(pair[0]);
       (void)close(pair[1]);
     }
-    /* There is no word for this in the protocol, and a host that waits for an answer must not wait for ever.
-     */
+    /* The protocol has no message for this, and a host that waits for an answer must not wait for ever. */
     (void)shutdown(comms->fd, SHUT_RDWR);
     return error;
   }

@@ -1,6 +1,6 @@
-/* sandwire_client_sandbox_me_here(): the conversation with the host, in both of its forms, versioned (from
- * V20260702 on one protobuf message holds the configuration) and legacy. The order of messages is sandbox2's.
- */
+/* sandwire_client_sandbox_me_here(): the handshake with the host, in both of its forms: versioned (from
+ * V20260702 on one protobuf message contains the configuration) and legacy. The order of messages is
+ * sandbox2's. */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -23,8 +23,8 @@ enum { MAX_MAPPINGS = 1024, MAX_VERSION_SIZE = 128, IDENTITY_SIZE = 64, ANY_NUMB
 static const char plain_version[] = VERSION_TEXT(SANDWIRE_VERSION);
 const char sandwire_own_version[] = SANDWIRE_VERSION_IDENTITY VERSION_TEXT(SANDWIRE_VERSION);
 
-/* The policy on its way from the host to the kernel; on the stack, so that nothing is to be freed afterwards.
- */
+/* The policy on its way from the host to the kernel; on the stack, so that nothing has to be freed
+ * afterwards. */
 struct policy {
   struct sock_filter program[SANDWIRE_FILTER_MAX_INSTRUCTIONS];
   size_t count;
@@ -42,7 +42,7 @@ static enum sandwire_error store_policy(struct sandwire_client *client, struct p
     return fail(client, SANDWIRE_ERROR_BAD_LENGTH, "the policy is not a list of BPF instructions");
   }
   if (size > sizeof policy->program) {
-    return fail(client, SANDWIRE_ERROR_TOO_LARGE, "the policy is longer than the kernel takes");
+    return fail(client, SANDWIRE_ERROR_TOO_LARGE, "the policy is longer than the kernel accepts");
   }
   memcpy(policy->program, bytes, size);
   policy->count = size / sizeof policy->program[0];
@@ -51,7 +51,7 @@ static enum sandwire_error store_policy(struct sandwire_client *client, struct p
 
 /* ---- Mapping fds ---- */
 
-/* Moves what of ours sits on the number the host wants to use. */
+/* Moves an fd of ours that has the number which the host wants to use. */
 static enum sandwire_error make_way(struct sandwire_client *client, int wanted) {
   struct sandwire_comms *comms = client->comms;
   if (wanted == client->rendezvous_fd) {
@@ -83,8 +83,8 @@ static enum sandwire_error make_way(struct sandwire_client *client, int wanted) 
   return SANDWIRE_OK;
 }
 
-/* Takes over fd in every case. A number the host chose survives execve, as one given before the start would.
- */
+/* Takes ownership of fd in every case. An fd whose number the host chose survives execve, like one that was
+ * given before the start. */
 static enum sandwire_error map_fd(struct sandwire_client *client, int fd, int32_t requested, const char *name,
                                   size_t name_size) {
   enum sandwire_error error = SANDWIRE_OK;
@@ -119,16 +119,17 @@ static enum sandwire_error map_fd(struct sandwire_client *client, int fd, int32_
 
 static enum sandwire_error set_cwd(struct sandwire_client *client, const char *requested) {
   char current[PATH_MAX];
-  /* The syscall, as it says "(unreachable)/…" where the directory inherited lies outside our root. From such
-   * a one everything outside could be reached by a relative path. */
+  /* The syscall itself, because it returns "(unreachable)/…" if the inherited directory is outside our root.
+   * From such a directory everything outside could be reached by a relative path. */
   long size = syscall(SYS_getcwd, current, sizeof current);
   if ((size <= 0 || current[0] != '/') && chdir("/") != 0) {
     return fail(client, SANDWIRE_ERROR_SYSTEM, "leaving a working directory outside the sandbox");
   }
   if (*requested && chdir(requested) != 0) {
-    /* sandbox2 asks for the directory its host runs in unless told otherwise, and means nothing by it. */
+    /* sandbox2 asks for the directory in which its host runs unless configured otherwise, so it is not meant
+     * seriously. */
     if (client->rendezvous_fd >= 0 || chdir("/") != 0) {
-      return fail(client, SANDWIRE_ERROR_SYSTEM, "changing to the working directory asked for");
+      return fail(client, SANDWIRE_ERROR_SYSTEM, "changing to the requested working directory");
     }
   }
   return SANDWIRE_OK;
@@ -145,7 +146,7 @@ static bool is_identity(const char *text, size_t size) {
   return size == IDENTITY_SIZE;
 }
 
-/* "V<n>", "<sha256>" (version 0) or "<sha256>V<n>"; -1 if it is none of these. */
+/* Parses "V<n>", "<sha256>" (version 0) or "<sha256>V<n>"; -1 for anything else. */
 static long parse_version(const char *text, size_t size) {
   const char *v = memchr(text, 'V', size);
   size_t identity_size = v ? (size_t)(v - text) : size;
@@ -166,7 +167,7 @@ static long parse_version(const char *text, size_t size) {
   return number > 0 ? number : -1;
 }
 
-/* *version becomes 0 if the host sends none, as before there were versions. */
+/* *version becomes 0 if the host sends none, as hosts did before there were versions. */
 static enum sandwire_error exchange_versions(struct sandwire_client *client, long *version) {
   struct sandwire_comms *comms = client->comms;
   const char *own = client->rendezvous_fd >= 0 ? sandwire_own_version : plain_version;
@@ -224,11 +225,11 @@ static enum sandwire_error apply_config(struct sandwire_client *client, const ui
   while (sandwire_protobuf_next(&reader, &field)) {
     enum sandwire_error error = SANDWIRE_OK;
     if (field.wire_type != 2) {
-      continue; /* nothing known has another type */
+      continue; /* no known field has another type */
     }
     if (field.number == SANDWIRE_SANDBOXING_CONFIG_CWD) {
       if (field.size >= sizeof cwd || memchr(field.bytes, '\0', field.size)) {
-        return fail(client, SANDWIRE_ERROR_INVALID_VALUE, "the working directory asked for is no path");
+        return fail(client, SANDWIRE_ERROR_INVALID_VALUE, "the requested working directory is not a path");
       }
       memcpy(cwd, field.bytes, field.size);
       cwd[field.size] = '\0';
@@ -242,7 +243,7 @@ static enum sandwire_error apply_config(struct sandwire_client *client, const ui
         return fail(client, SANDWIRE_ERROR_INVALID_VALUE, "malformed or too many fd mappings");
       }
       int fd = -1;
-      error = sandwire_comms_recv_fd(client->comms, &fd); /* they follow in the order of the mappings */
+      error = sandwire_comms_recv_fd(client->comms, &fd); /* they come in the order of the mappings */
       if (error == SANDWIRE_OK) {
         error = map_fd(client, fd, requested, name, name_size);
       }
@@ -361,7 +362,7 @@ static void install_or_die(struct sandwire_client *client, const struct policy *
 
 static enum sandwire_error become_sandboxed(struct sandwire_client *client, const struct policy *policy) {
   enum sandwire_filter_step step;
-  /* What can fail without the filter is tried while the answer can still be an error. */
+  /* Everything that can fail without the filter is tried while an error can still be returned. */
   int failure = sandwire_filter_prepare(true, &step);
   if (failure) {
     errno = -failure;

@@ -65,7 +65,7 @@ static bool take_field(struct sandwire_protobuf_reader *reader, struct sandwire_
       return true;
     }
     default:
-      return false; /* groups: no message of ours or of sandbox2's has any */
+      return false; /* groups: no message of sandwire's or of sandbox2's */
   }
 }
 
@@ -94,7 +94,7 @@ static size_t encode_varint(uint8_t *bytes, uint64_t value) {
   return size;
 }
 
-/* A field is written whole or not at all, so that what is in the buffer always parses. */
+/* A field is written entirely or not at all, so that the buffer's contents always parse. */
 static void put(struct sandwire_protobuf_writer *writer, const uint8_t *head, size_t head_size,
                 const void *bytes, size_t size) {
   size_t room = writer->capacity - writer->size;

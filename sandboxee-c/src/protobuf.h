@@ -1,5 +1,5 @@
-/* As much of the protobuf wire format as sandwire's own messages need: varints and length-delimited fields.
- * Both sides are bounded by the buffer they are given and allocate nothing. */
+/* The part of the protobuf wire format that sandwire's own messages need: varints and length-delimited
+ * fields. Reader and writer are bounded by their buffer and allocate nothing. */
 #ifndef SANDWIRE_PROTOBUF_H
 #define SANDWIRE_PROTOBUF_H
 
@@ -33,7 +33,7 @@ struct sandwire_protobuf_writer {
   uint8_t *buffer;
   size_t capacity;
   size_t size;
-  bool overflow; /* set when a field did not fit; whole fields before it stay, nothing more is added */
+  bool overflow; /* set when a field did not fit; the fields before it stay, and nothing more is added */
 };
 
 void sandwire_protobuf_writer_init(struct sandwire_protobuf_writer *writer, void *buffer, size_t capacity);

@@ -6,8 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* The number of threads among the fields behind the name (proc_pid_stat(5)), of which the first is the state.
- */
+/* The place of the number of threads among the fields after the name (proc_pid_stat(5)); the first field is
+ * the state. */
 enum { THREADS_FIELD = 20, STATE_FIELD = 3 };
 
 int sandwire_count_threads(void) {
@@ -27,7 +27,7 @@ int sandwire_count_threads(void) {
     return -1;
   }
   text[size] = '\0';
-  const char *at = strrchr(text, ')'); /* the name may hold anything */
+  const char *at = strrchr(text, ')'); /* the name may contain anything */
   for (int field = STATE_FIELD - 1; at != NULL && field < THREADS_FIELD; field++) {
     at = strchr(at + 1, ' ');
   }

@@ -2,7 +2,7 @@
 #ifndef SANDWIRE_THREADS_H
 #define SANDWIRE_THREADS_H
 
-/* How many there are, or -1 with errno. Takes no memory and no lock. */
+/* Returns the number of threads, or -1 with errno. Allocates nothing and takes no lock. */
 int sandwire_count_threads(void);
 
 #endif

@@ -28,22 +28,22 @@ int main(void) {
   CHECK_EQUAL(SANDWIRE_OK, sandwire_buffer_expand(buffer, 5));
   CHECK_EQUAL(300000, sandwire_buffer_size(buffer));
   CHECK_EQUAL(SANDWIRE_ERROR_TOO_LARGE, sandwire_buffer_expand(buffer, SIZE_MAX));
-  /* More than there is address space for: nothing has changed, neither here nor for the other side. */
+  /* More than the address space holds: nothing has changed, neither here nor for the other side. */
   CHECK_EQUAL(SANDWIRE_ERROR_SYSTEM, sandwire_buffer_expand(buffer, (size_t)1 << 50));
-  CHECK(errno == ENOMEM || errno == EINVAL); /* mremap(2) knows both */
+  CHECK(errno == ENOMEM || errno == EINVAL); /* mremap(2) may return both */
   CHECK_EQUAL(300000, sandwire_buffer_size(buffer));
   CHECK_EQUAL(SANDWIRE_OK, sandwire_buffer_expand(buffer, 400000));
   CHECK_EQUAL(400000, sandwire_buffer_size(buffer));
   CHECK(sandwire_buffer_data(buffer)[299999] == '!' && sandwire_buffer_data(buffer)[399999] == 0);
   CHECK_EQUAL(SANDWIRE_OK, sandwire_buffer_expand(other, 0));
   CHECK_EQUAL(400000, sandwire_buffer_size(other));
-  /* Grown by the other side to more than there is room for: what is mapped stays so. */
+  /* The other side has made it larger than the address space: the existing mapping stays. */
   REQUIRE(ftruncate(sandwire_buffer_fd(other), (off_t)1 << 50) == 0);
   CHECK_EQUAL(SANDWIRE_ERROR_SYSTEM, sandwire_buffer_expand(buffer, 500000));
   CHECK_EQUAL(400000, sandwire_buffer_size(buffer));
   sandwire_buffer_data(buffer)[399999] = '.';
   CHECK(sandwire_buffer_data(other)[399999] == '.');
-  /* Sealed against growing: the room made for it is given back. */
+  /* Sealed against growing: the address space reserved for it is given back. */
   struct sandwire_buffer *sealed = sandwire_buffer_create(4096);
   REQUIRE(sealed && fcntl(sandwire_buffer_fd(sealed), F_ADD_SEALS, F_SEAL_GROW) == 0);
   CHECK_EQUAL(SANDWIRE_ERROR_SYSTEM, sandwire_buffer_expand(sealed, 8192));
@@ -66,7 +66,7 @@ int main(void) {
   CHECK(!sandwire_buffer_from_fd(empty) && errno == EINVAL);
   int null = open("/dev/null", O_RDWR | O_CLOEXEC);
   CHECK(!sandwire_buffer_from_fd(null) && errno == EINVAL);
-  /* Sealed against writing as well: nothing to be mapped writable. */
+  /* Sealed against writing as well: it cannot be mapped writable. */
   int frozen = memfd_create("frozen", MFD_CLOEXEC | MFD_ALLOW_SEALING);
   REQUIRE(frozen >= 0 && ftruncate(frozen, 4096) == 0);
   REQUIRE(fcntl(frozen, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_WRITE) == 0);

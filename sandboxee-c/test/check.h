@@ -1,4 +1,4 @@
-/* Counts what holds and what does not, and goes on. */
+/* Counts checks that pass and that fail, and goes on. */
 #ifndef SANDWIRE_TEST_CHECK_H
 #define SANDWIRE_TEST_CHECK_H
 
@@ -37,7 +37,7 @@ static inline int report_checks(void) {
   return checks_failed ? 1 : 0;
 }
 
-/* What the test itself cannot do without. */
+/* A condition without which the test cannot go on. */
 #define REQUIRE(condition)                                                          \
   do {                                                                              \
     if (!(condition)) {                                                             \

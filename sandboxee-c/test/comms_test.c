@@ -262,7 +262,8 @@ static void timeouts_leave_the_stream_in_sync(void) {
   CHECK_EQUAL(SANDWIRE_OK, sandwire_comms_recv_uint32(right, &value));
   CHECK_EQUAL(5, value);
 
-  /* A peer that never reads: the first sends fit the socket, then one is cut, and that is final. */
+  /* A peer that never reads: the first sends fit into the socket, then one is sent in part, and that is
+   * final. */
   sandwire_comms_set_timeout(left, 30);
   char *bytes = calloc(1, 1 << 20);
   REQUIRE(bytes);
@@ -340,7 +341,7 @@ static void mappings_are_parsed_strictly(void) {
     REQUIRE(setenv(SANDWIRE_FD_MAPPINGS_ENV, bad[i], 1) == 0);
     CHECK(!sandwire_client_create(NULL) && errno == EINVAL);
   }
-  REQUIRE(setenv(SANDWIRE_FD_MAPPINGS_ENV, "", 1) == 0); /* what sandbox2 sets when there are none */
+  REQUIRE(setenv(SANDWIRE_FD_MAPPINGS_ENV, "", 1) == 0); /* sandbox2 sets this when there are none */
   client = sandwire_client_create(NULL);
   CHECK(client);
   sandwire_client_destroy(client);
@@ -361,7 +362,7 @@ static void corked_messages_go_out_together(void) {
   CHECK_EQUAL(SANDWIRE_OK, sandwire_comms_send_uint32(left, 1));
   CHECK_EQUAL(SANDWIRE_OK, sandwire_comms_send_barrier(left));
   CHECK(bytes_at(other) == -1 && errno == EAGAIN);
-  CHECK_EQUAL(SANDWIRE_OK, sandwire_comms_send_fd(left, 0)); /* in order, behind them */
+  CHECK_EQUAL(SANDWIRE_OK, sandwire_comms_send_fd(left, 0)); /* in order, after them */
   CHECK_EQUAL(SANDWIRE_OK, sandwire_comms_recv_uint32(right, &value));
   CHECK_EQUAL(SANDWIRE_OK, sandwire_comms_recv_barrier(right));
   int fd = -1;
@@ -377,7 +378,7 @@ static void corked_messages_go_out_together(void) {
   static char large[SANDWIRE_CORK_SIZE];
   CHECK_EQUAL(SANDWIRE_OK, sandwire_comms_send_uint32(left, 3));
   CHECK_EQUAL(SANDWIRE_OK, sandwire_comms_send_bytes(left, large, sizeof large - SANDWIRE_HEADER_SIZE));
-  CHECK_EQUAL(16, bytes_at(other)); /* the first had to make room */
+  CHECK_EQUAL(16, bytes_at(other)); /* the first was sent to make room */
   CHECK_EQUAL(SANDWIRE_OK, sandwire_comms_send_bytes(left, large, sizeof large));
   CHECK_EQUAL(SANDWIRE_OK, sandwire_comms_recv_uint32(right, &value));
   size_t size = 0;

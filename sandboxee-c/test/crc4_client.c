@@ -1,13 +1,12 @@
 /* A sandboxee: asks for its policy, then answers Bytes with their crc4 as a Uint32, once. Exit codes: 10 no
- * comms, 11 no policy (the reason on standard error), 12 the exchange failed, 13 a forbidden syscall was let
- * through.
+ * comms, 11 no policy (the reason on standard error), 12 the exchange failed, 13 a forbidden syscall was
+ * allowed.
  *
- * Arguments: "violate" makes a syscall that no recorded policy allows. "second-client" asks
- * by another client than the first. "report NAME…" prints, instead of the
- * exchange, the working directory, the comms fd and where each NAME is mapped (needs a policy that allows
- * it).
+ * Arguments: "violate" makes a syscall that no recorded policy allows. "second-client" asks by another client
+ * than the first. "report NAME…" prints, instead of the exchange, the working directory, the comms fd and
+ * where each NAME is mapped (needs a policy that allows it).
  *
- * It leaves with _exit(), since policies know little more. */
+ * It leaves with _exit(), because the policies allow little more. */
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>

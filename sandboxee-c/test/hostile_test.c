@@ -1,4 +1,4 @@
-/* Peers that misbehave, against the typed calls. The reader's own cases are in reader_test.c. */
+/* The typed calls with peers that misbehave. The reader's own cases are in reader_test.c. */
 #include <errno.h>
 
 #include "check.h"
@@ -112,7 +112,7 @@ static void a_closed_peer(void) {
   send_header(peer, SANDWIRE_TAG_STRING, 2, -1);
   send_raw(peer, "hi", 2, -1);
   hang_up();
-  /* No SIGPIPE; what came before can still be received after a send has failed. */
+  /* No SIGPIPE; earlier messages can still be received after a send has failed. */
   CHECK_EQUAL(SANDWIRE_ERROR_CLOSED, sandwire_comms_send_uint32(comms, 1));
   CHECK_EQUAL(SANDWIRE_ERROR_CLOSED, sandwire_comms_send_fd(comms, 0));
   CHECK_EQUAL(SANDWIRE_OK, sandwire_comms_recv_string_alloc(comms, &text, NULL));
@@ -121,7 +121,7 @@ static void a_closed_peer(void) {
   CHECK_EQUAL(SANDWIRE_ERROR_CLOSED, sandwire_comms_recv_uint32(comms, &value));
   close_comms();
 
-  open_comms(); /* closed with our bytes unread: the kernel says ECONNRESET */
+  open_comms(); /* closed with our bytes unread: the kernel reports ECONNRESET */
   CHECK_EQUAL(SANDWIRE_OK, sandwire_comms_send_uint32(comms, 1));
   hang_up();
   CHECK_EQUAL(SANDWIRE_ERROR_CLOSED, sandwire_comms_recv_uint32(comms, &value));
@@ -171,7 +171,7 @@ static void fds_in_wrong_places(void) {
   CHECK(count_open_fds() <= before + 3);
   close_comms();
 
-  open_comms(); /* an Fd message taken as a mere TLV */
+  open_comms(); /* an Fd message received as a plain TLV */
   send_header(peer, SANDWIRE_TAG_FD, 0, 0);
   CHECK_EQUAL(SANDWIRE_OK, sandwire_comms_recv_tlv(comms, SANDWIRE_TAG_FD, NULL, 0, NULL));
   close_comms();
@@ -186,7 +186,7 @@ static void fds_in_wrong_places(void) {
 }
 
 static void truncated_control_data(void) {
-  /* More fds than this process may open: the kernel drops them and says MSG_CTRUNC. */
+  /* More fds than this process may open: the kernel drops them and sets MSG_CTRUNC. */
   open_comms();
   send_header(peer, SANDWIRE_TAG_FD, 0, 0);
   int fds[2048], count = 0;

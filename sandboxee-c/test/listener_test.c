@@ -77,7 +77,7 @@ int main(void) {
   CHECK(!sandwire_comms_connect(path, 0) && errno == ENOENT);
   a_full_queue_is_no_hang(name);
 
-  /* What is not its own is neither replaced nor removed. */
+  /* A file that is not its own is neither replaced nor removed. */
   int file = open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
   REQUIRE(file >= 0);
   CHECK(!sandwire_listen(path) && errno == EADDRINUSE);

@@ -1,6 +1,6 @@
-/* libFuzzer over the reader and the protobuf parser: whatever comes in whatever pieces, with fds anywhere, no
- * memory or fd is lost and no more is held than came. The first byte seeds how the rest is cut; the highest
- * bit of a cut's byte says whether an fd goes with it. */
+/* libFuzzer over the reader and the protobuf parser. Whatever comes, in whatever pieces, with fds anywhere:
+ * no memory or fd is lost, and no more memory is held than came. The first byte seeds how the rest is cut;
+ * the highest bit of a cut's byte says whether an fd comes with it. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>

@@ -76,7 +76,7 @@ static void memory_follows_what_arrived(void) {
   CHECK(reader.capacity <= 64 * 1024);
   sandwire_reader_destroy(&reader);
 
-  /* A large message makes the buffer grow; small ones after it make it small again. */
+  /* A large message makes the buffer grow; small ones after it make it shrink again. */
   sandwire_reader_init(&reader, 64 << 20);
   size_t large = 8 << 20;
   uint8_t *payload = calloc(1, large);
@@ -130,9 +130,10 @@ static void refuses_length_bombs(void) {
   }
 }
 
-/* One case of fds beside bytes: fills until nothing is left, then takes until nothing or an error. */
+/* One case of fds among bytes: fills until nothing is left, then takes messages until there are none, or an
+ * error. */
 struct outcome {
-  int error; /* of fill or next; 0: none */
+  int error; /* the error of fill or next; 0: none */
   size_t taken, fds;
 };
 
@@ -170,7 +171,7 @@ static struct outcome drain(int socket) {
 static void fds_belong_to_their_message(void) {
   int pair[2];
   make_pair(pair);
-  /* Earlier messages and the Fd header come in one receive, what follows in the next. */
+  /* Earlier messages and the Fd header come in one receive, the following ones in the next. */
   for (int i = 0; i < 3; i++) {
     send_header(pair[0], SANDWIRE_TAG_BARRIER, 0, -1);
     send_header(pair[0], SANDWIRE_TAG_BARRIER, 0, -1);
@@ -203,8 +204,8 @@ static void an_fd_header_may_come_in_parts(void) {
   }
 }
 
-/* Bytes of such a size that the reader's 64 KiB end `place` bytes behind them, and then an fd, some bytes, an
- * fd and another: in every place the border may cut them. */
+/* Bytes of such a size that the reader's 64 KiB end `place` bytes after them, then an fd, some bytes, an fd
+ * and another one: the end of the buffer cuts them at every possible place. */
 static struct outcome drain_across_the_border(size_t place, size_t between) {
   static uint8_t bytes[2 * 64 * 1024];
   int pair[2];
@@ -240,7 +241,7 @@ static size_t next_random(uint32_t *state) { /* the same for a seed each time */
   return *state >> 8;
 }
 
-/* Streams that keep the rules, and some with one fd more, on the second part of a message. */
+/* Streams that keep the rules, and some with one fd too many, on the second part of a message. */
 static void random_streams_of_bytes_and_fds(void) {
   static uint8_t bytes[64 * 1024 + 64];
   size_t before = count_open_fds();
@@ -256,7 +257,7 @@ static void random_streams_of_bytes_and_fds(void) {
       bool is_fd = kind < 2;
       if (is_fd) {
         size = 0;
-      } else if (kind == 3 && total < 100 * 1000) { /* so that all fits into the socket */
+      } else if (kind == 3 && total < 100 * 1000) { /* so that everything fits into the socket */
         size += 64 * 1024 - 40;
       }
       put_header(bytes, is_fd ? SANDWIRE_TAG_FD : SANDWIRE_TAG_BYTES, size);
@@ -292,7 +293,7 @@ static void misplaced_fds_fail_the_channel(void) {
   CHECK_EQUAL(SANDWIRE_ERROR_SURPLUS_FD, drain(pair[1]).error);
   close(pair[0]), close(pair[1]);
 
-  make_pair(pair); /* on a payload still on its way */
+  make_pair(pair); /* on a payload that is still incomplete */
   send_header(pair[0], SANDWIRE_TAG_BYTES, 1000, -1);
   send_raw(pair[0], "x", 1, 0);
   CHECK_EQUAL(SANDWIRE_ERROR_SURPLUS_FD, drain(pair[1]).error);
@@ -309,7 +310,7 @@ static void misplaced_fds_fail_the_channel(void) {
   CHECK_EQUAL(SANDWIRE_ERROR_NO_FD, drain(pair[1]).error);
   close(pair[0]), close(pair[1]);
 
-  make_pair(pair); /* on the Fd header's chunk, but that goes on with another message */
+  make_pair(pair); /* on the Fd header's chunk, but that continues with another message */
   put_header(bytes, SANDWIRE_TAG_FD, 0);
   put_header(bytes + 12, SANDWIRE_TAG_BARRIER, 0);
   send_raw(pair[0], bytes, 24, 0);
@@ -352,7 +353,7 @@ static void a_flood_of_fds_is_closed(void) {
     rights->cmsg_level = SOL_SOCKET;
     rights->cmsg_type = SCM_RIGHTS;
     rights->cmsg_len = CMSG_LEN(counts[i] * sizeof(int));
-    memset(CMSG_DATA(rights), 0, counts[i] * sizeof(int)); /* fd 0, again and again */
+    memset(CMSG_DATA(rights), 0, counts[i] * sizeof(int)); /* fd 0, repeated */
     REQUIRE(sendmsg(pair[0], &message, 0) == sizeof header);
     CHECK_EQUAL(SANDWIRE_ERROR_SURPLUS_FD, drain(pair[1]).error);
     close(pair[0]);

@@ -1,6 +1,6 @@
-/* core_limit [crash]: tries to change the limit of core files, by every call and from every process there is,
- * and exits with 0 if it stays what it is and the calls answer as they should; with the number of the first
- * attempt that does not otherwise. crash: crashes then, in a child, which is waited for. */
+/* core_limit [crash]: tries to change the limit of core files, by every call and from every kind of process.
+ * Exits with 0 if the limit stays as it is and the calls return what they should, otherwise with the number
+ * of the first attempt that differs. crash: crashes afterwards, in a child, and waits for it. */
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -24,7 +24,7 @@ static int answers(int expected, long result) {
   return (result == 0 ? 0 : errno) == expected && stands();
 }
 
-/* The kernel ignores the upper half of a resource, and not that of a pointer. */
+/* The kernel ignores the upper half of a resource number, but not that of a pointer. */
 static int try_all(pid_t whose) {
   static const rlim_t values[][2] = {{0, 0}, {0, 1}, {4096, 4096}, {RLIM_INFINITY, RLIM_INFINITY}, {2, 1}};
   const unsigned long high = 0xdeadbeef00000000ul;
@@ -70,7 +70,7 @@ static int try_in_child(void) {
   return child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) ? WEXITSTATUS(status) : 120;
 }
 
-/* Another limit can be changed as ever. */
+/* Another limit can still be changed. */
 static int changes_another(void) {
   struct rlimit files;
   if (getrlimit(RLIMIT_NOFILE, &files) != 0) {

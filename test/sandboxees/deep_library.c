@@ -1,4 +1,4 @@
-/* A function of a shared library, for stacks that lead through one. */
+/* A function of a shared library, for stacks that pass through one. */
 #include <unistd.h>
 
 #include "deep_library.h"

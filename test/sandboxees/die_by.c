@@ -12,7 +12,7 @@ int main(int argc, char **argv) {
     abort();
   }
   if (strcmp(argv[1], "segfault") == 0) {
-    volatile uintptr_t nowhere = 16; /* volatile: the compiler must not see that it is wrong */
+    volatile uintptr_t nowhere = 16; /* volatile: the compiler must not notice that it is wrong */
     *(volatile int *)nowhere = 1;
   }
   raise(atoi(argv[1]));

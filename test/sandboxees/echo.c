@@ -1,6 +1,6 @@
 /* echo [me-here|talk-first|slowly]: sends every message back as it came, fds included, until the host closes
- * the channel. me-here: under its filter from then on; talk-first: after it has sent one message back
- * without; slowly: after 1.6 s. */
+ * the channel. me-here: under its filter from the start; talk-first: only after it has sent one message back
+ * without the filter; slowly: after 1.6 s. */
 #include <sandwire/sandwire.h>
 #include <stdbool.h>
 #include <string.h>

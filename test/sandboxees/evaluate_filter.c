@@ -1,6 +1,6 @@
-/* evaluate_filter: no sandboxee, but the supervisor's evaluation of filters, for a test to compare. Standard
- * input is { u32 count; struct sock_filter[count] } and then any number of struct seccomp_data; prints a
- * value a line. */
+/* evaluate_filter: not a sandboxee, but the supervisor's evaluation of filters, for a test to compare.
+ * Standard input is { u32 count; struct sock_filter[count] } and then any number of struct seccomp_data.
+ * Prints one value a line. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
-/* exhaust memory|touch|touch-in-child|stack|file|files|processes|data|locked: uses something up until it is
- * told no, and exits with that errno. map MEGABYTES, frames MEGABYTES: maps and uses so much, has so much on
- * the stack, and exits with 0. core: a child crashes; prints the size of the core file it leaves. raise:
+/* exhaust memory|touch|touch-in-child|stack|file|files|processes|data|locked: uses a resource up until a call
+ * fails, and exits with the errno. map MEGABYTES, frames MEGABYTES: maps and uses this much, or has this much
+ * on the stack, and exits with 0. core: a child crashes; prints the size of the core file it leaves. raise:
  * tries to raise its limits. */
 #include <dirent.h>
 #include <errno.h>
@@ -33,7 +33,7 @@ static int exhaust_touched(void) {
   }
 }
 
-/* While its parent does nothing. */
+/* A child exhausts it while its parent does nothing. */
 static int exhaust_in_child(void) {
   if (fork() == 0) {
     _exit(exhaust_touched());

@@ -1,8 +1,8 @@
-/* judge_calls: what a seccomp program answers to calls, from the kernel itself. Standard input: the number of
- * instructions, the instructions, the number of calls, and for each the entry (0: syscall, 1: int 0x80), the
- * syscall's number and six arguments, all but the counts (32 bits) and the instructions of 64 bits. Standard
- * output: for each call what it came to, 0 or an errno, of 32 bits. The program must answer every call with
- * an errno, so that none takes effect; the one who asks encodes the other actions as errnos of his own. */
+/* judge_calls: asks the kernel itself how a seccomp program answers calls. Standard input: the number of
+ * instructions, the instructions, the number of calls, and for each call the entry (0: syscall, 1: int 0x80),
+ * the syscall's number and six arguments. Everything has 64 bits except the counts (32 bits) and the
+ * instructions. Standard output: for each call the result, 0 or an errno, of 32 bits. The program must answer
+ * every call with an errno, so that none takes effect; the caller encodes the other actions as errnos. */
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>

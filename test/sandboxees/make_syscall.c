@@ -1,5 +1,5 @@
-/* make_syscall NUMBER [ARG …]: makes one syscall. An argument is a number, or text that is passed as its
- * address. Exits with errno, 0 on success. "32:NUMBER" makes it through the 32-bit entry. */
+/* make_syscall NUMBER [ARG …]: makes one syscall. An argument is a number, or text whose address is passed.
+ * Exits with errno, 0 on success. "32:NUMBER" uses the 32-bit entry. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

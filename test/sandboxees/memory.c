@@ -1,6 +1,6 @@
-/* memory KIND: sends, on fd 3 or else on comms (fd 1023), an Fd message with memory that is not as a buffer's
- * should be: unsealed, read-only, frozen (sealed against writing), empty, large (1 TiB, unsealed),
- * huge-pages, shrunk (1 MiB, cut to nothing once it is sent, if the kernel lets it). Waits for its end on
+/* memory KIND: sends, on fd 3 or else on comms (fd 1023), an Fd message with memory that a buffer must not
+ * have: unsealed, read-only, frozen (sealed against writing), empty, large (1 TiB, unsealed), huge-pages,
+ * shrunk (1 MiB, truncated to nothing once it is sent, if the kernel allows it). Then waits for the end of
  * comms. */
 #include <fcntl.h>
 #include <stdint.h>

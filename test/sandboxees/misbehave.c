@@ -1,4 +1,4 @@
-/* misbehave HOW: a program that should call sandboxMeHere() and does something else on its comms, fd 1023. */
+/* misbehave HOW: a program that should call sandboxMeHere() but does something else on its comms, fd 1023. */
 #include <fcntl.h>
 #include <stdint.h>
 #include <string.h>
@@ -28,7 +28,7 @@ static void send_fds(size_t count) {
     fds[i] = 0;
   }
   unsigned char barrier[SANDWIRE_HEADER_SIZE] = {0};
-  const uint32_t tag = SANDWIRE_TAG_BARRIER; /* a message that carries none */
+  const uint32_t tag = SANDWIRE_TAG_BARRIER; /* a message that has no fd */
   memcpy(barrier, &tag, sizeof tag);
   struct iovec part = {barrier, sizeof barrier};
   struct msghdr message = {.msg_iov = &part,

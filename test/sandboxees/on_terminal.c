@@ -1,8 +1,8 @@
-/* on_terminal SECONDS COMMAND...: no sandboxee; runs a command on a terminal of its own, in front of it, as a
- * shell would, and plays the terminal's part: it prints what is written there, and answers when it is asked
- * what it is. Then it says what has become of the terminal, on a line of its own: terminal: ended 0, settings
- * same, size same, output goes on "ended" is the exit code, or 256 and more for a signal; "too late" if the
- * command has not ended in time. What the command's own children leave running keeps nothing waiting. */
+/* on_terminal SECONDS COMMAND...: not a sandboxee. Runs a command on a terminal of its own, in the
+ * foreground, as a shell would, and plays the terminal: it prints what is written there, and answers when it
+ * is asked what it is. Then it reports the state of the terminal, on a line of its own: terminal: ended 0,
+ * settings same, size same, output goes on "ended" is the exit code, or 256 and more for a signal; "too late"
+ * if the command has not ended in time. It does not wait for processes that the command leaves running. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -47,7 +47,8 @@ static void show(int terminal) {
 
 _Noreturn static void become_command(const char *path, char **command) {
   setsid();
-  const int terminal = open(path, O_RDWR); /* the first terminal of a session leader is the session's */
+  const int terminal =
+      open(path, O_RDWR); /* the first terminal that a session leader opens becomes the session's */
   if (terminal < 0 || dup2(terminal, 0) < 0 || dup2(terminal, 1) < 0 || dup2(terminal, 2) < 0) {
     fail("the terminal");
   }
@@ -68,7 +69,7 @@ int main(int argc, char **argv) {
       ptsname_r(terminal, path, sizeof path) != 0) {
     fail("a terminal");
   }
-  /* Held open, or it would be another when the command has ended. */
+  /* Kept open, because otherwise it would be reset when the command has ended. */
   const int other = open(path, O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
   struct termios before, after;
   struct winsize size_before, size_after;

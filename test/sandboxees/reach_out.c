@@ -1,22 +1,22 @@
-/* reach_out HOW: tries to get at files, and exits with errno, 0 on success.
- *   received [FD]  opens "secret" in the directory that comes over comms, or over a comms on this fd
- *   mapped FD      the same in the directory that this fd is
+/* reach_out HOW: tries to reach files and other objects, and exits with errno, 0 on success.
+ *   received [FD]  opens "secret" in the directory that it receives over comms, or over a comms on this fd
+ *   mapped FD      the same in the directory behind this fd
  *   change DIR     makes, writes, truncates, and renames between two directories in DIR
  *   read FILE      opens it for reading
  *   write FILE     opens it for writing
  *   stat FILE      asks for its attributes
- *   readlink FILE  asks where it leads
+ *   readlink FILE  reads the link
  *   list DIR       lists it
  *   run PROGRAM    executes it
- *   attributes FILE  changes its mode, owner, times and extended attributes: 0 if any of that could be
- *   watch DIR      asks to be told of what happens in it
- *   ioctl FILE     opens it with access mode 3, by three calls: 0 if any of them could
- *   flags FILE     opens it for reading and sets its flags to what they are
+ *   attributes FILE  changes its mode, owner, times and extended attributes: 0 if any could be changed
+ *   watch DIR      watches it with inotify
+ *   ioctl FILE     opens it with access mode 3, by three calls: 0 if any succeeded
+ *   flags FILE     opens it for reading and sets its flags to their present value
  *   connect PATH   connects to a unix socket of that path
  *   pair PATH      sends a datagram there, from one of a pair of sockets
  *   abstract NAME  connects to a unix socket of that abstract name
- *   listen NAME    makes one, says so over comms, and waits for somebody to connect
- *   kill PID       sends it no signal, which still asks whether it may */
+ *   listen NAME    makes one, reports that over comms, and waits for a connection
+ *   kill PID       sends signal 0, which only checks the permission */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -181,7 +181,7 @@ int main(int argc, char **argv) {
       return errno;
     }
     socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + strlen(argv[2]));
-    /* Older Node fills the name up with zeros, and these count. */
+    /* Older Node versions pad the name with zeros, which count. */
     return connect(fd, (struct sockaddr *)&address, size) == 0 ||
                    connect(fd, (struct sockaddr *)&address, sizeof address) == 0
                ? 0

@@ -1,6 +1,6 @@
 /* reopen OTHER FD: tries to write to its own executable, and to the file on FD, which it was given for
  * reading. A file that is being executed cannot be written to, so it first becomes OTHER (another copy of
- * itself), with "after" for FD, keeping both on fds. Prints what came of it; "open" is an escape. */
+ * itself), with "after" for FD, and keeps both on fds. Prints the results; "open" is an escape. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* sandbox2_client VERSION [again | plain]: a sandboxee that behaves like sandbox2's own client to the end of
- * its handshake, without libsandwire. VERSION is what it sends as its version. Then it sends the Uint32 42
- * over comms, and ends. "again" makes the client's last call once more afterwards; "plain" makes a seccomp()
- * call without the client's mark. Runs as the sandboxee, before and under its policy. */
+ * its handshake, without libsandwire. VERSION is the version it sends. Then it sends the Uint32 42 over
+ * comms, and ends. "again" makes the client's last call once more afterwards; "plain" makes a seccomp() call
+ * without the client's mark. Runs as the sandboxee, before and under its policy. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
@@ -99,7 +99,7 @@ static void receive_exactly(void *bytes, size_t size) {
   }
 }
 
-/* The payload's size; its tag is *tag. */
+/* Returns the payload's size, and the tag in *tag. */
 static uint64_t receive_message(uint32_t *tag) {
   uint64_t size;
   receive_exactly(tag, 4);
@@ -173,8 +173,8 @@ static long seccomp_with(unsigned flags, const struct sock_fprog *program, uint3
   return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, program, mark);
 }
 
-/* Hands the listener over, and has a filter of its own then, so that the other thread's TSYNC names it while
- * it lives. */
+/* Sends the listener, and then has a filter of its own, so that the other thread's TSYNC names it while it
+ * lives. */
 static void *help(void *unused) {
   int fd;
   while ((fd = atomic_load(&listener)) == -1) {

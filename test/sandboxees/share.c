@@ -1,7 +1,9 @@
-/* share: works on a buffer that it receives. HOW: fill (with 'X', as the guide does), expand (to twice its
- * size,
- * '!' at the end), shrink (tries to cut it under the reader: exit code 0 if the kernel refused), race
- * (changes it for as long as the host listens), make (a buffer of its own, "from the sandboxee" in it). */
+/* share HOW: works on a buffer that it receives.
+ *   fill    fills it with 'X', as the guide does
+ *   expand  makes it twice as large, with '!' at the end
+ *   shrink  tries to shrink it while the host reads it: exit code 0 if the kernel refused
+ *   race    changes it for as long as the host listens
+ *   make    makes a buffer of its own, with "from the sandboxee" in it */
 #include <errno.h>
 #include <sandwire/sandwire.h>
 #include <string.h>

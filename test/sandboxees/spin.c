@@ -1,4 +1,4 @@
-/* spin: uses up CPU time for ever, deaf to every signal that can be ignored. */
+/* spin: uses up CPU time for ever, and ignores every signal that can be ignored. */
 #include <signal.h>
 
 int main(void) {

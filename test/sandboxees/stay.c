@@ -1,8 +1,8 @@
-/* stay HOW: does what it can to be hard to end.
+/* stay HOW: does everything to survive.
  *   bomb            forks for ever, each child too
- *   daemons         the same, each in a session of its own and deaf to signals
+ *   daemons         the same, each in a session of its own and ignoring signals
  *   stop-each-other children that stop each other and their parent
- *   signals         sends every signal to all it can see
+ *   signals         sends every signal to all processes that it can see
  *   512-signals     the same, with 512 processes
  *   orphan          leaves a child that never ends, and exits with 5 */
 #include <signal.h>
@@ -32,7 +32,7 @@ static void stop_each_other(void) {
   }
 }
 
-/* From so many processes, who begin when all are there: meanwhile it would take them long to be forked. */
+/* From this many processes, which begin once all exist: otherwise forking them would take long. */
 static void send_signals(int processes) {
   int gate[2];
   char byte;

@@ -1,8 +1,10 @@
-/* terminal WHAT: does it to the terminal that is its standard output, and exits with errno, 0 if it could.
+/* terminal WHAT: does it to the terminal that is its standard output, and exits with errno, 0 on success.
  *   stop      stops its output
- *   answer    has a letter of the terminal's own answers stop the output, or be a signal, and asks for an
- * answer size      changes its size settings  changes its settings by each of the calls there are: 0 if any
- * could read      reads what is typed keep      none of it: whether it is a terminal */
+ *   answer    makes a letter of the terminal's own answers stop the output, or be a signal, and then asks
+ *   size      changes its size
+ *   settings  changes its settings by each of the existing calls: 0 if any succeeded
+ *   read      reads what is typed
+ *   keep      does none of this: checks only that it is a terminal */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -25,7 +27,7 @@ static int answer(void) {
   if (write(1, "\x1b[c", 3) != 3) {
     return errno;
   }
-  nanosleep(&(struct timespec){.tv_nsec = 300000000}, NULL); /* for the terminal to answer */
+  nanosleep(&(struct timespec){.tv_nsec = 300000000}, NULL); /* time for the terminal to answer */
   return error;
 }
 
@@ -62,7 +64,7 @@ int main(int argc, char **argv) {
     return change_settings();
   } else if (strcmp(what, "read") == 0) {
     char byte;
-    /* EAGAIN: it could, if something were there. */
+    /* EAGAIN: it could read, if something had been typed. */
     return fcntl(1, F_SETFL, O_NONBLOCK) == 0 && read(1, &byte, 1) >= 0 ? 0 : errno;
   } else if (strcmp(what, "keep") == 0) {
     return isatty(1) ? 0 : 100;

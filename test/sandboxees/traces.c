@@ -1,6 +1,6 @@
-/* traces leave|find: leaves all the traces a process can leave in its sandbox, or looks for them. Prints what
- * it could leave, or found, a line each. Sandboxees share no process, so what is found came with the sandbox.
- */
+/* traces leave|find: leaves every trace that a process can leave in its sandbox, or looks for them. Prints
+ * the traces it could leave, or found, one a line. Sandboxees share no process, so everything that is found
+ * came with the sandbox. */
 #include <errno.h>
 #include <fcntl.h>
 #include <mqueue.h>

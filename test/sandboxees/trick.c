@@ -1,4 +1,4 @@
-/* trick HOW: what a hostile sandboxee does on comms, fd 1023, once it runs under its policy. */
+/* trick HOW: what a hostile sandboxee may do on comms, fd 1023, once it runs under its policy. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
@@ -16,7 +16,7 @@ static void send_bytes(const void *bytes, size_t size, int fd) {
   while (size > 0) {
     const struct iovec part = {.iov_base = (void *)(uintptr_t)at, .iov_len = size};
     ssize_t sent = sandwire_socket_send(COMMS, &part, 1, 0, fd);
-    if (sent == -ETOOMANYREFS) { /* as many fds are on their way as this process may have open */
+    if (sent == -ETOOMANYREFS) { /* there are as many fds under way as this process may have open */
       usleep(1000);
       continue;
     }
@@ -46,7 +46,7 @@ static void send_objects(uint32_t count) { /* empty ones, in a byte each */
   }
 }
 
-/* An array of as many of msgpackr's bundled strings as fit, each of which is to be most of the megabyte at
+/* An array of as many of msgpackr's bundled strings as fit, each of which stands for most of the megabyte at
  * the end. */
 static void send_bundle(void) {
   enum { COUNT = 10 * 1000, ELEMENT = 8, LONG = 1 << 20 };
@@ -56,7 +56,7 @@ static void send_bundle(void) {
   send_bytes(array, sizeof array, -1);
   for (int i = 0; i < COUNT; i++) {
     const uint32_t offset =
-        (uint32_t)((COUNT - i) * ELEMENT - 2); /* counted from behind the offset itself, and 4 */
+        (uint32_t)((COUNT - i) * ELEMENT - 2); /* counted from the end of the offset itself */
     const unsigned char element[ELEMENT] = {0xd6,
                                             0x62,
                                             (unsigned char)(offset >> 24),
@@ -75,7 +75,8 @@ static void send_bundle(void) {
   }
 }
 
-/* A tree of msgpackr's references to itself, forty levels of two each, and a byte too many behind it. */
+/* A tree of msgpackr's references to itself, with forty levels of two each, and one byte too many after it.
+ */
 static void send_laughs(void) {
   enum { DEPTH = 40 };
   unsigned char bytes[3 + 7 + DEPTH * 19 + 1] = {0xdc, 0, DEPTH + 1, 0xd6, 0x69, 0, 0, 0, 0, 0x90};
@@ -104,7 +105,8 @@ int main(int argc, char **argv) {
   static char zeros[64 * 1024];
   if (strcmp(how, "length-bomb") == 0) {
     send_header(SANDWIRE_TAG_BYTES, UINT64_C(1) << 63, -1);
-  } else if (strcmp(how, "promise") == 0) { /* the most that is not refused, and then next to nothing */
+  } else if (strcmp(how, "promise") ==
+             0) { /* the greatest length that is not refused, and then almost nothing */
     send_header(SANDWIRE_TAG_BYTES, SANDWIRE_DEFAULT_PAYLOAD_LIMIT, -1);
     send_bytes(zeros, 100, -1);
   } else if (strcmp(how, "value-bomb") == 0) { /* 16 million empty objects, in a byte each */
@@ -113,7 +115,7 @@ int main(int argc, char **argv) {
     send_bytes(array, sizeof array, -1);
     send_objects(1 << 24);
   } else if (strcmp(how, "value-bypass") ==
-             0) { /* the same behind a byte that looks as if a string of 2 GiB began */
+             0) { /* the same after a byte that seems to begin a string of 2 GiB */
     const unsigned char array[] = {0xdd, 1, 0, 0, 0, 0xc4, 1, 0xdb};
     send_header(SANDWIRE_TAG_MESSAGE_PACK, sizeof array + (1 << 24) - 1, -1);
     send_bytes(array, sizeof array, -1);

@@ -1,10 +1,13 @@
-/* try_out WHAT: does what a preset of policies is for, and exits with 0 if it could, with errno or 100 and
- * more if not. malloc        all sizes, grown, shrunk, freed, by two threads with "malloc threads" isatty
- * whether standard output is a terminal: it is none timers        timers that signal, signal this thread, or
- * do nothing timer-thread  a timer that starts a thread ptrace, bpf   makes that call safe-bpf      looks up
- * an element of a map that is not there speculation   the state of speculative store bypass, as prctl() tells
- * it, with 50 added own-filter    answers its own getpriority() by a filter, as if that could hide a
- * violation mapped NAME   the number of the fd of this name */
+/* try_out WHAT: does what a preset is for, and exits with 0 on success, otherwise with errno or 100 and more.
+ *   malloc        allocates, grows, shrinks and frees all sizes; "malloc threads": in two threads
+ *   isatty        asks whether standard output is a terminal, which it is not
+ *   timers        uses timers that send a signal, send this thread one, or do nothing
+ *   timer-thread  uses a timer that starts a thread
+ *   ptrace, bpf   makes that call
+ *   safe-bpf      looks up an element of a map that does not exist
+ *   speculation   exits with the state of speculative store bypass, as prctl() returns it, plus 50
+ *   own-filter    answers its own getpriority() by a filter, as if that could hide a violation
+ *   mapped NAME   exits with the number of the fd of this name */
 #include <errno.h>
 #include <linux/bpf.h>
 #include <linux/filter.h>

@@ -48,7 +48,7 @@ void free(void *memory) {
 
 static void before_fork(void) {
   if (dies && is_joiner()) {
-    dies = 0; /* the fork server sees that */
+    dies = 0; /* the fork server sees this */
     (void)syscall(SYS_kill, syscall(SYS_getpid), SIGKILL);
   }
 }

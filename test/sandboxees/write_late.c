@@ -1,5 +1,6 @@
-/* write_late N [violate]: N children count in the file /out/counter, each in a page of its own; it exits with
- * 0 when all have begun. Or they wait for its end, make a syscall without a number, and count then. */
+/* write_late N [violate]: N children count in the file /out/counter, each in a page of its own. It exits with
+ * 0 when all have begun. With "violate" they wait for its end, make a syscall that does not exist, and count
+ * then. */
 #include <fcntl.h>
 #include <sched.h>
 #include <stdint.h>
