@@ -131,10 +131,10 @@ function spinUntil<T>(attempt: () => T | undefined): T {
   }
 }
 
-/** The process group; undefined if the process is gone. */
-function groupOf(pid: number): string | undefined {
+/** A field of /proc/PID/stat, counted from the state: 0 is the state, 2 the process group; undefined if the process is gone. */
+function statOf(pid: number | string, field: number): string | undefined {
   try {
-    return readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ')[2];
+    return readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ')[field];
   } catch {
     return undefined;
   }
@@ -150,17 +150,16 @@ test('a process that is stopped as soon as it is there does not outlive the supe
     await using sandbox = new Sandbox2(sandboxee('wait_forever', [], { sparesAhead: 0 }), lenientPolicy());
     const started = sandbox.runAsync();
     await new Promise(setImmediate);
-    // Stopped as early as can be seen, while this process does nothing else.
+    // Stopped as early as it is one that outlives a system call of its parent's, while this process does nothing else.
     const found = spinUntil(() => {
       const child = readFileSync(children, 'utf8')
         .split(' ')
-        .find((pid) => pid !== '' && !known.has(pid));
+        .find((pid) => pid !== '' && !known.has(pid) && statOf(pid, 2) !== statOf(supervisor, 2));
       if (child !== undefined) process.kill(Number(child), 'SIGSTOP');
       return child;
     });
     stopped.add(Number(found));
-    // Its parent has taken its next step: only between the fork and that is there nothing that would help.
-    spinUntil(() => (groupOf(Number(found)) === groupOf(supervisor) ? undefined : true));
+    spinUntil(() => ('TZX'.includes(statOf(found, 0) ?? 'X') ? true : undefined));
     process.kill(supervisor, 'SIGKILL');
     await Promise.race([started, sleep(10_000)]); // true if it was another process that was stopped
   }
