@@ -7,6 +7,7 @@ import * as assert from 'uvu/assert';
 import { Executor, type Limits, PolicyBuilder, probe, type Result, Sandbox2 } from '../../host/index.js';
 import { run } from '../support/command.js';
 import { startFamily } from '../support/family.js';
+import { unreadable } from '../support/other-user.js';
 import { childrenOf, commOf, parentOf, supervisorPid } from '../support/processes.js';
 import {
   checkout,
@@ -177,6 +178,7 @@ if (hasAll) {
 
   test('an ordinary user: a delegated cgroup is used from a child of it, and refused from within', async () => {
     if (!isRoot) return skip('a delegated cgroup', 'only root can delegate one');
+    if (unreadable !== undefined) return skip('a delegated cgroup', unreadable);
     const delegated = `${mount}/delegated-${process.pid}`;
     mkdirSync(`${delegated}/host`, { recursive: true });
     try {

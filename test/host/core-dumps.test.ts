@@ -6,6 +6,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { probe } from '../../host/index.js';
 import { run } from '../support/command.js';
+import { asOtherUser, unreadable } from '../support/other-user.js';
 import { checkout, sandboxeePath } from '../support/sandbox.js';
 import { skip } from '../support/skip.js';
 import { inUserModeLinux } from '../support/user-mode-linux.js';
@@ -34,7 +35,7 @@ if (isOurs) {
   const host = [process.execPath, `${checkout}dist/test/host/fixtures/crash.js`];
   const users: Readonly<Record<string, readonly string[]>> = {
     root: [],
-    'an ordinary user': ['setpriv', '--reuid', '54321', '--regid', '54321', '--clear-groups'],
+    ...(unreadable === undefined ? { 'an ordinary user': asOtherUser } : {}),
   };
   for (const [user, as] of Object.entries(users)) {
     test(`${user}: the program is called for a limit of 0, and never for a sandboxee`, async () => {
@@ -53,9 +54,10 @@ if (isOurs) {
   }
 
   test('an ordinary user whose own hard limit is 0 gets an error that says so', async () => {
+    if (unreadable !== undefined) return; // the test that started this says so
     const status = spawnSync(
       'sh',
-      ['-c', 'ulimit -c 0; exec "$@"', 'sh', ...(users['an ordinary user'] ?? [])].concat([
+      ['-c', 'ulimit -c 0; exec "$@"', 'sh', ...asOtherUser].concat([
         process.execPath,
         `${checkout}dist/cli/main.js`,
         'doctor',
@@ -70,7 +72,8 @@ if (isOurs) {
     const finished = await inUserModeLinux('dist/test/host/core-dumps.test.js');
     if (typeof finished === 'string') return skip('core dumps', finished);
     assert.is(finished.code, 0, finished.output);
-    assert.match(finished.output, /Passed: +3/, finished.output);
+    assert.match(finished.output, unreadable === undefined ? /Passed: +3/ : /Passed: +2/, finished.output);
+    if (unreadable !== undefined) skip('core dumps of an ordinary user', unreadable);
   });
 }
 
