@@ -111,7 +111,9 @@ test('equal decisions for random policies and random calls', () => {
         for (const { syscall, args } of calls) {
           const words = dataWords({ nr: syscallNumber(syscall) ?? -1, arch: auditArch[nativeArch], args });
           const expected = run(other, words) === allowed;
-          assert.is(policy.evaluate({ syscall, args }).action === 'allow', expected, `${syscall}(${args})`);
+          const { action, rule } = policy.evaluate({ syscall, args });
+          if (rule.by === 'preamble') continue; // no rule of the policy's, which is what the two have in common
+          assert.is(action === 'allow', expected, `${syscall}(${args})`);
           decided++;
         }
       }),
