@@ -41,9 +41,14 @@ export function countInPidNamespace(pid: number): number {
 
 /** The pid of this process's supervisor. */
 export function supervisorPid(): number {
-  const pid = childrenOf(process.pid).find((child) =>
-    readlinkSync(`/proc/${child}/exe`).endsWith('/sandwire-supervisor'),
-  );
+  const isSupervisor = (child: number) => {
+    try {
+      return readlinkSync(`/proc/${child}/exe`).endsWith('/sandwire-supervisor');
+    } catch {
+      return false; // it has ended, and has no program any more
+    }
+  };
+  const pid = childrenOf(process.pid).find(isSupervisor);
   if (pid === undefined) throw new Error('there is no supervisor');
   return pid;
 }
