@@ -1,7 +1,9 @@
 // Connecting to a named socket on which a sandboxee may listen.
-import type { Comms } from '../native/comms.js';
-import { connectBy, connectSyncBy } from '../native/connecting.js';
+import { Comms } from '../native/comms.js';
+import { type Connecting, connectBy, connectSyncBy } from '../native/connecting.js';
 import type { ReceiveOptions, SyncReceiveOptions } from '../protocol/index.js';
+
+const connecting: Connecting = { call: 'connectNamedFromHost', open: (fd) => new Comms(fd) };
 
 /**
  * Connects to a listener, sandwire's or sandbox2's. Rejects with ENOENT or ECONNREFUSED if nobody listens there, with
@@ -9,10 +11,10 @@ import type { ReceiveOptions, SyncReceiveOptions } from '../protocol/index.js';
  * that holds nothing: a sandboxee that listens there learns nothing of the host's by it.
  */
 export async function connect(address: string, options: ReceiveOptions = {}): Promise<Comms> {
-  return connectBy('connectNamedFromHost', address, options);
+  return connectBy(connecting, address, options);
 }
 
 /** The same, waiting where it stands. */
 export function connectSync(address: string, options: SyncReceiveOptions = {}): Comms {
-  return connectSyncBy('connectNamedFromHost', address, options);
+  return connectSyncBy(connecting, address, options);
 }

@@ -156,7 +156,7 @@ export class ForkServer {
     patience.clear();
     // It will be answered all the same; that child, whose socket then closes, ends.
     void answer.promise.then((late) => {
-      if (late !== first && late.kind === 'child') addon().closeFd(late.setupFd);
+      if (late !== first && late.kind === 'child') addon().closeAside(late.setupFd);
     });
     return first;
   }
@@ -176,7 +176,7 @@ export class ForkServer {
       this.#finish(setupError(opened.message));
       return;
     }
-    const fds: LaunchFd[] = [{ fd: opened.program.fd, isOurs: false }];
+    const fds: LaunchFd[] = [{ fd: opened.program.fd, isOurs: false, isQuick: true }];
     const context = {
       interpreter: opened.program.interpreter,
       program: resolve(executor.path),
@@ -187,7 +187,7 @@ export class ForkServer {
     try {
       const { commsFd, mappings } = executor.ipc.handOver();
       const { placed } = placeFds(mappings, true);
-      fds.push({ fd: commsFd, isOurs: true }, ...placed);
+      fds.push({ fd: commsFd, isOurs: true, isQuick: true }, ...placed);
       this.#supervisor = supervisor();
       this.#supervisor.start(
         this.#run,
@@ -294,7 +294,7 @@ export class ForkServer {
     }
     const setupFd = await comms.recvFd();
     if (isOurs) return { kind: 'child', setupFd };
-    addon().closeFd(setupFd);
+    addon().closeAside(setupFd);
     return {
       kind: 'failure',
       message:

@@ -49,6 +49,11 @@ export class HostEnd extends SocketTransport {
   #hasLimitedWaits = false;
   #warning: NodeJS.Timeout | undefined;
 
+  /** @param fd one end of a socket pair that was just made; closed with the transport */
+  constructor(fd: number) {
+    super(fd, 'untrusted', true);
+  }
+
   /** From now on there is a sandboxee to wait for. */
   start(): void {
     this.#isStarted = true;

@@ -1,6 +1,7 @@
 // sandwire's host API: run an untrusted program in a sandbox, and talk to it.
 export { NativeUnavailableError } from '../native/addon.js';
 export { Buffer, BufferError, type BufferOptions } from '../native/buffer.js';
+export { closeFd } from '../native/closing.js';
 export { Comms } from '../native/comms.js';
 export { Listener, listen } from '../native/listener.js';
 export {

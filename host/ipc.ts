@@ -1,5 +1,4 @@
 // What the executor shares with the sandboxee: the comms channel, and file descriptors mapped in or received.
-import { fstatSync } from 'node:fs';
 import { addon } from '../native/addon.js';
 import { Comms } from '../native/comms.js';
 import { WireFd } from '../protocol/wire.generated.js';
@@ -17,23 +16,16 @@ export interface FdMapping {
   readonly name: string;
   /** Made here, and not the caller's own. */
   readonly isOurs: boolean;
+  /** One end of a socket pair made here, of which nobody but the host has had the other: quick to close. */
+  readonly isQuick: boolean;
 }
 
 const highestMapped = WireFd.RENDEZVOUS_FD - 1;
 
 /** Throws here, where the mistake is. */
 function checkOpen(method: string, fd: number): void {
-  try {
-    fstatSync(fd);
-  } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : String(error);
-    throw new Error(
-      `IPC.${method}: fd ${fd} of the host cannot be mapped: ${code === 'EBADF' ? 'it is not open (EBADF)' : code}`,
-      {
-        cause: error,
-      },
-    );
-  }
+  if (addon().isOpen(fd)) return;
+  throw new Error(`IPC.${method}: fd ${fd} of the host cannot be mapped: it is not open (EBADF)`);
 }
 
 function alreadyMapped(method: string, remoteFd: number): Error {
@@ -130,8 +122,7 @@ export class IPC {
     try {
       this.#map('receiveFd', theirs, target, name, (fd) => fd);
     } catch (error) {
-      addon().closeFd(own);
-      addon().closeFd(theirs);
+      for (const fd of [own, theirs]) addon().closeFd(fd); // nobody has had them
       throw error;
     }
     return own;
@@ -156,7 +147,7 @@ export class IPC {
     this.#reserved.add(remoteFd);
     return (fd) => {
       this.#reserved.delete(remoteFd);
-      const mapping = { fd, remoteFd, name: '', isOurs: true };
+      const mapping = { fd, remoteFd, name: '', isOurs: true, isQuick: false };
       if (this.#isClosed) closeFd(mapping);
       else this.#mappings.push(mapping);
     };
@@ -207,7 +198,13 @@ export class IPC {
       throw new Error(`IPC.${method}: the name ${JSON.stringify(label)} is taken already`);
     }
     checkOpen(method, localFd);
-    this.#mappings.push({ fd: take(localFd), remoteFd, name: label, isOurs: method !== 'mapFd' });
+    this.#mappings.push({
+      fd: take(localFd),
+      remoteFd,
+      name: label,
+      isOurs: method !== 'mapFd',
+      isQuick: method === 'receiveFd',
+    });
   }
 
   /**
@@ -291,7 +288,7 @@ export class IPC {
     this.#handedOver = true;
     this.#isClosed = true;
     for (const mapping of this.#mappings.splice(0)) closeFd(mapping);
-    if (this.#sandboxeeEnd >= 0) addon().closeFd(this.#sandboxeeEnd);
+    if (this.#sandboxeeEnd >= 0) addon().closeSandboxeeEnd(this.#sandboxeeEnd);
     this.#sandboxeeEnd = -1;
     this.#comms?.close();
     this.#hostEnd?.close();

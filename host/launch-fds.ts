@@ -1,5 +1,6 @@
 // Which fds a launch passes to the sandboxee, and with which numbers.
 import { closeSync } from 'node:fs';
+import { isMainThread } from 'node:worker_threads';
 import { addon } from '../native/addon.js';
 import { WireLimit } from '../protocol/wire.generated.js';
 import type { FdMapping } from './ipc.js';
@@ -9,17 +10,40 @@ export interface LaunchFd {
   readonly fd: number;
   /** True if the addon made it, and not node:fs or the user. */
   readonly isOurs: boolean;
+  /** The program, or a socket that nobody but the host can have sent anything to. */
+  readonly isQuick: boolean;
 }
 
 /**
- * Node lists the files that a worker thread opens by node:fs, and closes them when the thread ends. So each fd has to
- * be closed by the side that opened it. An fd that the user has given away but closed all the same is no longer ours;
- * its run ends with the error that it could not be sent.
+ * Closes an fd that the user gave. It may have come from another sandboxee, and closing it may wait; see
+ * native/closing.ts.
+ *
+ * Node lists the files that a worker thread opens by node:fs, and closes them when the thread ends. So there each fd has
+ * to be closed by the side that opened it, and a duplicate is what is closed last, in a thread.
  */
-export function closeFd({ fd, isOurs }: LaunchFd): void {
+function closeGiven(fd: number): void {
+  if (isMainThread) {
+    addon().closeAside(fd);
+    return;
+  }
   try {
-    if (isOurs) addon().closeFd(fd);
-    else closeSync(fd);
+    addon().closeAside(addon().duplicate(fd));
+  } catch {
+    // This process has no fd left for a duplicate; or fd is not open, and closeSync() says so.
+  }
+  closeSync(fd);
+}
+
+/**
+ * An fd that the user has given away but closed all the same is no longer ours; its run ends with the error that it could
+ * not be sent.
+ */
+export function closeFd({ fd, isOurs, isQuick }: LaunchFd): void {
+  try {
+    if (isQuick && isOurs) addon().closeSandboxeeEnd(fd);
+    else if (isQuick) closeSync(fd);
+    else if (isOurs) addon().closeAside(fd);
+    else closeGiven(fd);
   } catch (error) {
     if (!(error instanceof Error && 'code' in error && error.code === 'EBADF')) throw error;
   }

@@ -272,13 +272,13 @@ export class Sandbox2 {
       ipc.close();
       return this.#finish(origin);
     }
-    const launchFds: LaunchFd[] = [{ fd: origin, isOurs: forkServer !== undefined }];
+    const launchFds: LaunchFd[] = [{ fd: origin, isOurs: forkServer !== undefined, isQuick: true }];
     const handshakeFds: LaunchFd[] = [];
     let isRequested = false;
     try {
       const { commsFd, mappings } = ipc.handOver();
       const launch = placeFds(mappings, this.#executor.sandboxBeforeExec);
-      launchFds.push({ fd: commsFd, isOurs: true }, ...launch.placed);
+      launchFds.push({ fd: commsFd, isOurs: true, isQuick: true }, ...launch.placed);
       handshakeFds.push(...launch.byHandshake);
       if (ipc.namespaceFailure !== undefined) {
         ipc.close();
@@ -446,7 +446,7 @@ export class Sandbox2 {
     try {
       await this.#supervisor?.attachListener(this.#run, listener);
     } finally {
-      addon().closeFd(listener);
+      addon().closeAside(listener);
     }
     await Promise.race([this.#sandboxed.promise, this.#result.promise]);
   }

@@ -1,7 +1,7 @@
 // Standard input, output and error of a sandboxee: nothing, the host's own, a file, or streams.
-import { Socket } from 'node:net';
 import type { Readable, Writable } from 'node:stream';
 import { addon } from '../native/addon.js';
+import { SocketReadable, SocketWritable } from '../native/socket-stream.js';
 import { checkOptions } from '../protocol/options.js';
 import type { IPC } from './ipc.js';
 import { closeFd } from './launch-fds.js';
@@ -25,9 +25,6 @@ export interface StdioStreams {
   readonly stdout: Readable | undefined;
   readonly stderr: Readable | undefined;
 }
-
-/** Of the streams made here. */
-const fdOf = new WeakMap<Socket, number>();
 
 const names = ['stdin', 'stdout', 'stderr'] as const;
 
@@ -70,7 +67,7 @@ async function openFiles(files: readonly PendingFile[]): Promise<void> {
   opened.forEach((one, index) => {
     if (one.status === 'rejected') return;
     if (failure === undefined) files[index]?.fill(one.value);
-    else closeFd({ fd: one.value, isOurs: true });
+    else closeFd({ fd: one.value, isOurs: true, isQuick: false });
   });
   if (failure !== undefined) throw failure.reason;
 }
@@ -85,13 +82,12 @@ function inherit(fd: number, ipc: IPC): void {
 /** Maps them into the IPC. */
 export function connectStdio(options: StdioOptions, ipc: IPC): ConnectedStdio {
   const files: PendingFile[] = [];
-  const streams: (Socket | undefined)[] = names.map((name, fd) => {
+  const streams = names.map((name, fd) => {
     const target = options[name] ?? 'null';
     if (target === 'null') return undefined;
     if (target === 'pipe') {
       const own = ipc.receiveFd(fd);
-      const stream = new Socket({ fd: own, readable: fd !== 0, writable: fd === 0 });
-      fdOf.set(stream, own);
+      const stream = fd === 0 ? new SocketWritable(own) : new SocketReadable(own);
       // Writing to a sandboxee that has ended is EPIPE; unheard, it would end the host.
       stream.on('error', () => {});
       return stream;
@@ -103,7 +99,11 @@ export function connectStdio(options: StdioOptions, ipc: IPC): ConnectedStdio {
   });
   const [stdin, stdout, stderr] = streams;
   return {
-    streams: { stdin, stdout, stderr },
+    streams: {
+      stdin: stdin instanceof SocketWritable ? stdin : undefined,
+      stdout: stdout instanceof SocketReadable ? stdout : undefined,
+      stderr: stderr instanceof SocketReadable ? stderr : undefined,
+    },
     openFiles: files.length === 0 ? undefined : () => openFiles(files),
   };
 }
@@ -114,8 +114,7 @@ export function connectStdio(options: StdioOptions, ipc: IPC): ConnectedStdio {
  */
 export function endStdio({ stdin, stdout, stderr }: StdioStreams): void {
   for (const stream of [stdin, stdout, stderr]) {
-    // A stream closes its fd as it is destroyed, and not before.
-    if (stream instanceof Socket && !stream.destroyed) addon().shutDown(fdOf.get(stream) ?? -1);
+    if (stream instanceof SocketReadable || stream instanceof SocketWritable) stream.shutDown();
   }
 }
 

@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { addon, supervisorPath } from '../native/addon.js';
+import { guardWithThread } from '../native/closing.js';
 import { SocketTransport } from '../native/socket-transport.js';
 import { Comms, CommsError, encodeMessage } from '../protocol/index.js';
 import type { AnswerRequest, Asked, Ended, Sandboxed, Started } from '../protocol/messages.generated.js';
@@ -62,6 +63,14 @@ class Supervisor {
   #failure: string | undefined;
 
   constructor() {
+    try {
+      guardWithThread();
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      throw new Error(
+        `no thread can be made, which closes what sandboxees send: ${why}${shortageHint(errorCode(error))}`,
+      );
+    }
     const [hostEnd, supervisorEnd] = addon().socketPair();
     try {
       // It has a session of its own, so that a signal to the host's process group does not reach it; it ends when the
@@ -86,7 +95,7 @@ class Supervisor {
       if (this.#runs.size === 0) this.#fail('it has ended');
     });
     this.#process.unref();
-    this.#comms = new Comms(new SocketTransport(hostEnd));
+    this.#comms = new Comms(new SocketTransport(hostEnd, 'trusted', true));
     this.#comms.highWaterMark = Number.POSITIVE_INFINITY; // no limit: a request takes the same memory if it waits elsewhere
   }
 

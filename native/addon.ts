@@ -44,6 +44,28 @@ export interface NativeSocket {
   release(): number;
 }
 
+/** The type and size of a received fd, as native/addon/foreign_fd.cc reports them. */
+export interface FdDescription {
+  readonly type: 'file' | 'directory' | 'pipe' | 'socket' | 'other';
+  readonly size: number;
+}
+
+type Callback<T> = (error: Error | null, value: T) => void;
+
+/** An fd that a peer has sent, on which each call may wait, as native/addon/foreign_fd.cc provides it. */
+export interface NativeForeignFd {
+  describe(callback: Callback<FdDescription>): void;
+  /** position −1: where its description stands, or a stream. */
+  read(size: number, position: number, callback: Callback<number>): void;
+  /** Puts what the last read has brought into[offset, offset + count). */
+  takeRead(into: Uint8Array, offset: number, count: number): void;
+  write(bytes: Uint8Array, position: number, callback: Callback<undefined>): void;
+  endWriting(callback: Callback<undefined>): void;
+  grow(size: number, callback: Callback<number>): void;
+  release(): number;
+  close(): void;
+}
+
 /** libsandwire's forking client, as native/addon/forking.cc provides it. */
 export interface NativeForkingClient {
   readonly errorText: string;
@@ -80,13 +102,23 @@ interface Addon {
   sharedMemory(): string | undefined;
   ownPid(): number;
   fillRandom(into: Int32Array): void;
-  readonly Socket: new (fd: number) => NativeSocket;
+  /** isExclusive: no duplicate of the fd is anywhere. */
+  readonly Socket: new (
+    fd: number,
+    isExclusive?: boolean,
+  ) => NativeSocket;
+  readonly ForeignFd: new (fd: number) => NativeForeignFd;
+  guard(withThread: boolean): void;
+  closeAside(fd: number): void;
+  closeSandboxeeEnd(fd: number): void;
+  refuseFds(fd: number): void;
   socketPair(): [number, number];
   /** In a network namespace that holds nothing: the second end can be given to a sandboxee. */
   socketPairForSandboxee(): [number, number];
   duplicate(fd: number): number;
   closeFd(fd: number): void;
   isDirectory(fd: number): boolean;
+  isOpen(fd: number): boolean;
   shutDown(fd: number): void;
   openFile(path: string, wish: OpenFileWish): Promise<OpenedFile>;
   openTerminalAgain(fd: number, writes: boolean): number;

@@ -3,7 +3,8 @@ import { constants } from 'node:buffer';
 import { fstatSync, readSync, writeSync } from 'node:fs';
 import { kindOf } from '../protocol/arguments.js';
 import { checkOptions } from '../protocol/options.js';
-import { addon } from './addon.js';
+import { addon, type FdDescription } from './addon.js';
+import { copyInPieces, grow, readAll, readBeginning, writeBeginning } from './foreign-memory.js';
 
 export interface BufferOptions {
   /**
@@ -79,6 +80,11 @@ function checkSize(method: string, size: number): void {
   );
 }
 
+function checkFd(method: string, fd: number): void {
+  if (Number.isInteger(fd) && fd >= 0 && fd <= 0x7fffffff) return;
+  throw new TypeError(`Buffer.${method}: ${fd} is not a file descriptor number`);
+}
+
 function checkBufferOptions(method: string, options: BufferOptions): void {
   checkOptions(`Buffer.${method}`, options, ['shared', 'maxBytes']);
   const { shared, maxBytes } = options;
@@ -145,11 +151,10 @@ export class Buffer implements Disposable {
   /**
    * The buffer behind a received file descriptor, with all of its size at this moment. The buffer owns the fd from now
    * on. Throws BufferError if the fd could become dangerous to read; then the caller still owns it. With { shared:
-   * false } any memfd or file is accepted, as a copy.
+   * false } any memfd or file is accepted, as a copy: prefer fromFdAsync() for that.
    */
   static fromFd(fd: number, options: BufferOptions = {}): Buffer {
-    if (!Number.isInteger(fd) || fd < 0 || fd > 0x7fffffff)
-      throw new TypeError(`Buffer.fromFd: ${fd} is not a file descriptor number`);
+    checkFd('fromFd', fd);
     checkBufferOptions('fromFd', options);
     if (options.shared === false) return new Buffer(fd, { data: copyOf(fd, options), mapping: undefined });
     let size: number;
@@ -161,6 +166,18 @@ export class Buffer implements Disposable {
     } catch (error) {
       throw refusal(fd, error);
     }
+  }
+
+  /**
+   * The same as fromFd(), but the event loop does not wait. Use it to copy what a sandboxee sent: fromFd() blocks the
+   * event loop while it copies, and while a lock of the sandboxee's or a slow file system makes it wait.
+   */
+  static async fromFdAsync(fd: number, options: BufferOptions = {}): Promise<Buffer> {
+    if (options?.shared !== false) return Buffer.fromFd(fd, options);
+    checkFd('fromFdAsync', fd);
+    checkBufferOptions('fromFdAsync', options);
+    const data = await readAll(fd, (description) => checkCopyable(fd, description, options));
+    return new Buffer(fd, { data, mapping: undefined });
   }
 
   /** The same as fromFd(), by the name in the guide. */
@@ -205,9 +222,41 @@ export class Buffer implements Disposable {
     if (size !== 0) checkSize('expand', size);
     const grown = addon().growBufferFd(this.#fd, size);
     if (grown === this.#data.length) return;
-    if (grown > constants.MAX_LENGTH) throw tooLarge(this.#fd, grown, constants.MAX_LENGTH);
-    const { data, mapping } = map(this.#fd, grown, { shared: this.#isShared });
-    if (!this.#isShared) data.set(this.#data);
+    if (this.#isShared) {
+      this.#mapAnew(grown);
+      return;
+    }
+    checkRoom(this.#fd, grown);
+    const data = new Uint8Array(grown);
+    fill(this.#fd, data);
+    data.set(this.#data);
+    this.#data = data;
+  }
+
+  /**
+   * The same as expand(), but the event loop does not wait. expand() waits while the other side is in a system call that
+   * writes to the memory. Only one call at a time.
+   */
+  async expandAsync(size: number): Promise<void> {
+    this.#checkOpen();
+    if (size !== 0) checkSize('expandAsync', size);
+    const grown = await grow(this.#fd, size);
+    this.#checkOpen();
+    if (grown === this.#data.length) return;
+    if (this.#isShared) {
+      this.#mapAnew(grown);
+      return;
+    }
+    checkRoom(this.#fd, grown);
+    const data = await readBeginning(this.#fd, grown);
+    await copyInPieces(this.#data, data);
+    this.#checkOpen();
+    this.#data = data;
+  }
+
+  #mapAnew(size: number): void {
+    checkRoom(this.#fd, size);
+    const { data, mapping } = map(this.#fd, size, {});
     this.#data = data;
     if (mapping !== undefined) this.#mappings.push(mapping);
   }
@@ -216,6 +265,21 @@ export class Buffer implements Disposable {
   load(): void {
     this.#checkOpen();
     if (!this.#isShared) fill(this.#fd, this.#data);
+  }
+
+  /** The same as load(), but the event loop does not wait. data is another Uint8Array afterwards. */
+  async loadAsync(): Promise<void> {
+    this.#checkOpen();
+    if (this.#isShared) return;
+    const data = await readBeginning(this.#fd, this.#data.length);
+    this.#checkOpen();
+    this.#data = data;
+  }
+
+  /** The same as store(), but the event loop does not wait. */
+  async storeAsync(): Promise<void> {
+    this.#checkOpen();
+    if (!this.#isShared) await writeBeginning(this.#fd, this.#data);
   }
 
   /** Copies data into the shared memory. Only needed for a copy. */
@@ -227,17 +291,17 @@ export class Buffer implements Disposable {
   }
 
   /**
-   * Closes the fd and unmaps the memory at once. All views of it, data and those from before expand() included, are
-   * empty from now on. So no call may be using them: an unfinished fs.read() would write to memory that is lost or used
-   * for something else. A copy stays valid. What Node keeps for each view, about 1 KiB, is freed with the next turn of
-   * the event loop. Safe to call twice.
+   * Closes the fd and unmaps the memory; in a host a thread does so soon after. All views of it, data and those from
+   * before expand() included, are empty from now on. So no call may be using them: an unfinished fs.read() would write
+   * to memory that is lost or used for something else. A copy stays valid. What Node keeps for each view, about 1 KiB,
+   * is freed with the next turn of the event loop. Safe to call twice.
    */
   dispose(): void {
     if (this.#fd < 0) return;
-    addon().closeFd(this.#fd);
+    for (const mapping of this.#mappings.splice(0)) addon().releaseMapping(mapping);
+    addon().closeAside(this.#fd);
     this.#fd = -1;
     this.#data = new Uint8Array();
-    for (const mapping of this.#mappings.splice(0)) addon().releaseMapping(mapping);
   }
 
   [Symbol.dispose](): void {
@@ -261,13 +325,21 @@ function tooLarge(fd: number, size: number, limit: number): BufferError {
   return new BufferError('TOO_LARGE', `fd ${fd} has ${size} bytes, more than ${limit}`);
 }
 
-/** Only for files, which a read cannot block on. */
+function checkRoom(fd: number, size: number): void {
+  if (size > constants.MAX_LENGTH) throw tooLarge(fd, size, constants.MAX_LENGTH);
+}
+
+/** Only files: a read of anything else could wait for ever. */
+function checkCopyable(fd: number, { type, size }: FdDescription, options: BufferOptions): void {
+  if (type !== 'file') throw new BufferError('NOT_MEMORY', `fd ${fd} is neither a memfd nor a file`);
+  const limit = options.maxBytes ?? defaultMaxBytes;
+  if (size > limit) throw tooLarge(fd, size, limit);
+  if (size === 0) throw new BufferError('EMPTY', `fd ${fd} is empty`);
+}
+
 function copyOf(fd: number, options: BufferOptions): Uint8Array {
   const status = fstatSync(fd);
-  if (!status.isFile()) throw new BufferError('NOT_MEMORY', `fd ${fd} is neither a memfd nor a file`);
-  const limit = options.maxBytes ?? defaultMaxBytes;
-  if (status.size > limit) throw tooLarge(fd, status.size, limit);
-  if (status.size === 0) throw new BufferError('EMPTY', `fd ${fd} is empty`);
+  checkCopyable(fd, { type: status.isFile() ? 'file' : 'other', size: status.size }, options);
   const copy = new Uint8Array(status.size);
   fill(fd, copy);
   return copy;

@@ -3,10 +3,14 @@
 import { CommsError, type ReceiveOptions, type SyncReceiveOptions } from '../protocol/index.js';
 import { waitMs, waitSyncMs } from '../protocol/receiving.js';
 import { addon } from './addon.js';
-import { Comms } from './comms.js';
+import type { Comms } from './comms.js';
 
-/** The addon's call that does it. */
-export type ConnectingCall = 'connectNamed' | 'connectNamedFromHost';
+/** How it is done on either side. */
+export interface Connecting {
+  /** The addon's call. */
+  readonly call: 'connectNamed' | 'connectNamedFromHost';
+  readonly open: (fd: number) => Comms;
+}
 
 /** Between two tries to connect to a listener whose queue is full: the kernel tells nobody when there is room again. */
 const retryMs = 5;
@@ -32,17 +36,17 @@ function connectError(
   return new CommsError(code, why, { operation: 'connect', peer: address, cause });
 }
 
-function tryConnect(call: ConnectingCall, address: string, timeoutMs: number): Comms | undefined {
+function tryConnect({ call, open }: Connecting, address: string, timeoutMs: number): Comms | undefined {
   try {
     const fd = addon()[call](address, timeoutMs);
-    return fd < 0 ? undefined : new Comms(fd);
+    return fd < 0 ? undefined : open(fd);
   } catch (error) {
     throw named(error, address);
   }
 }
 
 export async function connectBy(
-  call: ConnectingCall,
+  connecting: Connecting,
   address: string,
   options: ReceiveOptions,
 ): Promise<Comms> {
@@ -53,16 +57,16 @@ export async function connectBy(
     if (options.signal?.aborted) {
       throw connectError('ABORTED', address, 'aborted by the caller', options.signal.reason);
     }
-    const comms = tryConnect(call, address, 0);
+    const comms = tryConnect(connecting, address, 0);
     if (comms !== undefined) return comms;
     if (performance.now() >= deadline) throw connectError('TIMEOUT', address, 'the queue stayed full');
     await new Promise((resolve) => setTimeout(resolve, retryMs));
   }
 }
 
-export function connectSyncBy(call: ConnectingCall, address: string, options: SyncReceiveOptions): Comms {
+export function connectSyncBy(connecting: Connecting, address: string, options: SyncReceiveOptions): Comms {
   checkAddress('connectSync', address);
-  const comms = tryConnect(call, address, waitSyncMs('connectSync', options));
+  const comms = tryConnect(connecting, address, waitSyncMs('connectSync', options));
   if (comms === undefined) throw connectError('TIMEOUT', address, 'the queue stayed full');
   return comms;
 }

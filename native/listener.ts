@@ -32,12 +32,17 @@ export class Listener implements AsyncDisposable {
   readonly #onReady = () => this.#serve();
   #isOpen = true;
 
+  /** @internal */
+  protected open(fd: number): Comms {
+    return new Comms(fd);
+  }
+
   /** Listens. Throws a system error: EADDRINUSE (for a path: whatever is there; nothing is replaced), ENAMETOOLONG … */
   constructor(address: string) {
     checkAddress('Listener', address);
     try {
       const { fd, inode } = addon().listenNamed(address);
-      this.#socket = new (addon().Socket)(fd);
+      this.#socket = new (addon().Socket)(fd, true);
       this.#inode = inode;
     } catch (error) {
       throw named(error, address);
@@ -79,7 +84,7 @@ export class Listener implements AsyncDisposable {
     if (this.#waiting.length > 0) throw this.#error('BUSY', 'accept() is pending');
     const fd = addon().acceptNamed(this.#socket.fd, limitMs);
     if (fd < 0) throw this.#error('TIMEOUT', `nobody connected within ${limitMs} ms`);
-    return new Comms(fd);
+    return this.open(fd);
   }
 
   /** Every connection until the listener is closed. One for which there is no file descriptor waits until there is. */
@@ -110,7 +115,7 @@ export class Listener implements AsyncDisposable {
         continue;
       }
       if (fd < 0) break;
-      this.#settle((waiting) => waiting.resolve(new Comms(fd)));
+      this.#settle((waiting) => waiting.resolve(this.open(fd)));
     }
     this.#updateWatch();
   }

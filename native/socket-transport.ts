@@ -1,6 +1,7 @@
 // The transport under Comms that is a real socket.
 import type { Credentials, ReceiveCall, SendCall, Transport } from '../protocol/transport.js';
 import { addon, type NativeSocket } from './addon.js';
+import { guard } from './closing.js';
 
 /** An array with fewer bytes is taken for a caller's message, not for a channel's own buffer. */
 const worthKnowing = 4096;
@@ -15,9 +16,14 @@ export class SocketTransport implements Transport {
   #inbox: Uint8Array | undefined;
   #outbox: Uint8Array | undefined;
 
-  /** @param fd a connected AF_UNIX stream socket; closed with the transport */
-  constructor(fd: number) {
-    this.#socket = new (addon().Socket)(fd);
+  /**
+   * @param fd a connected AF_UNIX stream socket; closed with the transport
+   * @param peer "trusted": it could do no harm
+   * @param isExclusive no duplicate of the fd is anywhere, so that closing it ends the stream
+   */
+  constructor(fd: number, peer: 'untrusted' | 'trusted' = 'untrusted', isExclusive = false) {
+    if (peer === 'untrusted') guard();
+    this.#socket = new (addon().Socket)(fd, isExclusive);
     this.#name = `fd ${fd}`;
   }
 
@@ -90,7 +96,7 @@ export class SocketTransport implements Transport {
   }
 
   closeFd(fd: number): void {
-    addon().closeFd(fd);
+    addon().closeAside(fd);
   }
 
   close(): void {

@@ -1,9 +1,11 @@
 // The channel of a Node sandboxee to its host.
 import { addon } from '../native/addon.js';
 import { Comms as SocketComms } from '../native/comms.js';
+import type { ReceivedFds } from '../native/received-fds.js';
 import { SocketTransport } from '../native/socket-transport.js';
 import type { Transport } from '../protocol/index.js';
 import { Handshake, WireFd, WireName } from '../protocol/wire.generated.js';
+import { trustedFds } from './received-fds.js';
 
 function openDefault(fd: number): Comms {
   try {
@@ -26,9 +28,14 @@ export class Comms extends SocketComms {
 
   /** @param socket a connected Unix stream socket, by number, or another transport; closed with the channel */
   constructor(socket: number | Transport) {
-    const transport = typeof socket === 'number' ? new SocketTransport(socket) : socket;
+    const transport = typeof socket === 'number' ? new SocketTransport(socket, 'trusted') : socket;
     super(transport);
     this.#socket = transport instanceof SocketTransport ? transport : undefined;
+  }
+
+  /** @internal */
+  protected override get receivedFds(): ReceivedFds {
+    return trustedFds;
   }
 
   /** The channel on fd 1023, or on the one that SANDBOX2_COMMS_FD names. Returns the same object each time. */

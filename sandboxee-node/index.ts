@@ -1,6 +1,5 @@
 // sandwire/sandboxee: what a Node program in a sandbox uses.
 export { Buffer, BufferError, type BufferOptions } from '../native/buffer.js';
-export { Listener, listen } from '../native/listener.js';
 export {
   CommsError,
   type CommsErrorCode,
@@ -18,3 +17,4 @@ export { connect, connectSync } from './connect.js';
 export { ForkError } from './fork-readiness.js';
 export { ForkingClient } from './forking-client.js';
 export { SandboxingError } from './handshake.js';
+export { Listener, listen } from './listener.js';

@@ -112,8 +112,12 @@ const restraints: ReadonlyMap<string, Restraints> = new Map<string, Restraints>(
   [
     'setsockopt',
     {
-      // Each message then brings a pidfd of its writer, or the writer's security label.
-      always: { condition: option(n.SOL_SOCKET, n.SO_PASSPIDFD, n.SO_PASSSEC), errno: 'ENOPROTOOPT' },
+      // Each message then brings a pidfd of its writer, or the writer's security label. Whoever closes a socket that
+      // lingers waits for its peer, for days if it says so: the host too, if it is sent the socket (closer.h of libsandwire).
+      always: {
+        condition: option(n.SOL_SOCKET, n.SO_PASSPIDFD, n.SO_PASSSEC, n.SO_LINGER),
+        errno: 'ENOPROTOOPT',
+      },
       ofGivenSockets: { condition: not(harmlessToSet), errno: 'ENOPROTOOPT' },
     },
   ],

@@ -2,12 +2,13 @@
 #include <cstring>
 
 #include "environment.h"
+#include "foreign_work.h"
 
 #include <uv.h>
 
 namespace sandwire {
 
-void ThrowSystemError(Napi::Env env, int error_number, const char *syscall) {
+Napi::Error SystemError(Napi::Env env, int error_number, const char *syscall) {
   // The one of our calls' errors that libuv has no name for: too many descriptors of the user's are under way
   // (unix(7)).
   std::string name = error_number == ETOOMANYREFS ? "ETOOMANYREFS" : uv_err_name(-error_number);
@@ -16,7 +17,28 @@ void ThrowSystemError(Napi::Env env, int error_number, const char *syscall) {
   error.Set("code", Napi::String::New(env, name));
   error.Set("errno", Napi::Number::New(env, error_number));
   error.Set("syscall", Napi::String::New(env, syscall));
-  error.ThrowAsJavaScriptException();
+  return error;
+}
+
+void ThrowSystemError(Napi::Env env, int error_number, const char *syscall) {
+  SystemError(env, error_number, syscall).ThrowAsJavaScriptException();
+}
+
+Environment::Environment() {
+  sandwire_empty_network_init(&empty_network, SOCK_STREAM, SANDWIRE_EMPTY_NETWORK_STOCK);
+}
+
+Environment::~Environment() {
+  sandwire_empty_network_close(&empty_network);
+}
+
+ForeignWorkers &Environment::Workers(Napi::Env env) {
+  if (workers_ == nullptr) workers_ = std::make_unique<ForeignWorkers>(env);
+  return *workers_;
+}
+
+Environment &EnvironmentOf(Napi::Env env) {
+  return *env.GetInstanceData<Environment>();
 }
 
 namespace {
@@ -24,6 +46,8 @@ namespace {
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData(new Environment());
   exports.Set("Socket", DefineSocket(env));
+  exports.Set("ForeignFd", DefineForeignFd(env));
+  DefineClosing(env, exports);
   DefineDescriptors(env, exports);
   DefineMapping(env, exports);
   DefineNamedSockets(env, exports);

@@ -2,7 +2,6 @@
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -73,12 +72,17 @@ Napi::Value CloseFd(const Napi::CallbackInfo &info) {
   return info.Env().Undefined();
 }
 
+// Does not wait for a file system, as fstat() may, nor for whoever reads or writes by the same description,
+// as getdents64() does (fdget_pos() in the kernel's fs/file.c).
 bool IsOpenDirectory(int fd) {
-  // To ask for none of its entries takes a third of the time of fstat(), and anything but a directory has
-  // none to give (iterate_dir() in fs/readdir.c). EBADF, too, for what was opened with O_PATH.
-  if (syscall(SYS_getdents64, fd, nullptr, 0) < 0 && errno == ENOTDIR) return false;
-  struct stat status;
-  return fstat(fd, &status) == 0 && S_ISDIR(status.st_mode);
+  struct statx status;
+  return statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, &status) == 0 &&
+         S_ISDIR(status.stx_mode);
+}
+
+// isOpen(fd)
+Napi::Value IsOpen(const Napi::CallbackInfo &info) {
+  return Napi::Boolean::New(info.Env(), fcntl(info[0].ToNumber().Int32Value(), F_GETFD) >= 0);
 }
 
 // isDirectory(fd): false also for what is not open; whoever uses it finds that out. Asked for each fd that is
@@ -117,15 +121,15 @@ Napi::Value LimitWaits(const Napi::CallbackInfo &info) {
   return info.Env().Undefined();
 }
 
-// replaceFd(fd, target): target, which is open, becomes a close-on-exec duplicate of fd, and fd is closed.
-// What has target as its fd goes on with it.
+// replaceFd(fd, target): target, which is open, and quick to close, becomes a close-on-exec duplicate of fd,
+// and fd is closed. What has target as its fd goes on with it.
 Napi::Value ReplaceFd(const Napi::CallbackInfo &info) {
   const int fd = info[0].ToNumber().Int32Value();
   const int target = info[1].ToNumber().Int32Value();
   if (dup3(fd, target, O_CLOEXEC) < 0) {
     ThrowSystemError(info.Env(), errno, "dup3");
   } else {
-    close(fd);
+    CloseForeign(EnvironmentOf(info.Env()).closer, fd);
   }
   return info.Env().Undefined();
 }
@@ -142,6 +146,7 @@ void DefineDescriptors(Napi::Env env, Napi::Object exports) {
       napi_ok) {
     exports.Set("isDirectory", is_directory);
   }
+  exports.Set("isOpen", Napi::Function::New(env, &IsOpen));
   exports.Set("limitWaits", Napi::Function::New(env, &LimitWaits));
   exports.Set("shutDown", Napi::Function::New(env, &ShutDown));
   exports.Set("replaceFd", Napi::Function::New(env, &ReplaceFd));

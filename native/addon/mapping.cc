@@ -1,12 +1,16 @@
 // Shared memory for JavaScript: memfds, and their mappings as ArrayBuffers. What may be mapped is judged by
 // libsandwire's buffer_fd. Runs in the host, and in Node sandboxees.
+#include "mapping.h"
+
 #include <sys/mman.h>
 
 #include <cerrno>
 #include <climits>
 #include <deque>
 #include <memory>
+#include <mutex>
 #include <unordered_map>
+#include <utility>
 
 #include "environment.h"
 
@@ -15,6 +19,18 @@ extern "C" {
 }
 
 namespace sandwire {
+
+Grown GrowBuffer(int fd, size_t size) {
+  if (size > 0) {
+    // A seal makes growing final, so it must not be found out afterwards that there is no room to map it.
+    void *room = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (room == MAP_FAILED || munmap(room, size) != 0) return {errno, "mmap", 0};
+  }
+  size_t grown = 0;
+  const int error = sandwire_buffer_fd_grow(fd, size, &grown);
+  return {-error, "ftruncate", grown};
+}
+
 namespace {
 
 // Sizes are safe integers on the JavaScript side. 0 for what is none; every use of 0 is refused further down.
@@ -47,27 +63,38 @@ Napi::Value MeasureBufferFd(const Napi::CallbackInfo &info) {
 
 // growBufferFd(fd, size): makes it at least so large, and returns how large it is.
 Napi::Value GrowBufferFd(const Napi::CallbackInfo &info) {
-  const int fd = info[0].ToNumber().Int32Value();
-  const size_t size = SizeOf(info[1]);
-  if (size > 0) {
-    // A seal makes growing final, so it must not be found out afterwards that there is no room to map it.
-    void *room = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    if (room == MAP_FAILED || munmap(room, size) != 0) {
-      ThrowSystemError(info.Env(), errno, "mmap");
-      return info.Env().Undefined();
-    }
-  }
-  size_t grown = 0;
-  const int error = sandwire_buffer_fd_grow(fd, size, &grown);
-  if (error != 0) {
-    ThrowSystemError(info.Env(), -error, "ftruncate");
+  const Grown grown = GrowBuffer(info[0].ToNumber().Int32Value(), SizeOf(info[1]));
+  if (grown.error != 0) {
+    ThrowSystemError(info.Env(), grown.error, grown.syscall);
     return info.Env().Undefined();
   }
-  return Napi::Number::New(info.Env(), static_cast<double>(grown));
+  return Napi::Number::New(info.Env(), static_cast<double>(grown.size));
 }
 
 // How much address space released mappings hold, beside the last one's.
 constexpr size_t kQuarantineBytes = 256 << 20;
+
+// Pages are given back in pieces of so many bytes: other threads that want to change the address space, V8's
+// among them, wait for each.
+constexpr size_t kPiece = 4 << 20;
+
+struct Place {
+  void *data;
+  size_t size;
+};
+
+template <typename Function>
+bool ForEachPiece(Place place, Function function) {
+  for (size_t at = 0; at < place.size; at += kPiece) {
+    const size_t rest = place.size - at;
+    if (!function(static_cast<char *>(place.data) + at, rest < kPiece ? rest : kPiece)) return false;
+  }
+  return true;
+}
+
+void Unmap(Place place) {
+  ForEachPiece(place, [](void *data, size_t size) { return munmap(data, size) == 0; });
+}
 
 // The addresses of released mappings. A call of Node's that still runs (fs.read(), zlib) knows where it was
 // to read or write and nothing of what became of that place, so nothing else is mapped there for a while: it
@@ -77,32 +104,36 @@ class Quarantine {
  public:
   ~Quarantine() { Shrink(0, 0); }
 
-  // What is mapped there is given back at once.
-  void Take(void *data, size_t size) {
-    const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
-    if (mmap(data, size, PROT_READ | PROT_WRITE, flags, -1, 0) == MAP_FAILED) {
-      munmap(data, size);
+  // Gives back what is mapped there.
+  void Take(Place place) {
+    const bool is_private = ForEachPiece(place, [](void *data, size_t size) {
+      const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
+      return mmap(data, size, PROT_READ | PROT_WRITE, flags, -1, 0) != MAP_FAILED;
+    });
+    if (!is_private) {
+      Unmap(place);
       return;
     }
-    places_.push_back({data, size});
-    bytes_ += size;
+    {
+      const std::lock_guard<std::mutex> hold(lock_);
+      places_.push_back(place);
+      bytes_ += place.size;
+    }
     Shrink(kQuarantineBytes, 1);
   }
 
   void Shrink(size_t bytes, size_t count) {
+    const std::lock_guard<std::mutex> hold(lock_);
     while (bytes_ > bytes && places_.size() > count) {
       const Place oldest = places_.front();
       places_.pop_front();
       bytes_ -= oldest.size;
-      munmap(oldest.data, oldest.size);
+      munmap(oldest.data, oldest.size);  // hardly any page of it is there
     }
   }
 
  private:
-  struct Place {
-    void *data;
-    size_t size;
-  };
+  std::mutex lock_;
   std::deque<Place> places_;
   size_t bytes_ = 0;
 };
@@ -113,8 +144,33 @@ struct Mapping;
 struct Mappings {
   std::unordered_map<uint32_t, Mapping *> by_id;
   uint32_t last_id = 0;
-  Quarantine quarantine;
+  const std::shared_ptr<Quarantine> quarantine = std::make_shared<Quarantine>();
+  Closer closer;  // null as long as the environment is not guarded
 };
+
+// What has been mapped there, and who wants it next: the quarantine, or nobody. The memory of a memfd that
+// its other side has made gigabytes large goes with its last mapping, if that is the last to hold it.
+struct Release {
+  sandwire_aside_job job;  // the first member
+  Place place;
+  std::shared_ptr<Quarantine> quarantine;
+
+  static void Run(sandwire_aside_job *pointer) {
+    const std::unique_ptr<Release> release(reinterpret_cast<Release *>(pointer));
+    if (release->quarantine != nullptr)
+      release->quarantine->Take(release->place);
+    else
+      Unmap(release->place);
+  }
+};
+
+void ReleasePlace(const Closer &closer, Place place, std::shared_ptr<Quarantine> quarantine) {
+  auto *release = new Release{{&Release::Run, nullptr}, place, std::move(quarantine)};
+  if (closer != nullptr)
+    sandwire_closer_do(closer.get(), &release->job);
+  else
+    Release::Run(&release->job);
+}
 
 // From mapBufferFd() until Node-API says that the ArrayBuffer has let go of the memory. That it says in a
 // turn of the event loop, which a synchronous program never gives it.
@@ -168,7 +224,7 @@ void OnSentinelEnd(napi_env env, void *, void *hint) {
 // Nobody reaches the memory any more, or the environment ends.
 void OnMemoryFree(napi_env env, void *, void *hint) {
   Mapping *mapping = static_cast<Mapping *>(hint);
-  if (mapping->is_ours) munmap(mapping->data, mapping->size);
+  if (mapping->is_ours) ReleasePlace(mapping->all->closer, {mapping->data, mapping->size}, nullptr);
   mapping->all->by_id.erase(mapping->id);
   napi_delete_reference(env, mapping->array_buffer);
   if (mapping->sentinel != nullptr) napi_delete_reference(env, mapping->sentinel);
@@ -203,13 +259,14 @@ Napi::Value MapBufferFd(const Napi::CallbackInfo &info, const std::shared_ptr<Ma
   const int fd = info[0].ToNumber().Int32Value();
   void *data = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   if (data == MAP_FAILED && errno == ENOMEM) {
-    all->quarantine.Shrink(0, 0);
+    all->quarantine->Shrink(0, 0);
     data = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   }
   if (data == MAP_FAILED) {
     ThrowSystemError(env, errno, "mmap");
     return env.Undefined();
   }
+  all->closer = EnvironmentOf(env).closer;
   Mapping *mapping = new Mapping{all, ++all->last_id, data, size, true, nullptr, nullptr, 0, 0};
   napi_value array_buffer = nullptr;
   const napi_status status = MakeArrayBuffers(env, mapping, &array_buffer);
@@ -228,8 +285,8 @@ Napi::Value MapBufferFd(const Napi::CallbackInfo &info, const std::shared_ptr<Ma
 }
 
 // releaseMapping(mapping): its ArrayBuffer and all views of it are empty from now on, and its memory is given
-// back. Nothing happens where that is so already, or where the memory was moved to another ArrayBuffer, which
-// it stays with.
+// back: in a guarded environment soon after. Nothing happens where that is so already, or where the memory
+// was moved to another ArrayBuffer, which it stays with.
 void ReleaseMapping(const Napi::CallbackInfo &info, Mappings &all) {
   const auto found = all.by_id.find(info[0].ToNumber().Uint32Value());
   if (found == all.by_id.end()) return;
@@ -240,7 +297,8 @@ void ReleaseMapping(const Napi::CallbackInfo &info, Mappings &all) {
                             napi_get_reference_value(info.Env(), mapping->array_buffer, &array_buffer));
   NAPI_THROW_IF_FAILED_VOID(info.Env(), napi_detach_arraybuffer(info.Env(), array_buffer));
   mapping->is_ours = false;
-  all.quarantine.Take(mapping->data, mapping->size);
+  all.closer = EnvironmentOf(info.Env()).closer;
+  ReleasePlace(all.closer, {mapping->data, mapping->size}, all.quarantine);
 }
 
 }  // namespace

@@ -14,6 +14,10 @@
 #include "environment.h"
 #include "socket_calls.h"
 
+extern "C" {
+#include "socket_io.h"
+}
+
 #include <uv.h>
 
 namespace sandwire {
@@ -42,7 +46,8 @@ class Socket : public Napi::ObjectWrap<Socket> {
                        });
   }
 
-  // new Socket(fd): takes the fd over.
+  // new Socket(fd, isExclusive): takes the fd over. isExclusive: no duplicate of it is anywhere, so that the
+  // socket ends with this object.
   explicit Socket(const Napi::CallbackInfo &info) : Napi::ObjectWrap<Socket>(info) {
     const double number = info[0].IsNumber() ? info[0].As<Napi::Number>().DoubleValue() : -1;
     const int fd = number >= 0 && number <= INT32_MAX ? static_cast<int>(number) : -1;
@@ -66,6 +71,9 @@ class Socket : public Napi::ObjectWrap<Socket> {
       return;
     }
     state_->fd = fd;
+    is_exclusive_ = info[1].ToBoolean();
+    state_->closer = EnvironmentOf(info.Env()).closer;
+    if (state_->closer != nullptr) sandwire_socket_keep_urgent(fd);
     cleanup_hooked_ = napi_add_env_cleanup_hook(info.Env(), &Socket::OnEnvironmentEnd, this) == napi_ok;
   }
 
@@ -93,7 +101,12 @@ class Socket : public Napi::ObjectWrap<Socket> {
       polled_events_ = wanted_events_ = 0;
     }
     listener_.Reset();
-    if (state_->fd >= 0 && close_fd) close(state_->fd);
+    if (state_->fd >= 0 && close_fd) {
+      if (is_exclusive_)
+        CloseExclusive(state_->closer, state_->fd);
+      else
+        CloseForeign(state_->closer, state_->fd);
+    }
     state_->fd = -1;
   }
 
@@ -262,6 +275,7 @@ class Socket : public Napi::ObjectWrap<Socket> {
   Napi::Value Fd(const Napi::CallbackInfo &info) { return Napi::Number::New(info.Env(), state_->fd); }
 
   SocketState *const state_ = new SocketState;
+  bool is_exclusive_ = false;
   int wanted_events_ = 0;  // UV_READABLE, UV_WRITABLE
   int polled_events_ = 0;  // what libuv watches for
   bool referenced_ = true;

@@ -105,24 +105,35 @@ napi_value Nothing(napi_env env, int error) {
   return nullptr;
 }
 
+// The fd becomes JavaScript's, which may close it in any way.
+void TakeFd(napi_env env, const SocketState *state, int fd, napi_value fds) {
+  if (state->closer != nullptr && sandwire_socket_lingers(fd)) {
+    sandwire_closer_unset_linger(state->closer.get(), fd);
+  }
+  uint32_t place = 0;
+  napi_get_array_length(env, fds, &place);
+  napi_set_element(env, fds, place, Napi::Number::New(env, fd));
+}
+
 napi_value ReceiveInto(napi_env env, SocketState *state, char *into, size_t length, napi_value fds, bool wait,
                        int32_t timeout_ms) {
   const Patience patience(state->fd, POLLIN, wait, timeout_ms);
-  int received_fd = -1;
+  sandwire_arrived_fds arrived;
   ssize_t count;
   int error = 0;
   do {
-    count = sandwire_socket_receive_credentials(state->fd, into, length, patience.flags(), &received_fd,
+    count = sandwire_socket_receive_credentials(state->fd, into, length, patience.flags(), &arrived,
                                                 state->wants_credentials ? &state->writer : nullptr);
   } while (count == -EAGAIN && patience.Wait(&error));
-  if (received_fd >= 0) {
-    uint32_t place = 0;
-    napi_get_array_length(env, fds, &place);
-    napi_set_element(env, fds, place, Napi::Number::New(env, received_fd));
+  if (count > 0 && arrived.count == 1) {
+    TakeFd(env, state, arrived.fds[0], fds);
+    return Count(env, count);
   }
-  if (count >= 0) return Count(env, count);
+  for (size_t i = 0; i < arrived.count; i++)
+    CloseForeign(state->closer, arrived.fds[i]);
+  if (count >= 0 && arrived.count == 0) return Count(env, count);
   if (count == -EAGAIN) return Nothing(env, error);
-  if (count == SANDWIRE_IO_SURPLUS_FD) {
+  if (count >= 0) {
     napi_throw_error(env, "SURPLUS_FD",
                      "more than one file descriptor came with one message; they were closed");
   } else {

@@ -3,7 +3,7 @@
 #ifndef SANDWIRE_ADDON_SOCKET_CALLS_H
 #define SANDWIRE_ADDON_SOCKET_CALLS_H
 
-#include <napi.h>
+#include "environment.h"
 
 extern "C" {
 #include "sandwire/comms.h"
@@ -22,6 +22,7 @@ struct KnownBuffer {
 struct SocketState {
   int owners = 1;
   int fd = -1;  // -1: closed
+  Closer closer;
   bool wants_credentials = false;
   struct sandwire_credentials writer = {0, 0, 0};  // of the bytes received last; pid 0: not known
   KnownBuffer inbox;

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "fork/fork_server.h"
+#include "loop/closing.h"
 #include "protobuf.h"
 #include "request/start_request.h"
 #include "request/unknown.h"
@@ -165,9 +166,7 @@ void dispatch_fd(int fd) {
     awaiting_listener = 0;
     run_attach_listener(run, fd);
   } else if (awaiting_fds == NULL) {
-    if (fd >= 0) {
-      close(fd); /* of a request that was refused */
-    }
+    close_foreign(&fd, 1); /* of a request that was refused */
   } else if (fd < 0) {
     refuse_awaiting(no_fds_left);
   } else {

@@ -7,6 +7,8 @@
 
 #include "buffer_fd.h"
 
+enum { UNMAPPED_AT_ONCE = 8 << 20 };
+
 struct sandwire_buffer {
   int fd;
   uint8_t *data;
@@ -54,9 +56,16 @@ struct sandwire_buffer *sandwire_buffer_from_fd(int fd) {
   return map_fd(fd, size);
 }
 
+/* In pieces: other threads that want to change the address space wait for each munmap(). */
+static void unmap(uint8_t *data, size_t size) {
+  for (size_t at = 0; at < size; at += UNMAPPED_AT_ONCE) {
+    (void)munmap(data + at, size - at < UNMAPPED_AT_ONCE ? size - at : UNMAPPED_AT_ONCE);
+  }
+}
+
 void sandwire_buffer_destroy(struct sandwire_buffer *buffer) {
   if (buffer) {
-    (void)munmap(buffer->data, buffer->size);
+    unmap(buffer->data, buffer->size);
     (void)close(buffer->fd);
     free(buffer);
   }

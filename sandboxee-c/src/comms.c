@@ -81,9 +81,9 @@ struct sandwire_comms *sandwire_comms_default(void) {
 
 void sandwire_comms_destroy(struct sandwire_comms *comms) {
   if (comms) {
+    sandwire_reader_discard(&comms->reader, comms->fd); /* messages of the peer's may wait in it */
     sandwire_reader_destroy(&comms->reader);
     free(comms->collected);
-    (void)close(comms->fd);
     free(comms);
   }
 }

@@ -58,7 +58,7 @@ static enum sandwire_error take_payload(struct sandwire_comms *comms, uint8_t *b
       memcpy(buffer, message.payload, length);
     }
     if (error == SANDWIRE_OK && message.fd >= 0) {
-      (void)close(message.fd); /* an Fd message received as a mere TLV */
+      sandwire_reader_discard(reader, message.fd); /* an Fd message received as a mere TLV */
     }
     return error;
   }

@@ -5,17 +5,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "listener_private.h"
 #include "named_socket.h"
-
-struct sandwire_listener {
-  int fd;
-  ino_t inode; /* of the file of a path; 0: none */
-  char address[];
-};
 
 struct sandwire_listener *sandwire_listen(const char *address) {
   size_t size = strlen(address) + 1;
-  struct sandwire_listener *listener = malloc(sizeof *listener + size);
+  struct sandwire_listener *listener = calloc(1, sizeof *listener + size);
   if (!listener) {
     return NULL;
   }
@@ -46,7 +41,12 @@ static struct sandwire_comms *comms_on(int fd) {
 }
 
 struct sandwire_comms *sandwire_listener_accept(struct sandwire_listener *listener, int timeout_ms) {
-  return comms_on(sandwire_named_socket_accept(listener->fd, timeout_ms < 0 ? -1 : timeout_ms));
+  struct sandwire_comms *comms =
+      comms_on(sandwire_named_socket_accept(listener->fd, timeout_ms < 0 ? -1 : timeout_ms));
+  if (comms && listener->guard) {
+    listener->guard(comms, listener->closer);
+  }
+  return comms;
 }
 
 int sandwire_listener_fd(const struct sandwire_listener *listener) {
@@ -56,7 +56,11 @@ int sandwire_listener_fd(const struct sandwire_listener *listener) {
 void sandwire_listener_destroy(struct sandwire_listener *listener) {
   if (listener) {
     sandwire_named_socket_remove(listener->address, listener->inode);
-    (void)close(listener->fd);
+    if (listener->close) {
+      listener->close(listener->closer, listener->fd);
+    } else {
+      (void)close(listener->fd);
+    }
     free(listener);
   }
 }

@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include "sandwire/error.h"
-#include "socket_io.h"
 
 enum {
   BASE_CAPACITY = 64 * 1024,   /* one receive of many small messages */
@@ -21,9 +20,17 @@ void sandwire_reader_init(struct sandwire_reader *reader, uint64_t payload_limit
   };
 }
 
+void sandwire_reader_discard(const struct sandwire_reader *reader, int fd) {
+  if (reader->discard) {
+    reader->discard(reader->closer, fd);
+  } else {
+    (void)close(fd);
+  }
+}
+
 static void drop_pending_fd(struct sandwire_reader *reader) {
   if (reader->pending_fd >= 0) {
-    (void)close(reader->pending_fd);
+    sandwire_reader_discard(reader, reader->pending_fd);
     reader->pending_fd = -1;
   }
 }
@@ -124,18 +131,25 @@ int sandwire_reader_make_room(struct sandwire_reader *reader) {
   return SANDWIRE_OK;
 }
 
-int sandwire_reader_accept(struct sandwire_reader *reader, size_t size, int fd) {
-  reader->end += size;
-  if (fd < 0) {
-    return SANDWIRE_OK;
+int sandwire_reader_accept(struct sandwire_reader *reader, ssize_t received,
+                           const struct sandwire_arrived_fds *arrived) {
+  /* An fd without a byte cannot be said to belong to a message; a stream socket never delivers one. */
+  bool is_wanted = arrived->count == 1 && received > 0 && reader->pending_fd < 0;
+  for (size_t i = 0; i < arrived->count && !is_wanted; i++) {
+    sandwire_reader_discard(reader, arrived->fds[i]);
   }
-  if (reader->pending_fd >= 0) {
-    (void)close(fd);
+  if (received < 0) {
+    errno = (int)-received;
+    return SANDWIRE_ERROR_SYSTEM;
+  }
+  reader->end += (size_t)received;
+  if (is_wanted) {
+    reader->pending_fd = arrived->fds[0];
+    reader->pending_end = reader->end;
+  } else if (arrived->count > 0) {
     return fail(reader, SANDWIRE_ERROR_SURPLUS_FD);
   }
-  reader->pending_fd = fd;
-  reader->pending_end = reader->end;
-  return SANDWIRE_OK;
+  return received == 0 ? SANDWIRE_ERROR_CLOSED : SANDWIRE_OK;
 }
 
 int sandwire_reader_fill(struct sandwire_reader *reader, int socket, int flags) {
@@ -151,21 +165,11 @@ int sandwire_reader_fill(struct sandwire_reader *reader, int socket, int flags) 
     size_t missing = sandwire_reader_missing(reader);
     size = missing > 0 && missing < size ? missing : size;
   }
-  int fd;
+  struct sandwire_arrived_fds arrived;
   ssize_t received =
-      sandwire_socket_receive_credentials(socket, reader->buffer + reader->end, size, flags, &fd,
+      sandwire_socket_receive_credentials(socket, reader->buffer + reader->end, size, flags, &arrived,
                                           reader->wants_credentials ? &reader->credentials : NULL);
-  if (received == SANDWIRE_IO_SURPLUS_FD) {
-    return fail(reader, SANDWIRE_ERROR_SURPLUS_FD);
-  }
-  if (received < 0) {
-    errno = (int)-received;
-    return SANDWIRE_ERROR_SYSTEM;
-  }
-  if (received == 0) {
-    return SANDWIRE_ERROR_CLOSED;
-  }
-  return sandwire_reader_accept(reader, (size_t)received, fd);
+  return sandwire_reader_accept(reader, received, &arrived);
 }
 
 static bool carries_fd(uint32_t tag) {

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "sandwire/comms.h"
+#include "socket_io.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -28,6 +29,8 @@ struct sandwire_reader {
   int failure;            /* SANDWIRE_ERROR_* that no further byte can mend: every later call returns it */
   bool wants_credentials; /* set it when the socket has SO_PASSCRED */
   struct sandwire_credentials credentials; /* of the writer of the newest chunk, if wants_credentials */
+  void (*discard)(void *closer, int fd);   /* closes what no message announced; NULL: close() */
+  void *closer;
 };
 
 struct sandwire_message {
@@ -39,7 +42,10 @@ struct sandwire_message {
 
 void sandwire_reader_init(struct sandwire_reader *reader, uint64_t payload_limit);
 
-/* Frees the buffer, closes a pending fd. Safe to call twice. */
+/* Closes an fd that is not wanted, by the reader's discard. */
+void sandwire_reader_discard(const struct sandwire_reader *reader, int fd);
+
+/* Frees the buffer, discards a pending fd. Safe to call twice. */
 void sandwire_reader_destroy(struct sandwire_reader *reader);
 
 /* One receive from the socket (flags: 0 or MSG_DONTWAIT), once every whole message was taken. SANDWIRE_OK,
@@ -66,8 +72,11 @@ size_t sandwire_reader_missing(const struct sandwire_reader *reader);
 /* Makes room for at least one more byte behind `end`. SANDWIRE_OK, TOO_LARGE, or SYSTEM with errno ENOMEM. */
 int sandwire_reader_make_room(struct sandwire_reader *reader);
 
-/* Accounts for size bytes that were put behind `end`, and for the fd that came with them (-1: none). */
-int sandwire_reader_accept(struct sandwire_reader *reader, size_t size, int fd);
+/* Accounts for what a receive brought: received bytes that it put behind `end`, and fds, which are the
+ * reader's from now on. received may be what sandwire_socket_receive() returned; same result as
+ * sandwire_reader_fill(). */
+int sandwire_reader_accept(struct sandwire_reader *reader, ssize_t received,
+                           const struct sandwire_arrived_fds *arrived);
 
 /* Forgets size bytes at the start, which the caller has used: a header, and what there was of its payload. */
 void sandwire_reader_skip(struct sandwire_reader *reader, size_t size);

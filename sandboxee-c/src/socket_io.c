@@ -1,57 +1,52 @@
 #include "socket_io.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "sandwire/comms.h"
 
-/* Room for one fd and one ucred. Alignment leaves room for a few fds more where no ucred comes, so what
- * arrives is counted, never assumed. */
+/* Room for all fds of one message, and one ucred. */
 union control_buffer {
-  char bytes[CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(struct ucred))];
+  char bytes[CMSG_SPACE(SANDWIRE_MOST_FDS * sizeof(int)) + CMSG_SPACE(sizeof(struct ucred))];
   struct cmsghdr alignment;
 };
 
-/* Walks the control messages. Returns how many fds came; the first stays open in *first_fd, others are
- * closed. */
-static size_t take_control(struct msghdr *message, int *first_fd, struct sandwire_credentials *credentials) {
-  size_t fds = 0;
+static void take_fds(const struct cmsghdr *control, size_t size, struct sandwire_arrived_fds *arrived) {
+  for (size_t at = 0; at + sizeof(int) <= size && arrived->count < SANDWIRE_MOST_FDS; at += sizeof(int)) {
+    memcpy(&arrived->fds[arrived->count++], CMSG_DATA(control) + at, sizeof(int));
+  }
+}
+
+static void take_control(struct msghdr *message, struct sandwire_arrived_fds *arrived,
+                         struct sandwire_credentials *credentials) {
   for (struct cmsghdr *control = CMSG_FIRSTHDR(message); control; control = CMSG_NXTHDR(message, control)) {
     if (control->cmsg_level != SOL_SOCKET || control->cmsg_len < CMSG_LEN(0)) {
       continue;
     }
     size_t size = control->cmsg_len - CMSG_LEN(0);
     if (control->cmsg_type == SCM_RIGHTS) {
-      for (size_t at = 0; at + sizeof(int) <= size; at += sizeof(int)) {
-        int fd;
-        memcpy(&fd, CMSG_DATA(control) + at, sizeof fd);
-        if (fds++ == 0) {
-          *first_fd = fd;
-        } else {
-          (void)close(fd);
-        }
-      }
+      take_fds(control, size, arrived);
     } else if (control->cmsg_type == SCM_CREDENTIALS && size >= sizeof(struct ucred) && credentials) {
       struct ucred ucred;
       memcpy(&ucred, CMSG_DATA(control), sizeof ucred);
       *credentials = (struct sandwire_credentials){.pid = ucred.pid, .uid = ucred.uid, .gid = ucred.gid};
     }
   }
-  return fds;
 }
 
 ssize_t sandwire_socket_receive_credentials(int socket, void *buffer, size_t size, int flags,
-                                            int *received_fd, struct sandwire_credentials *credentials) {
+                                            struct sandwire_arrived_fds *arrived,
+                                            struct sandwire_credentials *credentials) {
   union control_buffer control;
   struct iovec part = {.iov_base = buffer, .iov_len = size};
   struct msghdr message = {.msg_iov = &part,
                            .msg_iovlen = 1,
                            .msg_control = control.bytes,
                            .msg_controllen = sizeof control.bytes};
-  *received_fd = -1;
+  arrived->count = 0;
   if (credentials) {
     *credentials = (struct sandwire_credentials){.pid = 0, .uid = (uid_t)-1, .gid = (gid_t)-1};
   }
@@ -63,24 +58,14 @@ ssize_t sandwire_socket_receive_credentials(int socket, void *buffer, size_t siz
   if (received < 0) {
     return -errno;
   }
-  size_t fds = take_control(&message, received_fd, credentials);
-  if (fds == 0 && (message.msg_flags & MSG_CTRUNC)) {
-    return -EMFILE; /* there was room for one, so it is this process that can have no more: scm_detach_fds()
-                     */
-  }
-  /* An fd without a byte cannot be said to belong to a message; a stream socket never delivers one. */
-  if (fds > 1 || (message.msg_flags & MSG_CTRUNC) || (fds == 1 && received == 0)) {
-    if (*received_fd >= 0) {
-      (void)close(*received_fd);
-      *received_fd = -1;
-    }
-    return SANDWIRE_IO_SURPLUS_FD;
-  }
-  return received;
+  take_control(&message, arrived, credentials);
+  /* There was room for all, so it is this process that can have no more: scm_detach_fds(). */
+  return message.msg_flags & MSG_CTRUNC ? -EMFILE : received;
 }
 
-ssize_t sandwire_socket_receive(int socket, void *buffer, size_t size, int flags, int *received_fd) {
-  return sandwire_socket_receive_credentials(socket, buffer, size, flags, received_fd, NULL);
+ssize_t sandwire_socket_receive(int socket, void *buffer, size_t size, int flags,
+                                struct sandwire_arrived_fds *arrived) {
+  return sandwire_socket_receive_credentials(socket, buffer, size, flags, arrived, NULL);
 }
 
 ssize_t sandwire_socket_send(int socket, const struct iovec *parts, size_t count, int flags, int fd_to_send) {
@@ -112,4 +97,16 @@ ssize_t sandwire_socket_send(int socket, const struct iovec *parts, size_t count
     sent = sendmsg(socket, &message, flags | MSG_NOSIGNAL);
   } while (sent < 0 && errno == EINTR);
   return sent < 0 ? -errno : sent;
+}
+
+bool sandwire_socket_is_empty(int fd) {
+  int domain = 0, waiting = 0;
+  socklen_t size = sizeof domain;
+  return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 && domain == AF_UNIX &&
+         ioctl(fd, FIONREAD, &waiting) == 0 && waiting == 0;
+}
+
+void sandwire_socket_keep_urgent(int fd) {
+  const int on = 1;
+  (void)setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof on);
 }

@@ -236,25 +236,18 @@ static enum sandwire_error fill_by_read(struct sandwire_comms *comms, bool ancil
   }
   size_t room = reader->capacity - reader->end, missing = sandwire_reader_missing(reader);
   size_t size = missing < room ? missing : room;
-  int fd = -1;
+  struct sandwire_arrived_fds arrived = {.count = 0};
   ssize_t received;
   if (ancillary) {
-    received = sandwire_socket_receive_credentials(comms->fd, reader->buffer + reader->end, size, 0, &fd,
+    received = sandwire_socket_receive_credentials(comms->fd, reader->buffer + reader->end, size, 0, &arrived,
                                                    &reader->credentials);
-    if (received == SANDWIRE_IO_SURPLUS_FD) {
-      return SANDWIRE_ERROR_SURPLUS_FD;
-    }
-    errno = received < 0 ? (int)-received : errno;
   } else {
     do {
       received = read(comms->fd, reader->buffer + reader->end, size);
     } while (received < 0 && errno == EINTR);
+    received = received < 0 ? -errno : received;
   }
-  if (received < 0) {
-    return SANDWIRE_ERROR_SYSTEM;
-  }
-  return received == 0 ? SANDWIRE_ERROR_CLOSED
-                       : (enum sandwire_error)sandwire_reader_accept(reader, (size_t)received, fd);
+  return (enum sandwire_error)sandwire_reader_accept(reader, received, &arrived);
 }
 
 static enum sandwire_error fill(struct sandwire_comms *comms, bool ancillary) {
@@ -342,7 +335,7 @@ enum sandwire_error sandwire_transport_take(struct sandwire_comms *comms, struct
 enum sandwire_error sandwire_transport_receive_directly(struct sandwire_comms *comms, void *buffer,
                                                         size_t size, size_t *received) {
   for (;;) {
-    int fd = -1;
+    struct sandwire_arrived_fds arrived = {.count = 0};
     ssize_t got;
     if (comms->uses_read_write) {
       do {
@@ -350,18 +343,17 @@ enum sandwire_error sandwire_transport_receive_directly(struct sandwire_comms *c
       } while (got < 0 && errno == EINTR);
       got = got < 0 ? -errno : got;
     } else {
-      got = sandwire_socket_receive(comms->fd, buffer, size, 0, &fd);
+      got = sandwire_socket_receive(comms->fd, buffer, size, 0, &arrived);
     }
-    if (fd >= 0) {
-      (void)close(fd); /* an fd in the middle of a payload */
-      got = SANDWIRE_IO_SURPLUS_FD;
+    for (size_t i = 0; i < arrived.count; i++) {
+      sandwire_reader_discard(&comms->reader, arrived.fds[i]);
+    }
+    if (got > 0 && arrived.count > 0) { /* in the middle of a payload */
+      return sandwire_transport_fail_receive(comms, SANDWIRE_ERROR_SURPLUS_FD, NULL);
     }
     if (got > 0) {
       *received = (size_t)got;
       return SANDWIRE_OK;
-    }
-    if (got == SANDWIRE_IO_SURPLUS_FD) {
-      return sandwire_transport_fail_receive(comms, SANDWIRE_ERROR_SURPLUS_FD, NULL);
     }
     if (got == 0 || got == -ECONNRESET) {
       return sandwire_transport_fail_receive(comms, SANDWIRE_ERROR_TRUNCATED, NULL);

@@ -71,12 +71,12 @@ static void expect_bytes(const uint8_t *expected, size_t size, int expected_fds)
     if (poll(&readable, 1, PATIENCE_MS) != 1) {
       end_replay("the client is silent");
     }
-    int fd;
-    ssize_t some = sandwire_socket_receive(comms_end, met + received, size - received, 0, &fd);
+    struct sandwire_arrived_fds arrived;
+    ssize_t some = sandwire_socket_receive(comms_end, met + received, size - received, 0, &arrived);
     if (some <= 0) {
       end_replay(NULL); /* it has ended: its exit code says why */
     }
-    fds += fd >= 0; /* kept open: a listener that is closed ends the notifications */
+    fds += (int)arrived.count; /* kept open: a listener that is closed ends the notifications */
     received += (size_t)some;
   }
   if (memcmp(met, expected, size) != 0) {

@@ -33,13 +33,14 @@ static size_t golden_size, value_size;
 static void check_sent(const char *kind, enum sandwire_error error) {
   uint8_t raw[MAX_BYTES];
   size_t size = 0;
-  int fd = -1, fds = 0;
+  size_t fds = 0;
+  struct sandwire_arrived_fds arrived;
   CHECK_EQUAL(SANDWIRE_OK, error);
   while (size < golden_size) {
-    ssize_t received = sandwire_socket_receive(peer, raw + size, golden_size - size, MSG_DONTWAIT, &fd);
-    if (fd >= 0) {
-      fds++;
-      close(fd);
+    ssize_t received = sandwire_socket_receive(peer, raw + size, golden_size - size, MSG_DONTWAIT, &arrived);
+    fds += arrived.count;
+    for (size_t i = 0; i < arrived.count; i++) {
+      close(arrived.fds[i]);
     }
     if (received <= 0) {
       break;
@@ -48,7 +49,7 @@ static void check_sent(const char *kind, enum sandwire_error error) {
   }
   CHECK(size == golden_size && memcmp(raw, golden, size) == 0);
   CHECK_EQUAL(strcmp(kind, "FD") == 0, fds);
-  CHECK(sandwire_socket_receive(peer, raw, 1, MSG_DONTWAIT, &fd) == -EAGAIN);
+  CHECK(sandwire_socket_receive(peer, raw, 1, MSG_DONTWAIT, &arrived) == -EAGAIN);
 }
 
 static void feed(bool bytewise, int fd) {

@@ -188,7 +188,7 @@ async function outcomeOf(how: string, walltimeMs = 10_000): Promise<string> {
   assert.not(await sandbox.runAsync(), `${how}: not sandboxed`);
   const result = await sandbox.awaitResult({ timeoutMs: 5000 });
   await sandbox[Symbol.asyncDispose]();
-  assert.ok(countFds() <= before, 'no fd is left open');
+  await eventually('no fd is left open', () => countFds() <= before);
   if (sandbox.pid > 0) await eventually('the sandboxee is gone', () => !isAlive(sandbox.pid));
   return String(result);
 }

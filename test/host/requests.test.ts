@@ -309,7 +309,7 @@ async function resultBeside(make: () => ReturnType<typeof sandboxee>): Promise<s
   assert.is(result.finalStatus, 'SETUP_ERROR', String(result));
   assert.is((await runToEnd(sandboxee('exit_with', ['4']))).result.exitCode, 4);
   assert.is(innocent.isTerminated, false);
-  assert.ok(countFds() <= before, 'no fd is left open');
+  await eventually('no fd is left open', () => countFds() <= before);
   return String(result);
 }
 

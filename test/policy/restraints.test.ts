@@ -8,7 +8,7 @@ import { type Call, kernelAnswers } from './kernel.js';
 
 const test = suite('restraints');
 const arches: readonly Arch[] = ['x86-64', 'aarch64'];
-const [SOL_SOCKET, IPPROTO_TCP] = [1, 6];
+const [SOL_SOCKET, IPPROTO_TCP, SO_LINGER] = [1, 6, 13];
 const [TCGETS, SIOCGIFCONF, SIOCGIFNAME, SIOCETHTOOL, SIOCGSKNS] = [0x5401, 0x8912, 0x8910, 0x8946, 0x894c];
 const addressing = ['bind', 'connect', 'listen'];
 
@@ -75,7 +75,7 @@ test('and of the options only harmless ones are left', () => {
     [IPPROTO_TCP, [1, 3, 4, 5, 6, 12, 25]],
   ]);
   const told = [2, 3, 4, 6, 7, 8, 9, 10, 13, 15, 16, 17, 18, 19, 20, 21, 30, 38, 39, 42, 66, 67];
-  const never = { setsockopt: [34, 76], getsockopt: [31, 57, 71, 77] };
+  const never = { setsockopt: [SO_LINGER, 34, 76], getsockopt: [31, 57, 71, 77] };
   for (const arch of arches) {
     const [without, makes] = [given(arch), allowing(arch)];
     for (const level of [0, 1, 2, 6, 17, 41, 80, 256, 270, 279, 0x7fffffff]) {
@@ -93,6 +93,27 @@ test('and of the options only harmless ones are left', () => {
     }
     assert.is(answer(makes, 'getsockopt', 3, (5n << 32n) | 1n, (7n << 32n) | 77n), 'ENOPROTOOPT');
     assert.is(answer(without, 'setsockopt', 3, (5n << 32n) | 1n, (7n << 32n) | 36n), 'ENOPROTOOPT');
+  }
+});
+
+test('no socket can be made to linger, whatever the policy allows; whether it lingers may be asked', () => {
+  for (const arch of arches) {
+    const builder = () => new PolicyBuilder({ arch });
+    for (const policy of [
+      given(arch),
+      allowing(arch, (of) => of.allow('allowUnrestrictedNetworking', 'allowSocketControl')),
+      builder().defaultAction('traceAllSyscalls').build(),
+      builder().syscall('setsockopt', 'allow').syscall('socket', 'allow').build(),
+      builder().syscall('setsockopt', 'allow', { override: true }).build(),
+      builder().syscall('setsockopt', 'notify').build(),
+    ]) {
+      for (const high of [0n, 0xdeadbeefn << 32n]) {
+        const args = [3, BigInt(SOL_SOCKET) | high, BigInt(SO_LINGER) | high, 0x1000, 8];
+        assert.is(answer(policy, 'setsockopt', ...args), 'ENOPROTOOPT');
+      }
+    }
+    assert.is(answer(builder().build(), 'setsockopt', 3, SOL_SOCKET, SO_LINGER), 'violation');
+    assert.is(answer(allowing(arch), 'getsockopt', 3, SOL_SOCKET, SO_LINGER), 'allow');
   }
 });
 

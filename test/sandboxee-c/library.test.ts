@@ -8,6 +8,7 @@ import { readVectors, toLine } from './vectors.js';
 
 const programs = [
   'buffer_test',
+  'closer_test',
   'comms_test',
   'empty_network_test',
   'filter_test',
@@ -43,8 +44,8 @@ for (const variant of ['plain', 'sanitized'] as const) {
 
 if (isInstalled('valgrind')) {
   // Valgrind does not know the magic syscall, makes syscalls, and has mappings and open files of its own; it knows no clone()
-  // but fork and threads.
-  const unfit = ['filter_test', 'forking_test', 'empty_network_test'];
+  // but fork and threads, and not the syscalls that closer_test is about.
+  const unfit = ['filter_test', 'forking_test', 'empty_network_test', 'closer_test'];
   for (const program of programs.filter((name) => !unfit.includes(name))) {
     test(`${program} (valgrind)`, () => {
       const valgrind = ['--quiet', '--error-exitcode=99', '--leak-check=full', '--track-fds=no'];

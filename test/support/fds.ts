@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { addon } from '../../native/addon.js';
+import { eventually } from './sandbox.js';
 
 // From its first stream on an event loop keeps an fd of its own, /dev/null, for when no fds are left (uv__stream_init()
 // in libuv, emfile_fd). Node 20 has a stream from the start, later versions make one when it is first needed.
@@ -37,6 +38,10 @@ export function countFds(): number {
   renewStock();
   return listed();
 }
+
+/** What was closed in a thread is so soon after. */
+export const fdsBecome = (count: number): Promise<void> =>
+  eventually(`${count} fds are open`, () => countFds() === count);
 
 /** The fd of a socket of Node's; Node still owns it. */
 export function handleFd(socket: object): number {

@@ -10,6 +10,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "host_thread.h"
+#include "loop/closing.h"
 #include "loop/deadlines.h"
 #include "loop/event_loop.h"
 #include "reader.h"
@@ -188,9 +190,7 @@ static int take_message(void) {
   } else if (message.tag == SANDWIRE_TAG_PROTO2) {
     callbacks->message(message.payload, message.length);
   } else {
-    if (message.fd >= 0) {
-      close(message.fd);
-    }
+    close_foreign(&message.fd, 1);
     return -1;
   }
   return 1;
@@ -227,5 +227,8 @@ static void on_control(struct watch *watch, uint32_t events) {
 int control_open(int socket, const struct control_callbacks *by) {
   callbacks = by;
   sandwire_reader_init(&reader, SANDWIRE_REQUEST_LIMIT);
-  return event_loop_add(&control, socket, EPOLLIN, on_control) != 0 || !hold_reserve() ? -1 : 0;
+  return event_loop_add(&control, socket, EPOLLIN, on_control) != 0 || !hold_reserve() ||
+                 host_thread_watch(break_off) != 0
+             ? -1
+             : 0;
 }

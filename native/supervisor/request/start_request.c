@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "arena.h"
+#include "loop/closing.h"
 #include "protobuf.h"
 #include "sandwire/wire.generated.h"
 #include "unknown.h"
@@ -351,11 +352,9 @@ struct start_request *start_request_parse(const uint8_t *bytes, size_t size, uin
 }
 
 void start_request_close_fds(struct start_request *request) {
+  close_foreign(request->fds, request->fd_count);
   for (size_t i = 0; i < request->fd_count; i++) {
-    if (request->fds[i] >= 0) {
-      close(request->fds[i]);
-      request->fds[i] = -1;
-    }
+    request->fds[i] = -1;
   }
 }
 

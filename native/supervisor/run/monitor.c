@@ -10,6 +10,7 @@
 
 #include "entry/limits.h"
 #include "listener.h"
+#include "loop/closing.h"
 #include "notifications.h"
 #include "run.h"
 #include "run_private.h"
@@ -141,7 +142,7 @@ static void take_offered(struct run *run) {
   const int listener = run->offered_listener;
   run->offered_listener = -1;
   if (!listener_is_one(listener)) {
-    close(listener);
+    close_foreign(&listener, 1);
     run_fail_setup(run, SANDWIRE_STEP_LISTENER, EINVAL, "the fd the sandboxee sent is no seccomp listener");
   } else if (event_loop_add(&run->listener, listener, EPOLLIN, on_notification) != 0) {
     close(listener);
@@ -164,9 +165,7 @@ void run_attach_listener(uint64_t number, int listener) {
   struct run *run = run_find(number);
   if (run == NULL || run->request->mode != SANDWIRE_SANDBOX_ME_HERE || run->offered_listener >= 0 ||
       (run->phase != RUN_ATTACHING && run->phase != RUN_STARTING)) {
-    if (listener >= 0) {
-      close(listener);
-    }
+    close_foreign(&listener, 1);
     return;
   }
   run->offered_listener = listener;

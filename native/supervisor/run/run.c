@@ -16,6 +16,7 @@
 #include "events.h"
 #include "forked_sandboxee.h"
 #include "listener.h"
+#include "loop/closing.h"
 #include "loop/deadlines.h"
 #include "loop/event_loop.h"
 #include "monitor.h"
@@ -164,7 +165,7 @@ static void forget(struct run *run) {
   event_loop_close(&run->rendezvous);
   event_loop_close(&run->listener);
   if (run->offered_listener >= 0) {
-    close(run->offered_listener);
+    close_foreign(&run->offered_listener, 1);
   }
   forked_sandboxee_destroy(run->forked);
   stack_trace_destroy(run);

@@ -4,6 +4,7 @@
 
 #include "sandwire/buffer.h"
 #include "sandwire/client.h"
+#include "sandwire/closer.h"
 #include "sandwire/comms.h"
 #include "sandwire/error.h"
 #include "sandwire/forking_client.h"
