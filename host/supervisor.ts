@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { addon, supervisorPath } from '../native/addon.js';
-import { guardWithThread } from '../native/closing.js';
+import { guard } from '../native/closing.js';
 import { SocketTransport } from '../native/socket-transport.js';
 import { Comms, CommsError, encodeMessage } from '../protocol/index.js';
 import type { AnswerRequest, Asked, Ended, Sandboxed, Started } from '../protocol/messages.generated.js';
@@ -64,7 +64,7 @@ class Supervisor {
 
   constructor() {
     try {
-      guardWithThread();
+      guard();
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
       throw new Error(

@@ -108,7 +108,7 @@ interface Addon {
     isExclusive?: boolean,
   ) => NativeSocket;
   readonly ForeignFd: new (fd: number) => NativeForeignFd;
-  guard(withThread: boolean): void;
+  guard(): void;
   closeAside(fd: number): void;
   closeSandboxeeEnd(fd: number): void;
   refuseFds(fd: number): void;

@@ -4,16 +4,13 @@ import { addon } from './addon.js';
 
 let isGuarded = false;
 
-/** This environment has peers that it does not trust: from now on what comes from peers is closed in threads. */
+/**
+ * This environment has peers that it does not trust: from now on what comes from peers is closed in threads. Throws a system
+ * error, EAGAIN for example, if no threads can be had.
+ */
 export function guard(): void {
   if (isGuarded) return;
-  addon().guard(false);
-  isGuarded = true;
-}
-
-/** The same, with the first thread made at once. Throws a system error, EAGAIN, if none can be had. */
-export function guardWithThread(): void {
-  addon().guard(true);
+  addon().guard();
   isGuarded = true;
 }
 

@@ -9,7 +9,7 @@ import {
   type Transport,
 } from '../protocol/index.js';
 import { foreignFds } from './foreign-fd.js';
-import type { ReceivedFds } from './received-fds.js';
+import { type ReceivedFds, receivedFds } from './received-fds.js';
 import { SocketTransport } from './socket-transport.js';
 
 /** A typed channel over a Unix stream socket. */
@@ -24,7 +24,7 @@ export class Comms extends ProtocolComms {
   }
 
   /** @internal */
-  protected get receivedFds(): ReceivedFds {
+  protected get [receivedFds](): ReceivedFds {
     return foreignFds;
   }
 
@@ -36,7 +36,7 @@ export class Comms extends ProtocolComms {
    */
   async recvFileHandle(options?: ReceiveOptions): Promise<FileHandle> {
     const fd = await this.recvFd(options);
-    const handle = await this.receivedFds.fileHandle(fd);
+    const handle = await this[receivedFds].fileHandle(fd);
     return handle ?? this.#refuse('recvFileHandle', `fd ${fd} is neither a file nor a directory`);
   }
 
@@ -47,14 +47,14 @@ export class Comms extends ProtocolComms {
    */
   async recvReadable(options?: ReceiveOptions): Promise<Readable> {
     const fd = await this.recvFd(options);
-    const stream = await this.receivedFds.readable(fd);
+    const stream = await this[receivedFds].readable(fd);
     return stream ?? this.#refuse('recvReadable', `fd ${fd} is not a file, pipe or stream socket`);
   }
 
   /** The same, to write to. */
   async recvWritable(options?: ReceiveOptions): Promise<Writable> {
     const fd = await this.recvFd(options);
-    const stream = await this.receivedFds.writable(fd);
+    const stream = await this[receivedFds].writable(fd);
     return stream ?? this.#refuse('recvWritable', `fd ${fd} is not a file, pipe or stream socket`);
   }
 

@@ -1,7 +1,7 @@
 // The channel of a Node sandboxee to its host.
 import { addon } from '../native/addon.js';
 import { Comms as SocketComms } from '../native/comms.js';
-import type { ReceivedFds } from '../native/received-fds.js';
+import { type ReceivedFds, receivedFds } from '../native/received-fds.js';
 import { SocketTransport } from '../native/socket-transport.js';
 import type { Transport } from '../protocol/index.js';
 import { Handshake, WireFd, WireName } from '../protocol/wire.generated.js';
@@ -34,7 +34,7 @@ export class Comms extends SocketComms {
   }
 
   /** @internal */
-  protected override get receivedFds(): ReceivedFds {
+  protected override get [receivedFds](): ReceivedFds {
     return trustedFds;
   }
 

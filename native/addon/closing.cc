@@ -30,22 +30,16 @@ void CloseExclusive(const Closer &closer, int fd) {
 
 namespace {
 
-// guard(withThread): from now on this environment closes aside. withThread: has the first thread for it now,
-// or throws the system error.
+// guard(): from now on this environment closes aside. Throws a system error if there are no threads for that.
 Napi::Value Guard(const Napi::CallbackInfo &info) {
   Napi::Env env = info.Env();
   Closer &closer = EnvironmentOf(env).closer;
   if (closer == nullptr) {
-    sandwire_closer *made = sandwire_closer_create_idle();
-    if (made == nullptr) {
-      ThrowSystemError(env, ENOMEM, "malloc");
-      return env.Undefined();
-    }
-    closer = Closer(made, &sandwire_closer_destroy);
-  }
-  if (info[0].ToBoolean()) {
-    const int error = sandwire_closer_start(closer.get());
-    if (error != 0) ThrowSystemError(env, -error, "pthread_create");
+    sandwire_closer *made = sandwire_closer_create();
+    if (made == nullptr)
+      ThrowSystemError(env, errno, "pthread_create");
+    else
+      closer = Closer(made, &sandwire_closer_destroy);
   }
   return env.Undefined();
 }

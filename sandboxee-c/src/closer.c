@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <pthread.h>
 #include <semaphore.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -22,36 +23,54 @@ enum { MOST_AT_ONCE = 16, STACK_SIZE = 256 * 1024 };
 
 struct sandwire_closer {
   struct sandwire_aside *aside;
+  struct sandwire_aside *tableless; /* one thread, whose table of fds is its own, and empty */
+  atomic_uint users;                /* the owner, and each job */
 };
 
-struct sandwire_closer *sandwire_closer_create_idle(void) {
-  struct sandwire_closer *closer = malloc(sizeof *closer);
-  if (closer && !(closer->aside = sandwire_aside_create(MOST_AT_ONCE))) {
-    free(closer);
-    closer = NULL;
-  }
-  return closer;
+/* A copy of the table is closed here: at least its first 64 fds (dup_fd() in the kernel's fs/file.c). */
+static void leave_table(struct sandwire_aside_job *job) {
+  (void)syscall(SYS_close_range, 0, ~0U, CLOSE_RANGE_UNSHARE);
+  free(job);
 }
 
-int sandwire_closer_start(struct sandwire_closer *closer) {
-  return sandwire_aside_start(closer->aside);
+static void release(struct sandwire_closer *closer) {
+  if (atomic_fetch_sub(&closer->users, 1) == 1) {
+    sandwire_aside_release(closer->aside);
+    sandwire_aside_release(closer->tableless);
+    free(closer);
+  }
 }
 
 struct sandwire_closer *sandwire_closer_create(void) {
-  struct sandwire_closer *closer = sandwire_closer_create_idle();
-  int error = closer ? sandwire_closer_start(closer) : 0;
+  struct sandwire_closer *closer = calloc(1, sizeof *closer);
+  struct sandwire_aside_job *leaving = malloc(sizeof *leaving);
+  if (!closer || !leaving || !(closer->aside = sandwire_aside_create(MOST_AT_ONCE)) ||
+      !(closer->tableless = sandwire_aside_create(1))) {
+    free(leaving);
+    if (closer) {
+      atomic_init(&closer->users, 1);
+      release(closer);
+    }
+    errno = ENOMEM;
+    return NULL;
+  }
+  atomic_init(&closer->users, 1);
+  int error = sandwire_aside_start(closer->aside);
+  error = error ? error : sandwire_aside_start(closer->tableless);
   if (error) {
-    sandwire_closer_destroy(closer);
+    free(leaving);
+    release(closer);
     errno = -error;
     return NULL;
   }
+  *leaving = (struct sandwire_aside_job){.run = leave_table};
+  sandwire_aside_do(closer->tableless, leaving);
   return closer;
 }
 
 void sandwire_closer_destroy(struct sandwire_closer *closer) {
   if (closer) {
-    sandwire_aside_release(closer->aside);
-    free(closer);
+    release(closer);
   }
 }
 
@@ -77,8 +96,13 @@ static void unset_linger(int fd) {
 /* A task that ends does not linger: inet_release() in the kernel's net/ipv4/af_inet.c looks for PF_EXITING,
  * and so do its like for other families. That holds for the sockets in a socket's queue too, which nobody can
  * reach to change their options, and whatever others who have the socket do at the same moment. So the last
- * reference is held by a thread with a table of fds of its own, and goes when that thread ends. */
+ * reference is held by a thread with a table of fds of its own, and goes when that thread ends.
+ *
+ * The table has nothing else in it. A copy of the process's table would keep all that is in it open, and
+ * could not be closed without waiting for each of its files. So these threads are made by one that has left
+ * the table before there was anything in it that is slow to close. */
 struct last_holder {
+  struct sandwire_aside_job job;
   int fd;
   bool has_it;
   pid_t tid;
@@ -93,7 +117,7 @@ static void await(sem_t *semaphore) {
 static void *hold(void *argument) {
   struct last_holder *holder = argument;
   holder->tid = (pid_t)syscall(SYS_gettid);
-  /* An empty table: none of the process's other fds may be open a moment longer for this one. */
+  /* Not the table of the other holders. */
   if (syscall(SYS_close_range, 0, ~0U, CLOSE_RANGE_UNSHARE) == 0) {
     int process = (int)syscall(SYS_pidfd_open, getpid(), 0);
     holder->has_it = process >= 0 && syscall(SYS_pidfd_getfd, process, holder->fd, 0) >= 0;
@@ -103,19 +127,21 @@ static void *hold(void *argument) {
   return NULL;
 }
 
-static int start_holder(struct last_holder *holder) {
+/* In the thread without a table. */
+static void start_holder(struct sandwire_aside_job *job) {
+  struct last_holder *holder = (struct last_holder *)job; /* its first member */
   pthread_attr_t attributes;
   pthread_t thread;
   int error = pthread_attr_init(&attributes);
   if (!error) {
+    (void)pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     (void)pthread_attr_setstacksize(&attributes, STACK_SIZE + (size_t)PTHREAD_STACK_MIN);
     error = pthread_create(&thread, &attributes, hold, holder);
     (void)pthread_attr_destroy(&attributes);
   }
-  if (!error) {
-    (void)pthread_detach(thread);
+  if (error) {
+    (void)sem_post(&holder->ready);
   }
-  return error;
 }
 
 /* Until the kernel has forgotten the thread, which is after it has closed all (do_exit()). */
@@ -127,21 +153,19 @@ static void await_end(pid_t tid) {
   }
 }
 
-static void close_socket(int fd) {
-  struct last_holder holder = {.fd = fd};
+static void close_socket(struct sandwire_closer *closer, int fd) {
+  struct last_holder holder = {.job = {.run = start_holder}, .fd = fd};
   (void)sem_init(&holder.ready, 0, 0);
   (void)sem_init(&holder.may_end, 0, 0);
-  bool is_started = start_holder(&holder) == 0;
-  if (is_started) {
-    await(&holder.ready);
-  }
+  sandwire_aside_do(closer->tableless, &holder.job);
+  await(&holder.ready);
   if (!holder.has_it) {
     /* No thread to be had, or no pidfd_getfd() (Linux 5.6, and some containers): it may linger after all if
      * its peer sets that again, just now. */
     unset_linger(fd);
   }
   (void)close(fd);
-  if (is_started) {
+  if (holder.tid > 0) {
     (void)sem_post(&holder.may_end);
     await_end(holder.tid);
   }
@@ -153,6 +177,7 @@ static void close_socket(int fd) {
 
 struct closing {
   struct sandwire_aside_job job;
+  struct sandwire_closer *closer;
   int fd;
   bool only_unset_linger;
 };
@@ -166,18 +191,20 @@ static void run_closing(struct sandwire_aside_job *job) {
     unset_linger(closing->fd);
   }
   if (is_socket) {
-    close_socket(closing->fd);
+    close_socket(closing->closer, closing->fd);
   } else {
     (void)close(closing->fd);
   }
+  release(closing->closer);
   free(closing);
 }
 
 static bool hand_over(struct sandwire_closer *closer, int fd, bool only_unset_linger) {
   struct closing *closing = malloc(sizeof *closing);
   if (closing) {
-    *closing =
-        (struct closing){.job = {.run = run_closing}, .fd = fd, .only_unset_linger = only_unset_linger};
+    *closing = (struct closing){
+        .job = {.run = run_closing}, .closer = closer, .fd = fd, .only_unset_linger = only_unset_linger};
+    atomic_fetch_add(&closer->users, 1);
     sandwire_aside_do(closer->aside, &closing->job);
   }
   return closing != NULL;

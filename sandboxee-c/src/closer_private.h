@@ -11,12 +11,6 @@
 extern "C" {
 #endif
 
-/* As sandwire_closer_create(), but its first thread is made when there is something to do. */
-struct sandwire_closer *sandwire_closer_create_idle(void);
-
-/* Makes its first thread now. 0 or -errno. */
-int sandwire_closer_start(struct sandwire_closer *closer);
-
 /* Whatever else may wait as a close does. */
 void sandwire_closer_do(struct sandwire_closer *closer, struct sandwire_aside_job *job);
 

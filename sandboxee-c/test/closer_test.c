@@ -8,6 +8,7 @@
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <poll.h>
 #include <signal.h>
 #include <stddef.h>
 #include <sys/mman.h>
@@ -282,6 +283,38 @@ static void what_waits_does_not_hold_up_the_rest(void) {
   close(ends[1]);
 }
 
+/* A thread that waits as it ends holds what it closes, and no other fd of the process. */
+static void what_waits_keeps_nothing_else_open(void) {
+  size_t threads_before = threads(), fds_before = open_fds();
+  struct sandwire_closer *closer = make_closer();
+  int silent[2], locked[2], pair[2], other[2];
+  make_pair(silent);
+  REQUIRE(pipe2(locked, O_CLOEXEC) == 0);
+  pid_t holder = fork();
+  if (holder == 0) {
+    close(locked[0]);
+    (void)splice(silent[0], NULL, locked[1], NULL, 1, 0);
+    _exit(0);
+  }
+  close(locked[1]);
+  nanosleep(&(struct timespec){.tv_nsec = 200000000}, NULL);
+  REQUIRE(pipe2(other, O_CLOEXEC) == 0);
+  make_pair(pair);
+  send_with_fds(pair[0], "x", 1, locked[0], 1, 0);
+  close(locked[0]);
+  sandwire_closer_close(closer, pair[1]);
+  REQUIRE(becomes(open_fds, fds_before + 2 + 2 + 1));
+  close(other[1]);
+  struct pollfd end = {.fd = other[0], .events = POLLIN};
+  CHECK(poll(&end, 1, PATIENCE_MS) == 1 && (end.revents & POLLHUP));
+  REQUIRE(kill(holder, SIGKILL) == 0 && waitpid(holder, NULL, 0) == holder);
+  close(other[0]);
+  close(pair[0]);
+  check_all_done(closer, threads_before, fds_before + 2);
+  close(silent[0]);
+  close(silent[1]);
+}
+
 static void buffers_of_any_size_go_without_waiting(void) {
   size_t threads_before = threads(), fds_before = open_fds();
   struct sandwire_closer *closer = make_closer();
@@ -402,6 +435,7 @@ int main(void) {
   comms_with_messages_unread_are_destroyed_without_waiting();
   who_was_not_accepted_holds_up_no_listener();
   what_waits_does_not_hold_up_the_rest();
+  what_waits_keeps_nothing_else_open();
   buffers_of_any_size_go_without_waiting();
   signals_go_to_others();
   in_a_child(without_threads);

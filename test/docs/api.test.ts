@@ -42,7 +42,7 @@ function namesOf(object: object): readonly string[] {
 /** Protected: for the classes that stand on each other. */
 const inner = new Set(['preset', 'filter', 'tokens']);
 /** Public for other files of the package only (@internal). */
-const internal = new Set(['claim', 'seal', 'handOver', 'isMapped', 'requestChild', 'receivedFds']);
+const internal = new Set(['claim', 'seal', 'handOver', 'isMapped', 'requestChild']);
 
 for (const [section, object] of [
   ['PolicyBuilder', new PolicyBuilder()],

@@ -19,6 +19,7 @@ import {
   sandboxee,
   sandboxeePath,
 } from '../support/sandbox.js';
+import { skip } from '../support/skip.js';
 
 const test = suite('death');
 
@@ -34,6 +35,23 @@ test('kill -9 of the host', async () => {
   const family = await startFamily();
   family.host.kill('SIGKILL');
   await allGone(family);
+});
+
+// A process keeps its fds, the control channel among them, until the last of its threads has ended.
+test('kill -9 of a host that has threads which its sandboxees hold up', async () => {
+  const family = await startFamily('hold_up', 'held-up');
+  if (family.heldUp === 0) skip('a host that is held up', 'this kernel lets no pipe be locked by splice()');
+  family.host.kill('SIGKILL');
+  await allGone(family);
+});
+
+test('a host with such threads ends by itself, too', async () => {
+  const family = await startFamily('hold_up', 'held-up');
+  if (family.heldUp === 0) skip('a host that ends', 'this kernel lets no pipe be locked by splice()');
+  const exit = once(family.host, 'exit');
+  family.host.kill('SIGUSR2');
+  await allGone(family);
+  assert.is((await exit)[0], 7);
 });
 
 test('kill -9 of the supervisor: the host learns it, and everything ends', async () => {

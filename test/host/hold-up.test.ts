@@ -1,14 +1,25 @@
 // Sandboxees that send what makes whoever closes, copies or looks at it wait: the host's event loop goes on, the walltime ends
 // the run, and the result comes. What lingers does so for an hour (test/sandboxees/hold_up.c).
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { text } from 'node:stream/consumers';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { CommsError, closeFd, type Executor, Sandbox2, Buffer as SharedMemory } from '../../host/index.js';
+import {
+  Comms,
+  CommsError,
+  closeFd,
+  type Executor,
+  Sandbox2,
+  Buffer as SharedMemory,
+} from '../../host/index.js';
+import { addon } from '../../native/addon.js';
 import { type Blocked, cpuMs, watchBlockedCalls, whyUnwatchable } from '../support/blocked-calls.js';
 import { countFds } from '../support/fds.js';
-import { eventually, lenientPolicy, runToEnd, sandboxee } from '../support/sandbox.js';
+import { eventually, lenientPolicy, runToEnd, sandboxee, sandboxeePath } from '../support/sandbox.js';
 import { skip } from '../support/skip.js';
 
 const test = suite('hold-ups');
@@ -119,10 +130,16 @@ add('urgent', async ({ comms }) => {
   assert.not.equal(await codeOf(comms.recvString()), 'no error');
 });
 
-add('unread', async ({ comms }) => {
-  assert.is(await codeOf(comms.recvString()), 'TAG_MISMATCH');
-  comms.close();
-});
+add(
+  'unread',
+  async ({ comms, stdout }) => {
+    if (stdout === undefined) throw new Error('stdout is a stream');
+    assert.is(String((await once(stdout, 'data'))[0]), 'all are under way');
+    assert.is(await codeOf(comms.recvString()), 'TAG_MISMATCH');
+    comms.close();
+  },
+  { stdio: { stdout: 'pipe' } },
+);
 
 add(
   'stdout',
@@ -173,7 +190,7 @@ for (const how of ['handshake-announced', 'handshake-unannounced']) {
 add('pipe-to-read', async ({ comms }) => {
   const stream = await comms.recvReadable();
   const read = text(stream).catch((error: Error) => error.message);
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  await sleep(50);
   stream.destroy(new Error('enough'));
   assert.is(await read, 'enough');
 });
@@ -182,7 +199,7 @@ add('pipe-to-write', async ({ comms }) => {
   const stream = await comms.recvWritable();
   stream.on('error', () => {});
   stream.write(Buffer.alloc(1 << 20));
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  await sleep(50);
   stream.destroy();
 });
 
@@ -212,5 +229,70 @@ add('epoll', async ({ comms }) => {
   closeFd(fd);
   assert.ok(cpuMs() - before < limitMs, 'what it watches is forgotten by others');
 });
+
+/** A file of a file system that answers nothing (FUSE), as if a peer had sent it; undefined: there can be none here. */
+async function stallingFile(): Promise<
+  { readonly comms: Comms; readonly end: () => Promise<void> } | undefined
+> {
+  const [own, theirs] = addon().socketPair();
+  const server = spawn(sandboxeePath('stalling_files'), ['3'], {
+    stdio: ['ignore', 'ignore', 'inherit', theirs],
+  });
+  const ended = once(server, 'exit');
+  addon().closeFd(theirs);
+  const comms = new Comms(own);
+  try {
+    await comms.peekTag();
+  } catch {
+    const [code] = await ended;
+    comms.close();
+    assert.is(code, 77);
+    return undefined;
+  }
+  const end = async () => {
+    comms.close();
+    await ended;
+  };
+  return { comms, end };
+}
+
+const usesOfStalling: Record<string, (comms: Comms) => Promise<void>> = {
+  'its descriptor is closed': async (comms) => closeFd(await comms.recvFd()),
+  'it is received as a FileHandle': async (comms) => {
+    await Promise.race([comms.recvFileHandle().catch(() => {}), sleep(50)]);
+  },
+  'it is received as a stream': async (comms) => {
+    await Promise.race([comms.recvReadable().catch(() => {}), sleep(50)]);
+  },
+  'it is copied': async (comms) => {
+    const fd = await comms.recvFd();
+    await Promise.race([SharedMemory.fromFdAsync(fd, { shared: false }).catch(() => {}), sleep(50)]);
+    closeFd(fd);
+  },
+  'it is sent on': async (comms) => {
+    const fd = await comms.recvFd();
+    await using sandbox = new Sandbox2(sandboxee('wait_forever'), lenientPolicy());
+    assert.ok(await sandbox.runAsync());
+    // In the queue of the sandboxee, which never looks, and ends with what is in it.
+    await sandbox.comms.sendFd(fd);
+    closeFd(fd);
+  },
+};
+
+for (const [what, use] of Object.entries(usesOfStalling)) {
+  test(`a file system that does not answer: ${what}`, async () => {
+    if (unwatchable !== undefined) return skip(what, unwatchable);
+    const before = countFds();
+    const stalling = await stallingFile();
+    if (stalling === undefined) return skip(what, 'no file system can be made here (/dev/fuse)');
+    const blocked = await measure(async () => {
+      await use(stalling.comms);
+      await sleep(50);
+    });
+    await stalling.end();
+    assert.ok(blocked.ms < limitMs, `${blocked.ms} ms in ${blocked.call}`);
+    await eventually('nothing is left open', () => countFds() <= before, 20_000);
+  });
+}
 
 test.run();

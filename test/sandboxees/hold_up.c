@@ -2,6 +2,7 @@
  * It gets ready before it is under its policy, as no policy lets a socket linger. */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
 
@@ -70,25 +71,34 @@ static void send_epoll(struct sandwire_comms *comms) {
   close(outer);
 }
 
-/* Has the lock of a pipe, one end of which it has sent, until it dies. */
-static void hold_pipe(struct sandwire_comms *comms, int sent_end) {
-  int ends[2], silent[2];
-  make_pair(silent);
-  REQUIRE(pipe2(ends, O_CLOEXEC) == 0);
-  if (sent_end == 0) {
-    REQUIRE(write(ends[1], "beginning", 9) == 9);
-  }
-  REQUIRE(sandwire_comms_send_fd(comms, ends[sent_end]) == SANDWIRE_OK);
-  close(ends[sent_end]);
-  if (sent_end == 0) {
-    (void)splice(silent[0], NULL, ends[1], NULL, 1, 0);
+/* A child has the lock of a pipe for as long as it lives: it waits within a splice(). */
+static void hold_lock(const int ends[2], int kept_end) {
+  int other[2];
+  make_pair(other);
+  close(ends[1 - kept_end]);
+  if (kept_end == 1) {
+    (void)splice(other[0], NULL, ends[1], NULL, 1, 0); /* nothing ever comes */
   } else {
-    while (send(silent[0], "filler", 6, MSG_DONTWAIT) > 0) {
+    while (send(other[0], "filler", 6, MSG_DONTWAIT) > 0) {
     }
-    for (;;) {
-      (void)splice(ends[0], NULL, silent[0], NULL, 1, 0);
-    }
+    (void)splice(ends[0], NULL, other[0], NULL, 1, 0); /* there is no room */
   }
+  _exit(0);
+}
+
+static void hold_pipe(struct sandwire_comms *comms, int sent_end) {
+  int ends[2];
+  REQUIRE(pipe2(ends, O_CLOEXEC) == 0 && write(ends[1], "beginning", 9) == 9);
+  pid_t child = fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    hold_lock(ends, 1 - sent_end);
+  }
+  /* If it is too short nobody is held up, and all is well. */
+  nanosleep(&(struct timespec){.tv_nsec = 200000000}, NULL);
+  REQUIRE(sandwire_comms_send_fd(comms, ends[sent_end]) == SANDWIRE_OK);
+  close(ends[0]);
+  close(ends[1]);
 }
 
 /* Returns whether the lingering end is under way, or was taken: then this process can close its own. */
@@ -110,6 +120,7 @@ static bool act(struct sandwire_comms *comms, int lingering, int other_end) {
     for (int i = 0; i < 20; i++) {
       send_message(SANDWIRE_COMMS_FD, SANDWIRE_TAG_FD, lingering, 1, 0);
     }
+    REQUIRE(write(1, "all are under way", 17) == 17);
   } else if (is("urgent")) {
     send_with_fds(SANDWIRE_COMMS_FD, "x", 1, lingering, 1, MSG_OOB);
   } else if (is("nested")) {
@@ -141,6 +152,7 @@ static bool act(struct sandwire_comms *comms, int lingering, int other_end) {
 
 int main(int argc, char **argv) {
   how = argc > 1 ? argv[1] : "";
+  signal(SIGPIPE, SIG_IGN);
   int ends[2] = {-1, -1};
   make_lingering(ends);
   struct sandwire_comms *comms = sandwire_comms_default();

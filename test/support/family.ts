@@ -10,6 +10,8 @@ export interface Family {
   readonly supervisor: number;
   readonly inits: readonly number[];
   readonly sandboxees: readonly number[];
+  /** Threads of the host's that wait where no signal reaches them. */
+  readonly heldUp: number;
   readonly lines: AsyncIterator<string>;
 }
 

@@ -164,9 +164,7 @@ static void forget(struct run *run) {
   deadline_clear(&run->walltime);
   event_loop_close(&run->rendezvous);
   event_loop_close(&run->listener);
-  if (run->offered_listener >= 0) {
-    close_foreign(&run->offered_listener, 1);
-  }
+  close_foreign(&run->offered_listener, 1);
   forked_sandboxee_destroy(run->forked);
   stack_trace_destroy(run);
   memory_reader_destroy(&run->reader);

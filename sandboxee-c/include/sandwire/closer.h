@@ -22,8 +22,8 @@ extern "C" {
 
 struct sandwire_closer;
 
-/* With its first thread, which blocks all signals. NULL with errno: ENOMEM, or EAGAIN where the user or the
- * cgroup has as many threads as it may. */
+/* Make it before you receive anything. It has two threads from the beginning, which block all signals. NULL
+ * with errno: ENOMEM, or EAGAIN where the user or the cgroup has as many threads as it may. */
 SANDWIRE_API struct sandwire_closer *sandwire_closer_create(void);
 
 /* Never waits; any thread may call it. fd is not the caller's any more. Up to 16 fds may be slow to close at
