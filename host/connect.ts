@@ -1,4 +1,4 @@
-// Connecting to a named socket on which a sandboxee may listen.
+// Connecting to a named socket. A sandboxee may be the listener.
 import { Comms } from '../native/comms.js';
 import { type Connecting, connectBy, connectSyncBy } from '../native/connecting.js';
 import type { ReceiveOptions, SyncReceiveOptions } from '../protocol/index.js';

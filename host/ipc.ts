@@ -72,15 +72,15 @@ export class IPC {
       return addon().socketPairForSandboxee();
     } catch (error) {
       if (!isNamespaceFailure(error)) throw error;
-      // So that what is called before the start works all the same; there will be no start.
+      // Calls before the start work with it. The start itself is refused.
       this.#namespaceFailure ??= error;
       return addon().socketPair();
     }
   }
 
   /**
-   * Why its sockets are the host's own, and no sandboxee can be given them: namespaces cannot be made here. undefined:
-   * they are not.
+   * Why its sockets belong to the host's network and must not be given to a sandboxee: namespaces cannot be made here.
+   * undefined: they do not.
    *
    * @internal
    */

@@ -1,14 +1,14 @@
-// A socket for a sandboxee that could not be made, since no namespaces can.
+// Sockets for a sandboxee that cannot be made because namespaces cannot.
 import { SetupStep } from '../protocol/messages.generated.js';
 import { errorCode } from './errno.js';
 import { describeSetupFailure, type SetupFailure } from './setup-failure.js';
 
-/** Of the addon's. */
+/** An error of the addon. */
 export interface SystemError extends Error {
   readonly errno: number;
 }
 
-/** Those of clone(2) and setns(2) that say that it is forbidden, or that there are as many namespaces as may be. */
+/** Errors of clone(2) that mean: namespaces are forbidden, or their limit is reached. */
 const refusals: ReadonlySet<string | undefined> = new Set([
   'EPERM',
   'EACCES',
@@ -22,7 +22,7 @@ export function isNamespaceFailure(error: unknown): error is SystemError {
   return refusals.has(errorCode(error)) && typeof (error as SystemError).errno === 'number';
 }
 
-/** As the supervisor would report it. */
+/** The same words as for a failure that the supervisor reports. */
 export function describeNamespaceFailure({ errno }: SystemError): SetupFailure {
   return describeSetupFailure(SetupStep.STEP_NAMESPACES, errno, 'a network for the sandboxee’s sockets', {
     interpreter: undefined,

@@ -96,7 +96,7 @@ export function mayHold(condition: Condition, known: KnownArguments): boolean | 
   }
 }
 
-/** The values that an argument must have one of, where the condition says so; undefined: it may have many. */
+/** The possible values of those arguments that the condition compares with a list. */
 function pinned(condition: Condition): ReadonlyMap<number, readonly bigint[]> {
   if (condition.kind === 'all') return new Map(condition.of.flatMap((part) => [...pinned(part)]));
   if (condition.kind === 'in' && condition.mask === undefined)
@@ -106,10 +106,10 @@ function pinned(condition: Condition): ReadonlyMap<number, readonly bigint[]> {
   return new Map();
 }
 
-/** More pairs of values are not looked at one by one. */
+/** The most combinations of values that are tried. */
 const maxPairs = 4096;
 
-/** Whether both may hold for one call. True also where that is not found out. other: compares 32 bits of an argument. */
+/** True if both may hold for the same call, or if that is not known. other compares 32 bits of each argument. */
 export function mayOverlap(one: Condition, other: Condition): boolean {
   if (one.kind === 'any') return one.of.some((part) => mayOverlap(part, other));
   let known: readonly KnownArguments[] = [new Map()];

@@ -21,7 +21,7 @@ export interface Explained {
   readonly instructionCount: number;
   /** How a program may make machine code of its own: "mmap", "mprotect" (possible.ts). */
   readonly makesCode: readonly string[];
-  /** What can be done with a socket that was given: "bind", "connect" (possible.ts). */
+  /** Allowed calls by which a socket from outside reaches its own network: "bind", "connect" (possible.ts). */
   readonly givenNetworks: readonly string[];
 }
 

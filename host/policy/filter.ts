@@ -15,7 +15,7 @@ import { type Rule, type RuleTable, unconditional } from './rules.js';
 import { type Arch, auditArch, foreignNumbers, isForeign, syscallName, syscallNumber } from './syscalls.js';
 import { type DangerousToken, guardedSyscalls, guardOf } from './tokens.js';
 
-/** What a builder, or a policy file, says. */
+/** What a builder or a policy file says. */
 export interface FilterParts {
   readonly arch: Arch;
   readonly rules: RuleTable;
@@ -27,7 +27,7 @@ export interface FilterParts {
 }
 
 export interface Filter extends FilterParts {
-  /** Whether anybody under it may make a socket (possible.ts); if not, those that there are have been given. */
+  /** True if a process under it may make a socket (possible.ts). If false, all its sockets come from outside. */
   readonly makesSockets: boolean;
 }
 
@@ -96,7 +96,7 @@ export function decide(
 export function numbersOf(filter: Filter): ReadonlySet<number> {
   const numbers = new Set<number>(filter.rules.numbers).add(magicSyscall);
   const begun = [...preamble.keys()].filter((name) => preambleFor(filter, name).length > 0);
-  // Of those that no rule speaks of, only a default action that allows has something to be restrained.
+  // A syscall without rules needs its restraint only if the default action allows.
   const restrained = filter.defaultAction.kind === 'violation' ? [] : restrainedSyscalls;
   const guarded = Object.values(guardedSyscalls).flat();
   const names = [...begun, ...restrained, ...answeredWithEnosys, ...onlyByName.keys(), ...guarded];

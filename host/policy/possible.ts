@@ -59,7 +59,7 @@ export function completeFilter(parts: FilterParts): Filter {
   return { ...filter, makesSockets: makers.some((name) => mayBeAllowed(filter, name, new Map())) };
 }
 
-/** The calls by which a socket that was given can act in, or tell of, the network it was made in. */
+/** The calls by which a socket from outside can act in the network that it was made in, or report about it. */
 export function waysToGivenNetworks(filter: Filter): readonly string[] {
   const ways: readonly (readonly [string, string, KnownArguments])[] = [
     ['bind', 'bind', new Map()],

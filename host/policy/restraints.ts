@@ -1,5 +1,5 @@
-// What stays refused although a policy allows it, without ending the run: a program that tries it gets an errno that it
-// knows. Where the policy allows nothing of the kind, a call is the violation that it would be without.
+// Restraints: calls on sockets that fail with an errno although a rule of the policy allows them. The run goes on. If no
+// rule allows such calls, there is no restraint, and they remain violations.
 import { errnoNumber } from './actions.js';
 import { always, type Condition, mayOverlap } from './conditions.js';
 import { possibleActions, type Rule, unconditional } from './rules.js';
@@ -12,13 +12,13 @@ interface Restraint {
 }
 
 interface Restraints {
-  /** Under every policy. */
+  /** For policies under which sockets can be made, and those with the token. */
   readonly always?: Restraint;
-  /** In its place, and refusing all that it refuses, where no socket can be made: those that exist have been given. */
+  /** For the others, whose sockets all come from outside. It covers the calls of the first one. */
   readonly ofGivenSockets: Restraint;
 }
 
-/** Of a policy. */
+/** What decides which restraints a policy has. */
 export interface Restrained {
   readonly tokens: ReadonlySet<DangerousToken>;
   readonly makesSockets: boolean;
@@ -37,7 +37,7 @@ const option = (level: number, ...names: number[]): Condition => ({
   of: [is(1, [level]), is(2, names)],
 });
 
-/** What kernel and drivers take for a socket's network (sock_ioctl() in net/socket.c): sockios.h, wireless.h. */
+/** Requests about the socket's network (sock_ioctl() in net/socket.c): those of sockios.h and wireless.h. */
 const isOfInterfaces: Condition = {
   kind: 'all',
   of: [
@@ -51,7 +51,7 @@ const isOfInterfaces: Condition = {
   ],
 };
 
-/** Options that change nothing but this socket, and how its own end waits. */
+/** Options that affect this end of the socket only. */
 const harmlessToSet: Condition = {
   kind: 'any',
   of: [
@@ -68,7 +68,7 @@ const harmlessToSet: Condition = {
   ],
 };
 
-/** Options that tell of nothing but this socket. */
+/** Options that report about this socket only. */
 const harmlessToGet: Condition = {
   kind: 'any',
   of: [
@@ -94,8 +94,8 @@ const harmlessToGet: Condition = {
 const addresses: Restraints = { ofGivenSockets: { condition: always, errno: 'EACCES' } };
 
 /**
- * A socket that was given belongs to the network of its maker. By an address it reaches others there; ioctls and options
- * tell of that network and its interfaces. What is left is to read, write, accept and end.
+ * A socket from outside belongs to the network of the process that made it. With an address it can reach others there;
+ * ioctls and options report about that network. Reading, writing, accepting and shutting down remain.
  */
 const restraints: ReadonlyMap<string, Restraints> = new Map<string, Restraints>([
   ['bind', addresses],
@@ -104,7 +104,7 @@ const restraints: ReadonlyMap<string, Restraints> = new Map<string, Restraints>(
   [
     'ioctl',
     {
-      // A descriptor of the socket's network namespace.
+      // It returns a descriptor of the socket's network namespace.
       always: { condition: is(1, [n.SIOCGSKNS]), errno: 'EPERM' },
       ofGivenSockets: { condition: isOfInterfaces, errno: 'EPERM' },
     },
@@ -112,8 +112,9 @@ const restraints: ReadonlyMap<string, Restraints> = new Map<string, Restraints>(
   [
     'setsockopt',
     {
-      // Each message then brings a pidfd of its writer, or the writer's security label. Whoever closes a socket that
-      // lingers waits for its peer, for days if it says so: the host too, if it is sent the socket (closer.h of libsandwire).
+      // Each message would then carry a pidfd of its writer, or the writer's security label. The close() of a socket that
+      // lingers waits for the peer, for days if so set. If the host was sent the socket, the host would wait (closer.h of
+      // libsandwire).
       always: {
         condition: option(n.SOL_SOCKET, n.SO_PASSPIDFD, n.SO_PASSSEC, n.SO_LINGER),
         errno: 'ENOPROTOOPT',
@@ -124,7 +125,7 @@ const restraints: ReadonlyMap<string, Restraints> = new Map<string, Restraints>(
   [
     'getsockopt',
     {
-      // A pidfd, or the security label, of the process at the other end; numbers that count the machine's sockets and
+      // A pidfd of the process at the other end, its security label, and running numbers of the machine's sockets and
       // network namespaces.
       always: {
         condition: option(n.SOL_SOCKET, n.SO_PEERPIDFD, n.SO_PEERSEC, n.SO_COOKIE, n.SO_NETNS_COOKIE),
@@ -135,10 +136,10 @@ const restraints: ReadonlyMap<string, Restraints> = new Map<string, Restraints>(
   ],
 ]);
 
-/** The syscalls of which some calls are. */
+/** The syscalls that have restraints. */
 export const restrainedSyscalls: readonly string[] = [...restraints.keys()];
 
-/** Whether the rule may let through what is restrained. */
+/** True if the rule may allow a call that meets the condition. */
 function mayLet(rule: Rule, condition: Condition): boolean {
   const { body } = rule;
   const letting = possibleActions(rule).some(({ kind }) => kind === 'allow' || kind === 'notify');
@@ -156,7 +157,7 @@ function restraintOn({ tokens, makesSockets }: Restrained, syscall: string): Res
   return makesSockets || tokens.has('allowSocketControl') ? found?.always : found?.ofGivenSockets;
 }
 
-/** The same rules, with the refusal in front of the first that may let through what is refused. */
+/** The same rules, with the restraint before the first rule that may allow what it refuses. */
 export function restrain(restrained: Restrained, syscall: string, rules: readonly Rule[]): readonly Rule[] {
   const restraint = restraintOn(restrained, syscall);
   if (restraint === undefined) return rules;

@@ -73,10 +73,7 @@ const others = [
   'allowTerminalSettings',
   /** The host's network, instead of a loopback device of its own. */
   'allowUnrestrictedNetworking',
-  /**
-   * bind, connect, listen, and whatever ioctl and setsockopt can do, on sockets that were given, where a policy lets none
-   * be made.
-   */
+  /** bind, connect, listen, all ioctls and options on sockets from outside, if the policy lets no sockets be made. */
   'allowSocketControl',
   /** The CPU's mitigations against speculation stay as they are on the host. */
   'allowSpeculation',

@@ -17,27 +17,27 @@
 enum { STACK_SIZE = 16384, NAME_BYTES = 8 };
 static const char name_start[] = "sandwire-";
 
-/* What a process is sent into the namespace for. It shares this memory. */
+/* What a process is sent into the namespace for. The process shares this memory. */
 struct errand {
   struct sandwire_empty_network *network;
-  bool enters; /* the namespaces that exist; otherwise it begins in new ones */
+  bool enters; /* the existing namespaces; if false, it starts in new ones */
   bool has_entered;
-  int *single; /* one socket is wanted, and goes here; NULL: a stock of pairs is wanted */
-  int error;   /* 0: none that it could report */
+  int *single; /* where to put one unconnected socket; NULL: fill the stock of pairs instead */
+  int error;   /* 0: it succeeded */
 };
 
 /* ---- In the process that is sent ----
  *
- * It has its parent's memory and descriptors, and the calling thread of its parent stands still until it has
- * ended, as after vfork(2); other threads go on. It can be killed at any instruction. So it makes system
- * calls and writes into the errand and its stack, and nothing else: no lock, no allocation, and no call of
- * the C library's that is a cancellation point. Killed, it leaves at most the pair open that it was at. */
+ * It shares memory and file descriptors with its parent. As after vfork(2), the parent's calling thread waits
+ * until it has ended; other threads run on. It can be killed at any instruction. So it makes system calls and
+ * writes to the errand and its own stack only: no locks, no allocation, no cancellation points of the C
+ * library. If it is killed, at most the pair that it was making stays open. */
 
 static int open_namespace(const char *path) {
   return (int)syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
 }
 
-/* A name of its own in the abstract namespace, that nobody could guess. */
+/* Binds it to a random name in the abstract namespace. */
 static int give_name(int fd) {
   static const char digits[] = "0123456789abcdef";
   uint8_t random[NAME_BYTES];
@@ -45,7 +45,7 @@ static int give_name(int fd) {
   if (syscall(SYS_getrandom, random, sizeof random, 0) != (long)sizeof random) {
     return -1;
   }
-  char *end = address.sun_path + 1; /* behind the NUL that makes it abstract */
+  char *end = address.sun_path + 1; /* after the NUL that makes it abstract */
   for (size_t i = 0; i < sizeof name_start - 1; i++) {
     *end++ = name_start[i];
   }
@@ -115,17 +115,17 @@ static void forget_namespaces(struct sandwire_empty_network *network) {
   close_if_open(&network->network);
 }
 
-/* The exit signal is none, so that nobody who waits for children hears of it (clone(2), __WCLONE in wait(2)).
- */
+/* The child has no exit signal, so that neither a SIGCHLD handler nor a plain wait() notices it (clone(2);
+ * __WCLONE in wait(2)). */
 static void send_out(struct errand *errand) {
   alignas(16) char stack[STACK_SIZE];
   sigset_t all, usual;
   errand->enters = errand->network->user >= 0;
   errand->has_entered = false;
-  errand->error = EAGAIN; /* should it be killed */
-  /* No handler is to run in it, with our memory and in its namespace. */
+  errand->error = EAGAIN; /* stays if the child is killed */
+  /* A signal handler must not run in the child, which has our memory. */
   sigfillset(&all);
-  (void)sigprocmask(SIG_SETMASK, &all, &usual); /* no such failure with these arguments */
+  (void)sigprocmask(SIG_SETMASK, &all, &usual); /* cannot fail with these arguments */
   const int flags =
       CLONE_VM | CLONE_FILES | CLONE_VFORK | (errand->enters ? 0 : CLONE_NEWUSER | CLONE_NEWNET);
   const pid_t child = clone(run_errand, stack + sizeof stack, flags, errand);
@@ -136,7 +136,7 @@ static void send_out(struct errand *errand) {
   }
   (void)sigprocmask(SIG_SETMASK, &usual, NULL);
   if (errand->network->user < 0 || errand->network->network < 0) {
-    forget_namespaces(errand->network); /* no /proc: the next time they are new ones */
+    forget_namespaces(errand->network); /* there is no /proc; the next call makes new ones */
   }
 }
 
@@ -145,7 +145,7 @@ static int run(struct sandwire_empty_network *network, int *single) {
   struct errand errand = {.network = network, .single = single};
   send_out(&errand);
   if (errand.enters && !errand.has_entered) {
-    /* This process may have got another uid since, which does not own them. */
+    /* This process may have changed its uid since. The new one does not own them. */
     forget_namespaces(network);
     send_out(&errand);
   }
@@ -167,8 +167,9 @@ void sandwire_empty_network_close(struct sandwire_empty_network *network) {
 
 int sandwire_empty_network_pair(struct sandwire_empty_network *network, int pair[2]) {
   const int error = network->stock_count == 0 ? run(network, NULL) : 0;
+  /* An error can come after some pairs were made; then it does not matter. */
   if (network->stock_count == 0) {
-    return -error; /* otherwise it was enough for some */
+    return -error;
   }
   network->stock_count--;
   memcpy(pair, network->stock[network->stock_count], sizeof network->stock[0]);

@@ -1,14 +1,14 @@
-/* Sockets in a network namespace that holds nothing. A socket belongs for good to the network namespace of
- * the task that made it, whoever has it later: with one of the host's a sandboxee could ask for the host's
- * interfaces, and take and try names among the host's abstract sockets (unix(7)). So the sockets that a
- * sandboxee is given are made here.
+/* Sockets in a network namespace that holds nothing. A socket stays in the network namespace of the task that
+ * made it. By a socket of the host's network a sandboxee could list the host's interfaces, take names of
+ * abstract sockets (unix(7)), and find out which of them are listened on. So the sockets for sandboxees are
+ * made here.
  *
- * The namespace is shared by all that are made by one struct. That connects nobody, because each end of a
- * pair has a name from its beginning, and a socket can have but one (bind(2), EINVAL); nothing listens in the
- * namespace, and no process is in it or in the user namespace that owns it.
+ * All sockets of one struct share one namespace. They cannot reach each other: both ends of a pair are bound
+ * to a name from the start, and a bound socket cannot be bound again (bind(2), EINVAL). Nothing listens in
+ * the namespace. No process is in it, or in the user namespace that owns it.
  *
- * Runs in the host, by the Node addon, and in the supervisor, with their privileges. Not for several threads
- * at once. */
+ * Runs in the host, by the Node addon, and in the supervisor, with their privileges. A struct is for one
+ * thread. */
 #ifndef SANDWIRE_EMPTY_NETWORK_H
 #define SANDWIRE_EMPTY_NETWORK_H
 
@@ -18,7 +18,7 @@
 extern "C" {
 #endif
 
-/* Pairs made at once, at most: most of what one costs is the process that makes it. */
+/* The most pairs that are made at once. Most of the cost of a pair is the process that makes it. */
 enum { SANDWIRE_EMPTY_NETWORK_STOCK = 4 };
 
 struct sandwire_empty_network {
@@ -32,15 +32,16 @@ struct sandwire_empty_network {
 /* Makes nothing yet. */
 void sandwire_empty_network_init(struct sandwire_empty_network *network, int type, size_t batch);
 
-/* Closes all that was not given away. */
+/* Closes the namespaces and the pairs that were not handed out. */
 void sandwire_empty_network_close(struct sandwire_empty_network *network);
 
-/* A connected pair, close-on-exec. 0, or -errno: also for what making namespaces fails with (clone(2)). For
- * its peers (SO_PEERCRED) its maker is this user, and a process that has ended. */
+/* A connected pair, close-on-exec. 0, or -errno; clone(2) lists the errors of making namespaces. SO_PEERCRED
+ * of both ends reports this user, and the pid of a process that has ended. */
 int sandwire_empty_network_pair(struct sandwire_empty_network *network, int pair[2]);
 
-/* A stream socket, close-on-exec, to be connected to a path: whoever accepts the connection gets a socket in
- * the network namespace of this one (unix_stream_connect() in net/unix/af_unix.c). The fd, or -errno. */
+/* A stream socket, close-on-exec, for connecting to a path. The socket that accept() returns at the other end
+ * is in the network namespace of this one (unix_stream_connect() in net/unix/af_unix.c). The fd, or -errno.
+ */
 int sandwire_empty_network_socket(struct sandwire_empty_network *network);
 
 #ifdef __cplusplus

@@ -28,7 +28,8 @@ import {
 import { skip } from '../support/skip.js';
 
 const test = suite('sockets of sandboxees');
-const { EACCES, ECONNREFUSED, EINVAL, ENODEV, ENOPROTOOPT, EPERM } = constants.errno;
+const { EACCES, EADDRINUSE, ECONNREFUSED, EINVAL, EISCONN, ENODEV, ENOENT, ENOPROTOOPT, EPERM } =
+  constants.errno;
 const landlockAbi = (await probe()).capabilities.find(({ name }) => name === 'landlock')?.value ?? 0;
 const server = await startForkServer({ stdio: { stderr: 'inherit' } });
 test.after(() => server[Symbol.asyncDispose]());
@@ -194,6 +195,46 @@ test('two sandboxees do not meet by the sockets that they have', async () => {
     }
   }
 });
+
+for (const kind of ['mounts', 'Landlock'] as const) {
+  const title = `${kind}: comms reaches no path either`;
+  test(title, async () => {
+    if (kind === 'Landlock' && landlockAbi < 6)
+      return skip(title, `Landlock’s ABI is ${landlockAbi} here; 6 is needed`);
+    const folder = mkdtempSync(path.join(tmpdir(), 'sandwire-test-'));
+    try {
+      chmodSync(folder, 0o777);
+      await using listener = listen(path.join(folder, 'listened'));
+      chmodSync(listener.address, 0o777);
+      const free = path.join(folder, 'free');
+      const showing: Extend = (builder) => {
+        const shown = builder.addDirectory(folder, false);
+        return kind === 'Landlock' ? shown.enableLandlock() : shown;
+      };
+      for (const [policy, outcomes] of [
+        [lenientPolicy(showing), [EADDRINUSE, EISCONN, EINVAL, ENOENT]],
+        [withoutSockets(showing), [EACCES, EACCES, EACCES, EACCES]],
+      ] as const) {
+        const found = foundIn(
+          await tryInSandbox('before exec', policy, ['names', '1023', listener.address, free]),
+        );
+        assert.equal(
+          [
+            found.get('bind')?.[0],
+            found.get('connect')?.[0],
+            found.get('bind')?.[1],
+            found.get('connect')?.[1],
+          ],
+          outcomes.map(String),
+        );
+        assert.equal(readdirSync(folder), ['listened']);
+      }
+      assert.is(await listener.accept({ timeoutMs: 1 }).catch((error) => error.code), 'TIMEOUT');
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+}
 
 for (const way of Object.keys(makers)) {
   test(`${way}: from outside, none of its sockets is of the host's network`, async () => {

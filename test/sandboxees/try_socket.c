@@ -1,7 +1,7 @@
 /* try_socket FD HERE THERE [INTERFACE …]: tries on a socket that it was given what could tell of the network
  * the socket is of, or reach others there, and prints a line for each attempt: its name, and 0, an errno, or
  * what it found. HERE: an abstract name to take; THERE: one to connect to. FD "own": one that it makes.
- * try_socket names FD NAME …: takes abstract names, and connects to them.
+ * try_socket names FD NAME …: takes these names, which may be paths, and connects to them.
  * try_socket accept PATH INTERFACE …: listens there, and asks the same of the first connection. */
 #include <errno.h>
 #include <linux/ethtool.h>
@@ -31,22 +31,24 @@ static void say(const char *attempt, long result) {
   dprintf(1, "%s %d\n", attempt, result < 0 ? errno : 0);
 }
 
-static struct sockaddr_un abstract(const char *name, socklen_t *length) {
+/* A path, or a name in the abstract namespace. */
+static struct sockaddr_un named(const char *name, socklen_t *length) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
-  snprintf(address.sun_path + 1, sizeof address.sun_path - 1, "%s", name);
+  const size_t start = name[0] == '/' ? 0 : 1;
+  snprintf(address.sun_path + start, sizeof address.sun_path - start, "%s", name);
   *length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + strlen(name));
   return address;
 }
 
 static int bind_to(int fd, const char *name) {
   socklen_t length;
-  const struct sockaddr_un address = abstract(name, &length);
+  const struct sockaddr_un address = named(name, &length);
   return bind(fd, (const struct sockaddr *)&address, length);
 }
 
 static int connect_to(int fd, const char *name) {
   socklen_t length;
-  const struct sockaddr_un address = abstract(name, &length);
+  const struct sockaddr_un address = named(name, &length);
   return connect(fd, (const struct sockaddr *)&address, length);
 }
 
