@@ -232,10 +232,11 @@ const policy = new PolicyBuilder()
   .addFileAt(`${checkout}build/sandboxees/libring_attack.so`, '/ring_attack.so')
   .build();
 
+const zygote = path.join(checkout, 'dist/test/sandboxee-node/fixtures/zygote.js');
+
 function nodeForkServer(execArgv: readonly string[] = []): Promise<ForkServer> {
-  const script = path.join(checkout, 'dist/test/sandboxee-node/fixtures/zygote.js');
   const stdio = { stderr: 'null' } as const;
-  return Executor.nodeForkServer(script, [''], { stdio, execArgv }).startForkServer();
+  return Executor.nodeForkServer(zygote, [''], { stdio, execArgv }).startForkServer();
 }
 
 async function inNode(server: ForkServer): Promise<Sandbox2> {
@@ -253,6 +254,15 @@ test('a child of a Node fork server', async () => {
     await using server = await nodeForkServer(execArgv);
     await checkTwoChildren(server, () => inNode(server), expected);
   }
+});
+
+test('a child of a Node fork server that a script starts, by another name', async () => {
+  const { path: node, args, stdio } = Executor.nodeForkServer(zygote, [''], { stdio: { stderr: 'null' } });
+  const words = [node, ...args.slice(1)].map((word) => `'${word}'`).join(' ');
+  const script = `exec 3</dev/null; exec -a tool ${words}`;
+  await using server = await new Executor('/bin/bash', ['bash', '-c', script], { stdio }).startForkServer();
+  const expected = ['standard', 'comms', 'eventfd', 'stand-in', 'pipe to itself', 'event queue'];
+  await checkTwoChildren(server, () => inNode(server), expected);
 });
 
 // ---- Attacks ----

@@ -5,6 +5,9 @@ import {
   mkdirSync,
   mkdtempSync,
   openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
   realpathSync,
   rmSync,
   statSync,
@@ -106,6 +109,16 @@ for (const [how, beforeExec] of [
     assert.is(await sandbox.comms.recvString(), 'sent back');
   });
 }
+
+test('before sandboxMeHere() Node makes no ring of io_uring, which would be there after it', async () => {
+  await using sandbox = await start(executor());
+  await ask(sandbox, 'files');
+  assert.not.match(readFileSync(`/proc/${sandbox.pid}/maps`, 'utf8'), /io_uring/);
+  const open = readdirSync(`/proc/${sandbox.pid}/fd`).map((fd) =>
+    readlinkSync(`/proc/${sandbox.pid}/fd/${fd}`),
+  );
+  assert.not.match(open.join(), /io_uring/);
+});
 
 test('addNodeRuntime() shows Node, its libraries and the package, and nothing else', async () => {
   const own = [path.dirname(script), '/scratch', process.execPath];
