@@ -1,5 +1,6 @@
 // Limits of all processes of a sandboxee together. If this machine's controllers belong to cgroup v1, these tests run
 // in a user-mode Linux, if that is installed. What such a machine reports is tested in any case.
+// Early: a kernel is booted for it where this machine lacks controllers.
 import { chownSync, existsSync, mkdirSync, readdirSync, rmdirSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { suite } from 'uvu';
@@ -89,11 +90,15 @@ if (hasAll) {
   });
 
   test('CPU: it stands still for its share of the time', async () => {
-    const result = await runWith(['spin'], (limits) => limits.setCgroupCpu(0.2).setWalltimeLimitMs(1500));
+    // So small a share that it gets more than that on any machine, were it not for the limit.
+    const share = 0.05;
+    const began = performance.now();
+    const result = await runWith(['spin'], (limits) => limits.setCgroupCpu(share).setWalltimeLimitMs(1500));
+    const elapsed = performance.now() - began;
     assert.is(result.finalStatus, 'TIMEOUT');
     const usage = result.rusage?.cgroup;
-    assert.ok((usage?.throttledMs ?? 0) > 100, JSON.stringify(usage));
-    assert.ok((usage?.cpuTimeMs ?? 0) < 800, JSON.stringify(usage));
+    assert.ok((usage?.throttledMs ?? 0) > 0, JSON.stringify(usage));
+    assert.ok((usage?.cpuTimeMs ?? 0) < 4 * share * elapsed, `${JSON.stringify(usage)} in ${elapsed} ms`);
   });
 
   test('a sandboxee that stays within all limits; and usage only where a limit was set', async () => {
@@ -171,7 +176,7 @@ if (hasAll) {
         // Only the next supervisor can remove them.
         (await startFamily('wait_forever', 'cgroup')).host.kill('SIGKILL');
       }
-      await eventually('its cgroups are gone', () => !existsSync(base), 20_000);
+      await eventually('its cgroups are gone', () => !existsSync(base));
       family.host.kill('SIGKILL');
     });
   }
@@ -196,7 +201,7 @@ if (hasAll) {
       assert.match(refused.stdout, /SETUP_ERROR.*: EBUSY \(.*DelegateSubgroup=host/, refused.stderr);
       const inside = await runFrom(`${delegated}/host`);
       assert.match(inside.stdout, /^OK - Exit code: 0$/m, inside.stdout + inside.stderr);
-      await eventually('its cgroups are gone', () => directoriesIn(delegated).length === 1, 20_000);
+      await eventually('its cgroups are gone', () => directoriesIn(delegated).length === 1);
     } finally {
       rmdirSync(`${delegated}/host`);
       rmdirSync(delegated);

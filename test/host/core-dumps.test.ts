@@ -1,5 +1,6 @@
 // If the machine's core files go to a program, that program gets none of a sandboxee. This runs in a user-mode Linux,
 // because the setting is the whole machine's.
+// Early: a kernel is booted for it.
 import { spawnSync } from 'node:child_process';
 import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { suite } from 'uvu';

@@ -16,7 +16,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Comms, Executor, type Policy, probe, type Result, Sandbox2 } from '../../host/index.js';
 import { syscallNumber } from '../../host/policy/syscalls.js';
-import { childrenOf, commOf, supervisorPid } from '../support/processes.js';
+import { childrenOf, commOf, cpuTicksOf, supervisorPid } from '../support/processes.js';
 import {
   eventually,
   isRoot,
@@ -28,6 +28,7 @@ import {
   tellBehaviour,
 } from '../support/sandbox.js';
 import { skip } from '../support/skip.js';
+import { hangMs } from '../support/time.js';
 
 const test = suite('three executors');
 const { ENOMEM, EMFILE, EAGAIN, ENOSPC, EACCES, EROFS } = constants.errno;
@@ -65,6 +66,10 @@ const ofSandboxees = () =>
     (pid) => pid !== server.pid && ['leave_behind', 'behave'].includes(commOf(pid)),
   );
 
+/** Waits until a sandboxee has used some CPU time. */
+const hasWorked = (sandbox: Sandbox2) =>
+  eventually('it has used CPU time', () => cpuTicksOf(sandbox.pid) >= 5);
+
 for (const [way, make] of Object.entries(makers)) {
   const start = async (line: readonly string[], options: Options = {}): Promise<Started> => {
     const executor = make(line, options);
@@ -77,7 +82,7 @@ for (const [way, make] of Object.entries(makers)) {
   };
   const run = async (line: readonly string[], options: Options = {}): Promise<Result> => {
     const { sandbox } = await start(line, options);
-    const result = await sandbox.awaitResult({ timeoutMs: 20_000 });
+    const result = await sandbox.awaitResult({ timeoutMs: hangMs });
     await sandbox[Symbol.asyncDispose]();
     return result;
   };
@@ -101,14 +106,16 @@ for (const [way, make] of Object.entries(makers)) {
     const crashed = await run(['die_by', 'segfault']);
     assert.match(crashed.stackTrace.join(' '), /die_by_main\+0x|^main\+0x/, String(crashed));
     const { sandbox } = await start(['spin']);
-    sandbox.setWalltimeLimitMs(300);
-    const late = await sandbox.awaitResult({ timeoutMs: 20_000 });
+    await hasWorked(sandbox);
+    sandbox.setWalltimeLimitMs(1);
+    const late = await sandbox.awaitResult({ timeoutMs: hangMs });
     assert.match(late.stackTrace.join(' '), /spin_main\+0x|^main\+0x/, String(late));
   });
 
   test(`${way}: wall time, kill, and what they used`, async () => {
     const { sandbox } = await start(['spin']);
-    sandbox.setWalltimeLimitMs(300);
+    await hasWorked(sandbox);
+    sandbox.setWalltimeLimitMs(1);
     const result = await sandbox.awaitResult();
     assert.is(result.finalStatus, 'TIMEOUT');
     assert.ok((result.rusage?.userTimeMs ?? 0) > 10, JSON.stringify(result.rusage));

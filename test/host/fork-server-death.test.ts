@@ -14,6 +14,7 @@ import {
   startForkServer,
   tellBehaviour,
 } from '../support/sandbox.js';
+import { hangMs } from '../support/time.js';
 
 const test = suite('death around fork servers');
 const policy = lenientPolicy();
@@ -62,7 +63,7 @@ async function runAmongKilling(
       const sandbox = new Sandbox2(new Executor(server), policy);
       sandboxes.push(sandbox);
       if (await sandbox.runAsync()) await tellBehaviour(sandbox, 'exit_with', ['7']).catch(() => {});
-      const result = await sandbox.awaitResult({ timeoutMs: 20_000 });
+      const result = await sandbox.awaitResult({ timeoutMs: hangMs });
       if (result.finalStatus === 'OK') assert.is(result.exitCode, 7);
       statuses.set(result.finalStatus, (statuses.get(result.finalStatus) ?? 0) + 1);
       await sandbox[Symbol.asyncDispose]();
@@ -123,7 +124,7 @@ async function runChild(name: string, server: ForkServer): Promise<Result> {
     if (isNode) await sandbox.comms.sendString('end');
     else await tellBehaviour(sandbox, 'exit_with', ['0']);
   }
-  return await sandbox.awaitResult({ timeoutMs: 60_000 });
+  return await sandbox.awaitResult({ timeoutMs: hangMs });
 }
 
 for (const [name, make] of watchedServers) {

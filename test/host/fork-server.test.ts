@@ -17,6 +17,7 @@ import {
   tellBehaviour,
 } from '../support/sandbox.js';
 import { skip } from '../support/skip.js';
+import { hangMs } from '../support/time.js';
 
 const test = suite('fork server');
 /** SANDWIRE_ERROR_UNSUPPORTED, sandwire/error.h */
@@ -228,7 +229,7 @@ test('killed between requests: each ends with a result', async () => {
   assert.match(String(await server.awaitResult()), /SIGKILL/);
   for (const run of runs) {
     const { sandbox } = await run;
-    const result = await sandbox.awaitResult({ timeoutMs: 5000 });
+    const result = await sandbox.awaitResult({ timeoutMs: hangMs });
     assert.match(
       String(result),
       /^OK - Exit code: 7$|SETUP_ERROR.*(fork server|before it called sandboxMeHere)/,

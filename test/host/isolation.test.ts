@@ -23,6 +23,7 @@ import { syscallNumber } from '../../host/policy/syscalls.js';
 import { run } from '../support/command.js';
 import { checkout, isRoot, lenientPolicy, runToEnd, sandboxee, sandboxeePath } from '../support/sandbox.js';
 import { skip } from '../support/skip.js';
+import { hangMs } from '../support/time.js';
 
 const test = suite('isolation');
 const { EACCES, ECONNREFUSED, ENOENT, EROFS } = constants.errno;
@@ -482,7 +483,7 @@ test('our host inside our own sandbox: refused in words, and nothing hangs', asy
   );
   const [, , node = '', ...args] = nested('');
   const executor = new Executor(node, [node, ...args]);
-  executor.limits.setWalltimeLimitMs(20_000);
+  executor.limits.setWalltimeLimitMs(hangMs);
   const { result, output } = await runToEnd(executor, policy);
   // New namespaces are a violation under every policy that does not name them.
   assert.is(result.finalStatus, 'VIOLATION', `${result} ${output}`);

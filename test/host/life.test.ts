@@ -1,5 +1,6 @@
 // Sandboxees that do everything to survive, hosts that end in every way, and processes that are killed at any moment:
 // each run has one result, and no process outlives another.
+// Early: it kills for some seconds.
 import { once } from 'node:events';
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -19,6 +20,7 @@ import {
   sandboxee,
   sandboxeePath,
 } from '../support/sandbox.js';
+import { hangMs } from '../support/time.js';
 
 const test = suite('life and death');
 
@@ -43,11 +45,9 @@ for (const [name, executor] of stubborn) {
   test(`a sandboxee that ${name}: walltime ends it`, async () => {
     const started = executor();
     started.limits.setWalltimeLimitMs(300);
-    const begin = performance.now();
     await using sandbox = new Sandbox2(started, lenientPolicy());
     assert.is((await sandbox.run()).finalStatus, 'TIMEOUT');
-    assert.ok(performance.now() - begin < 20_000);
-    await eventually('all of it has ended', () => isGone(sandbox), 20_000);
+    await eventually('all of it has ended', () => isGone(sandbox));
   });
 
   test(`a sandboxee that ${name}: kill() ends it`, async () => {
@@ -55,26 +55,24 @@ for (const [name, executor] of stubborn) {
     await sandbox.runAsync();
     await new Promise((resolve) => setTimeout(resolve, 100));
     sandbox.kill();
-    assert.is((await sandbox.awaitResult({ timeoutMs: 20_000 })).finalStatus, 'EXTERNAL_KILL');
+    assert.is((await sandbox.awaitResult({ timeoutMs: hangMs })).finalStatus, 'EXTERNAL_KILL');
     await sandbox[Symbol.asyncDispose]();
     await sandbox[Symbol.asyncDispose]();
-    await eventually('all of it has ended', () => isGone(sandbox), 20_000);
+    await eventually('all of it has ended', () => isGone(sandbox));
   });
 }
 
 test('512 processes that send signals endlessly delay neither their end nor other runs', async () => {
   const executor = sandboxee('stay', ['512-signals']);
-  executor.limits.setRlimitNproc(1200).setWalltimeLimitMs(30_000);
-  const begin = performance.now();
+  executor.limits.setRlimitNproc(1200).setWalltimeLimitMs(hangMs);
   await using sandbox = new Sandbox2(executor, lenientPolicy());
   await sandbox.runAsync();
-  await eventually('all of them are there', () => countInPidNamespace(sandbox.pid) >= 512, 20_000);
+  await eventually('all of them are there', () => countInPidNamespace(sandbox.pid) >= 512);
   const other = await runToEnd(sandboxee('exit_with', ['4']));
   assert.is(other.result.exitCode, 4);
   sandbox.setWalltimeLimitMs(500);
-  assert.is((await sandbox.awaitResult({ timeoutMs: 20_000 })).finalStatus, 'TIMEOUT');
-  assert.ok(performance.now() - begin < 30_000);
-  await eventually('all of it has ended', () => isGone(sandbox), 20_000);
+  assert.is((await sandbox.awaitResult({ timeoutMs: hangMs })).finalStatus, 'TIMEOUT');
+  await eventually('all of it has ended', () => isGone(sandbox));
 });
 
 test('kill(), and then no call waits', async () => {
@@ -142,7 +140,7 @@ test('the supervisor is killed: its runs are lost, and the next one starts anoth
   await running.runAsync();
   const supervisor = supervisorPid();
   process.kill(supervisor, 'SIGKILL');
-  const lost = await running.awaitResult({ timeoutMs: 10_000 });
+  const lost = await running.awaitResult({ timeoutMs: hangMs });
   assert.match(
     String(lost),
     /^INTERNAL_ERROR - Code: FAILED_MONITOR: the supervisor died, and the sandbox with it/,
@@ -207,7 +205,7 @@ test('any process killed at any moment: one result for each run, and nothing is 
         executor.limits.setWalltimeLimitMs(400);
         const sandbox = new Sandbox2(executor, lenientPolicy());
         await sandbox.runAsync();
-        const result = await sandbox.awaitResult({ timeoutMs: 20_000 });
+        const result = await sandbox.awaitResult({ timeoutMs: hangMs });
         await sandbox[Symbol.asyncDispose]();
         return result;
       }),
@@ -223,7 +221,7 @@ test('any process killed at any moment: one result for each run, and nothing is 
   );
   assert.ok(kills > 20, `${kills} kills`);
   assert.is(supervisorPid(), supervisor, 'the supervisor itself has seen it all');
-  await eventually('no child of it is left', () => childrenOf(supervisor).length === 0, 20_000);
+  await eventually('no child of it is left', () => childrenOf(supervisor).length === 0);
   assert.is((await runToEnd(sandboxee('exit_with', ['8']))).result.exitCode, 8);
 });
 

@@ -6,6 +6,7 @@ import * as assert from 'uvu/assert';
 import { Sandbox2 } from '../../host/index.js';
 import { lenientPolicy, runToEnd, sandboxee } from '../support/sandbox.js';
 import { skip } from '../support/skip.js';
+import { hangMs } from '../support/time.js';
 
 const test = suite('limits');
 const { ENOMEM, EMFILE } = constants.errno;
@@ -65,7 +66,7 @@ test('cpu', async () => {
 
 test('a fork bomb ends with the sandbox', async () => {
   const executor = sandboxee('exhaust', ['processes']);
-  executor.limits.setRlimitNproc(50).setWalltimeLimitMs(5000);
+  executor.limits.setRlimitNproc(50).setWalltimeLimitMs(hangMs);
   const { result } = await runToEnd(executor);
   assert.is(result.exitCode, constants.errno.EAGAIN);
 });
@@ -115,7 +116,7 @@ test('locked memory', async () => {
   assert.is((await runToEnd(none)).result.exitCode, constants.errno.EPERM);
 });
 
-test('walltime: from the start, changed while it runs, and removed', async () => {
+test('walltime: from the start, and changed while it runs', async () => {
   const started = performance.now();
   const executor = sandboxee('wait_forever');
   executor.limits.setWalltimeLimitMs(200);
@@ -126,15 +127,7 @@ test('walltime: from the start, changed while it runs, and removed', async () =>
   const shortened = new Sandbox2(sandboxee('wait_forever'), lenientPolicy());
   await shortened.runAsync();
   shortened.setWalltimeLimitMs(50);
-  assert.is((await shortened.awaitResult({ timeoutMs: 20_000 })).finalStatus, 'TIMEOUT');
-
-  const lengthened = sandboxee('wait_forever');
-  lengthened.limits.setWalltimeLimitMs(300);
-  await using sandbox = new Sandbox2(lengthened, lenientPolicy());
-  await sandbox.runAsync();
-  sandbox.setWalltimeLimitMs(0);
-  await new Promise((resolve) => setTimeout(resolve, 500));
-  assert.not(sandbox.isTerminated);
+  assert.is((await shortened.awaitResult({ timeoutMs: hangMs })).finalStatus, 'TIMEOUT');
 });
 
 test('a sandboxee cannot raise a limit, nor a child of it', async () => {

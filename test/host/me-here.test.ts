@@ -13,6 +13,7 @@ import {
   tellBehaviour,
 } from '../support/sandbox.js';
 import { skip } from '../support/skip.js';
+import { hangMs } from '../support/time.js';
 
 const test = suite('sandboxMeHere');
 
@@ -26,7 +27,7 @@ test('a sandboxee sandboxes itself and talks', async () => {
   await sandbox.comms.sendUint32(0xdeadbeef);
   assert.is(await sandbox.comms.recvUint32(), 0xdeadbeef);
   sandbox.comms.close();
-  assert.is(String(await sandbox.awaitResult({ timeoutMs: 5000 })), 'OK - Exit code: 0');
+  assert.is(String(await sandbox.awaitResult({ timeoutMs: hangMs })), 'OK - Exit code: 0');
 });
 
 test('a sandboxee sandboxed before exec talks on the same fd', async () => {
@@ -35,7 +36,7 @@ test('a sandboxee sandboxed before exec talks on the same fd', async () => {
   await sandbox.comms.sendString('a\0é');
   assert.is(await sandbox.comms.recvString(), 'a\0é');
   sandbox.comms.close();
-  assert.is(String(await sandbox.awaitResult({ timeoutMs: 5000 })), 'OK - Exit code: 0');
+  assert.is(String(await sandbox.awaitResult({ timeoutMs: hangMs })), 'OK - Exit code: 0');
 });
 
 test('a sandboxee does not keep its own seccomp listener', async () => {
@@ -80,7 +81,7 @@ test('no ring of io_uring is made before the policy, by whose memory it could be
 async function within<T>(sandbox: Sandbox2, what: Promise<T>): Promise<T | 'hangs'> {
   let timer: NodeJS.Timeout | undefined;
   const hangs = new Promise<'hangs'>((resolve) => {
-    timer = setTimeout(resolve, 10_000, 'hangs');
+    timer = setTimeout(resolve, hangMs, 'hangs');
   });
   const met = await Promise.race([what, hangs]);
   clearTimeout(timer);
@@ -103,7 +104,7 @@ test('calls on comms before the handshake is over wait for it', async () => {
   assert.equal([await first, await second], [1, 'two']);
   assert.equal([...(await third).payload], [3]);
   comms.close();
-  assert.is(String(await sandbox.awaitResult({ timeoutMs: 5000 })), 'OK - Exit code: 0');
+  assert.is(String(await sandbox.awaitResult({ timeoutMs: hangMs })), 'OK - Exit code: 0');
 });
 
 test('a loop over the messages can be started before the sandboxee', async () => {
@@ -180,13 +181,13 @@ test('what was sent to a program cannot come before a handshake', async () => {
   executor.ipc.close();
 });
 
-async function outcomeOf(how: string, walltimeMs = 10_000): Promise<string> {
+async function outcomeOf(how: string, walltimeMs = hangMs): Promise<string> {
   const executor = meHere(sandboxee('misbehave', [how]));
   executor.limits.setWalltimeLimitMs(walltimeMs);
   const before = countFds();
   const sandbox = new Sandbox2(executor, lenientPolicy());
   assert.not(await sandbox.runAsync(), `${how}: not sandboxed`);
-  const result = await sandbox.awaitResult({ timeoutMs: 5000 });
+  const result = await sandbox.awaitResult({ timeoutMs: hangMs });
   await sandbox[Symbol.asyncDispose]();
   await eventually('no fd is left open', () => countFds() <= before);
   if (sandbox.pid > 0) await eventually('the sandboxee is gone', () => !isAlive(sandbox.pid));

@@ -14,6 +14,7 @@ import {
   startForkServer,
   tellBehaviour,
 } from '../support/sandbox.js';
+import { hangMs } from '../support/time.js';
 
 const test = suite('network');
 const { EACCES, ECONNREFUSED } = constants.errno;
@@ -111,7 +112,7 @@ async function reaches(listener: Policy, other: Policy): Promise<number | undefi
   assert.ok(await sandbox.comms.recvBool());
   const { result } = await runToEnd(sandboxee('reach_out', ['abstract', name]), other);
   if (result.exitCode === 0) {
-    assert.is(String(await sandbox.awaitResult({ timeoutMs: 5000 })), 'OK - Exit code: 0');
+    assert.is(String(await sandbox.awaitResult({ timeoutMs: hangMs })), 'OK - Exit code: 0');
   }
   return result.exitCode;
 }
@@ -157,7 +158,7 @@ test('the networks of a supervisor end with it, and the next supervisor makes ot
   await using lost = new Sandbox2(sandboxee('wait_forever'), withoutSockets());
   assert.ok(await lost.runAsync());
   process.kill(supervisorPid(), 'SIGKILL');
-  assert.is((await lost.awaitResult({ timeoutMs: 10_000 })).finalStatus, 'INTERNAL_ERROR');
+  assert.is((await lost.awaitResult({ timeoutMs: hangMs })).finalStatus, 'INTERNAL_ERROR');
   assert.is.not(await networkUnder(withoutSockets()), before);
 });
 

@@ -257,6 +257,9 @@ test('a call of the sandboxee’s child has the child’s pid', async () => {
   assert.is.not(calls[0]?.pid, -1);
 });
 
+/** Ends by itself at the end of its standard input, while one of its threads asks. */
+const leaving = () => sandboxee('ask', ['leave'], { stdio: { stdin: 'pipe' } });
+
 test('the run ends while an answer is due: kill, walltime, the program’s own end, dispose', async () => {
   const never = () => new Promise<SyscallAnswer>(() => {});
   const late = async (executor: Executor, then: (sandbox: Sandbox2) => void): Promise<Result> => {
@@ -283,19 +286,20 @@ test('the run ends while an answer is due: kill, walltime, the program’s own e
     (await late(callOnce(personality), (sandbox) => void sandbox[Symbol.asyncDispose]())).finalStatus,
     'EXTERNAL_KILL',
   );
-  assert.is((await late(sandboxee('ask', ['leave']), () => {})).exitCode, 3);
+  assert.is((await late(leaving(), (sandbox) => void sandbox.stdin?.end())).exitCode, 3);
 });
 
 test('an answer that comes too late is ignored', async () => {
   let answer: (value: SyscallAnswer) => void = () => {};
-  const { result } = await answered(
-    sandboxee('ask', ['leave']),
-    () =>
-      new Promise<SyscallAnswer>((resolve) => {
+  const sandbox: Sandbox2 = new Sandbox2(leaving(), asking(), {
+    onSyscall: () => {
+      sandbox.stdin?.end();
+      return new Promise<SyscallAnswer>((resolve) => {
         answer = resolve;
-      }),
-  );
-  assert.is(result.exitCode, 3);
+      });
+    },
+  });
+  assert.is((await sandbox.run()).exitCode, 3);
   answer('deny');
   await new Promise((resolve) => setTimeout(resolve, 20));
   assert.is((await answered(callOnce(personality), { value: 0 })).result.exitCode, 0);
@@ -312,9 +316,7 @@ test('a host that is busy, and a flood of notified calls: the supervisor does no
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 3000); // the event loop stands still
   const grown = residentKiB() - before;
   assert.ok(grown < 4096, `${grown} KiB`);
-  const begin = performance.now();
   assert.is((await answered(callOnce(personality), { value: 0 })).result.exitCode, 0);
-  assert.ok(performance.now() - begin < 20_000);
   sandbox.kill();
   await sandbox.awaitResult();
 });
@@ -393,14 +395,25 @@ test('onStarted says no, throws, or takes longer than the run', async () => {
 
 for (const meHere of [false, true]) {
   test(`onStarted never returns: the end of the run is reported anyway ${meHere}`, async () => {
-    const silent: Notify = { onStarted: () => new Promise(() => {}) };
-    const make = (name: string, wallTimeMs = 0) => {
+    let called: () => void = () => {};
+    const isCalled = new Promise<void>((resolve) => {
+      called = resolve;
+    });
+    const silent: Notify = {
+      onStarted: () => {
+        called();
+        return new Promise(() => {});
+      },
+    };
+    const make = (name: string) => {
       const executor = sandboxee(name, ['me-here']).setEnableSandboxBeforeExec(!meHere);
-      executor.limits.setWalltimeLimitMs(wallTimeMs);
       return new Sandbox2(executor, lenientPolicy(), silent);
     };
-    const timed = make(meHere ? 'echo' : 'wait_forever', 50);
-    assert.is(await timed.runAsync(), !meHere);
+    const timed = make(meHere ? 'echo' : 'wait_forever');
+    const started = timed.runAsync();
+    await isCalled;
+    timed.setWalltimeLimitMs(50);
+    assert.is(await started, !meHere);
     assert.is((await timed.awaitResult()).finalStatus, 'TIMEOUT');
     const killed = make(meHere ? 'echo' : 'wait_forever');
     setTimeout(() => killed.kill(), 50);

@@ -20,6 +20,7 @@ import {
   sandboxeePath,
   startForkServer,
 } from '../support/sandbox.js';
+import { hangMs } from '../support/time.js';
 
 const test = suite('requests');
 const policy = lenientPolicy();
@@ -48,7 +49,7 @@ class Peer implements AsyncDisposable {
   }
 
   async event(): Promise<Event> {
-    return decodeMessage('Event', await this.comms.recvProtobufBytes({ timeoutMs: 20_000 }));
+    return decodeMessage('Event', await this.comms.recvProtobufBytes({ timeoutMs: hangMs }));
   }
 
   /** The reason, for exactly this run. */

@@ -2,7 +2,10 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { AwaitTimeoutError, Executor, PolicyBuilder, Sandbox2 } from '../../host/index.js';
+import { whyNo32BitCalls } from '../support/machine.js';
 import { eventually, isAlive, lenientPolicy, runToEnd, sandboxee } from '../support/sandbox.js';
+import { skip } from '../support/skip.js';
+import { hangMs } from '../support/time.js';
 
 const test = suite('a run');
 
@@ -87,7 +90,8 @@ test('a violation names syscall, arguments, process and program', async () => {
 });
 
 test('a 32-bit syscall is a violation of its own kind', async () => {
-  if (process.arch !== 'x64') return;
+  const reason = whyNo32BitCalls();
+  if (reason !== undefined) return skip('a 32-bit syscall', reason);
   const { result } = await runToEnd(sandboxee('make_syscall', ['32:20']));
   assert.is(result.finalStatus, 'VIOLATION');
   assert.is(result.reason, 'VIOLATION_ARCH');
@@ -119,29 +123,35 @@ test('wall time', async () => {
   const { result } = await runToEnd(executor);
   const elapsed = performance.now() - started;
   assert.match(String(result), /^Process TIMEOUT - Code: 0 Stack: main\+0x/);
-  assert.ok(elapsed >= 199 && elapsed < 2000, `${elapsed} ms`);
+  assert.ok(elapsed >= 199, `${elapsed} ms`);
 });
 
 test('walltime set while it runs', async () => {
   const sandbox = new Sandbox2(sandboxee('wait_forever'), lenientPolicy());
   assert.ok(await sandbox.runAsync());
   sandbox.setWalltimeLimitMs(50);
-  assert.is((await sandbox.awaitResult({ timeoutMs: 5000 })).finalStatus, 'TIMEOUT');
+  assert.is((await sandbox.awaitResult({ timeoutMs: hangMs })).finalStatus, 'TIMEOUT');
 });
 
 test('walltime removed while it runs', async () => {
-  const executor = sandboxee('wait_forever');
-  executor.limits.setWalltimeLimitMs(150);
-  const sandbox = new Sandbox2(executor, lenientPolicy());
-  assert.ok(await sandbox.runAsync());
-  sandbox.setWalltimeLimitMs(0);
-  let gaveUp: unknown;
-  await sandbox.awaitResult({ timeoutMs: 400 }).catch((error: unknown) => {
-    gaveUp = error;
-  });
-  assert.instance(gaveUp, AwaitTimeoutError);
-  sandbox.kill();
-  assert.is((await sandbox.awaitResult()).finalStatus, 'EXTERNAL_KILL');
+  // As long as this machine needs to have it taken away in time.
+  for (let limitMs = 150; ; limitMs *= 2) {
+    const executor = sandboxee('wait_forever');
+    executor.limits.setWalltimeLimitMs(limitMs);
+    await using sandbox = new Sandbox2(executor, lenientPolicy());
+    const began = performance.now();
+    await sandbox.runAsync();
+    sandbox.setWalltimeLimitMs(0);
+    if (performance.now() - began > limitMs / 2) continue;
+    let gaveUp: unknown;
+    await sandbox.awaitResult({ timeoutMs: 2 * limitMs }).catch((error: unknown) => {
+      gaveUp = error;
+    });
+    assert.instance(gaveUp, AwaitTimeoutError);
+    sandbox.kill();
+    assert.is((await sandbox.awaitResult()).finalStatus, 'EXTERNAL_KILL');
+    return;
+  }
 });
 
 test('kill, also of a sandboxee that has stopped itself', async () => {
@@ -150,7 +160,7 @@ test('kill, also of a sandboxee that has stopped itself', async () => {
     assert.ok(await sandbox.runAsync());
     assert.ok(isAlive(sandbox.pid));
     sandbox.kill();
-    const result = await sandbox.awaitResult({ timeoutMs: 5000 });
+    const result = await sandbox.awaitResult({ timeoutMs: hangMs });
     assert.is(String(result), 'Process killed by user - Code: 0');
     assert.ok(sandbox.isTerminated);
     sandbox.kill(); // too late is not an error
@@ -163,7 +173,7 @@ test('kill before anything has started', async () => {
   const started = sandbox.runAsync();
   sandbox.kill();
   await started;
-  assert.is((await sandbox.awaitResult({ timeoutMs: 5000 })).finalStatus, 'EXTERNAL_KILL');
+  assert.is((await sandbox.awaitResult({ timeoutMs: hangMs })).finalStatus, 'EXTERNAL_KILL');
 });
 
 test('dispose while it runs', async () => {

@@ -4,6 +4,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Executor, Sandbox2 } from '../../host/index.js';
 import { lenientPolicy, sandboxee, startForkServer, tellBehaviour } from '../support/sandbox.js';
+import { hangMs } from '../support/time.js';
 
 const test = suite('sandbox2’s client');
 
@@ -26,7 +27,7 @@ for (const [title, version] of Object.entries(versions)) {
     await using sandbox = start(version);
     assert.is(await sandbox.runAsync(), true, title);
     assert.is(await sandbox.comms.recvUint32(), 42);
-    assert.is(String(await sandbox.awaitResult({ timeoutMs: 10_000 })), 'OK - Exit code: 0');
+    assert.is(String(await sandbox.awaitResult({ timeoutMs: hangMs })), 'OK - Exit code: 0');
   });
 }
 
@@ -43,7 +44,7 @@ test('with descriptors mapped, in both forms', async () => {
 test('its last step made once more kills, by its own filter', async () => {
   await using sandbox = start('V20260702', 'again');
   assert.is(await sandbox.runAsync(), true);
-  const result = await sandbox.awaitResult({ timeoutMs: 10_000 });
+  const result = await sandbox.awaitResult({ timeoutMs: hangMs });
   assert.is(result.finalStatus, 'SIGNALED', String(result));
   assert.is(result.reasonCode, 31); // SIGSYS
 });
@@ -51,7 +52,7 @@ test('its last step made once more kills, by its own filter', async () => {
 test('a filter without its mark is refused as ever', async () => {
   await using sandbox = start('V20260702', 'plain');
   assert.is(await sandbox.runAsync(), true);
-  assert.is(String(await sandbox.awaitResult({ timeoutMs: 10_000 })), 'OK - Exit code: 0');
+  assert.is(String(await sandbox.awaitResult({ timeoutMs: hangMs })), 'OK - Exit code: 0');
 });
 
 for (const way of ['before exec', 'sandboxMeHere', 'fork server'] as const) {
@@ -68,7 +69,7 @@ for (const way of ['before exec', 'sandboxMeHere', 'fork server'] as const) {
     await using sandbox = new Sandbox2(executor, lenientPolicy());
     await sandbox.runAsync();
     if (way !== 'before exec') await tellBehaviour(sandbox, 'make_syscall', call);
-    const result = await sandbox.awaitResult({ timeoutMs: 10_000 });
+    const result = await sandbox.awaitResult({ timeoutMs: hangMs });
     assert.is(result.finalStatus, 'VIOLATION', String(result));
     assert.is(result.violation?.syscall, 'seccomp');
   });

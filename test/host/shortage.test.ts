@@ -1,4 +1,5 @@
 // Hosts that may not have as many files or processes as they need: runs that cannot be had end with words, the others go on.
+// Alone: it uses up the keys and files that a user may have.
 import path from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';

@@ -1,4 +1,5 @@
 // Stack traces: of which threads, when, and that a hostile program gains nothing by them.
+import { once } from 'node:events';
 import {
   chmodSync,
   mkdtempSync,
@@ -8,6 +9,7 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
+import { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { suite } from 'uvu';
@@ -15,22 +17,35 @@ import * as assert from 'uvu/assert';
 import { Executor, type PolicyBuilder, probe, type Result, Sandbox2 } from '../../host/index.js';
 import { eventually, lenientPolicy, runToEnd, sandboxee, sandboxeePath } from '../support/sandbox.js';
 import { skip } from '../support/skip.js';
+import { hangMs } from '../support/time.js';
 
 const test = suite('stack traces');
 
 interface Options {
   readonly policy?: (builder: PolicyBuilder) => PolicyBuilder;
-  readonly walltimeMs?: number;
 }
 
 function policyFor(name: string, { policy = (builder) => builder }: Options) {
   return lenientPolicy((builder) => policy(builder.addLibrariesForBinary(sandboxeePath(name))));
 }
 
+/** One that sleeps is ended by its wall time once it does, at once or after so long. */
 async function resultOf(name: string, args: readonly string[], options: Options = {}): Promise<Result> {
   const executor = sandboxee(name, args);
-  executor.limits.setWalltimeLimitMs(options.walltimeMs ?? 20_000);
-  return (await runToEnd(executor, policyFor(name, options))).result;
+  if (args[0] !== 'sleep') return (await runToEnd(executor, policyFor(name, options))).result;
+  await using sandbox = new Sandbox2(executor, policyFor(name, options));
+  await untilAsleep(sandbox, executor);
+  sandbox.setWalltimeLimitMs(1);
+  return await sandbox.awaitResult({ timeoutMs: hangMs });
+}
+
+/** Starts it, and waits until it says that it is where it is to be found. */
+async function untilAsleep(sandbox: Sandbox2, executor: Executor): Promise<void> {
+  const output = new Socket({ fd: executor.ipc.receiveFd(1), readable: true, writable: false });
+  if (!(await sandbox.runAsync())) throw new Error(String(await sandbox.awaitResult()));
+  const [said] = (await once(output, 'data')) as [Buffer];
+  assert.is(String(said), 'asleep\n');
+  output.destroy();
 }
 
 /** "crash_me+0x1c(0x40…)" → "crash_me" */
@@ -64,7 +79,6 @@ for (const program of ['deep', 'deep_dynamic']) {
       test(`${how} of a ${program} program, ${where}`, async () => {
         const result = await resultOf(program, [how, where], {
           policy: (builder) => builder.collectStacktracesOnExit(true),
-          walltimeMs: how === 'sleep' ? 300 : 20_000,
         });
         assert.is(result.finalStatus, status);
         includesInOrder(result, [innermost, 'do_it', ...between]);
@@ -90,7 +104,7 @@ for (const program of ['deep', 'deep_dynamic']) {
       ['violate', 'violate_policy'],
       ['sleep', 'sleep_long'],
     ] as const) {
-      const result = await resultOf(program, [how, 'alone'], { walltimeMs: how === 'sleep' ? 500 : 20_000 });
+      const result = await resultOf(program, [how, 'alone']);
       includesInOrder(result, [innermost, 'do_it', 'thread_main']);
     }
   });
@@ -129,7 +143,6 @@ test('without the tracer: a policy that wants no stack trace of crashes', async 
   ] as const) {
     const result = await resultOf('deep', [how], {
       policy: (builder) => builder.collectStacktracesOnSignal(false),
-      walltimeMs: how === 'sleep' ? 300 : 20_000,
     });
     includesInOrder(result, [innermost, 'do_it', 'run_test', 'main']);
   }
@@ -138,11 +151,11 @@ test('without the tracer: a policy that wants no stack trace of crashes', async 
 test('a kill, if the policy says so', async () => {
   for (const enabled of [true, false]) {
     const policy = policyFor('deep', { policy: (builder) => builder.collectStacktracesOnKill(enabled) });
-    const sandbox = new Sandbox2(sandboxee('deep', ['sleep']), policy);
-    assert.ok(await sandbox.runAsync());
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    const executor = sandboxee('deep', ['sleep']);
+    await using sandbox = new Sandbox2(executor, policy);
+    await untilAsleep(sandbox, executor);
     sandbox.kill();
-    const result = await sandbox.awaitResult({ timeoutMs: 5000 });
+    const result = await sandbox.awaitResult({ timeoutMs: hangMs });
     assert.is(result.finalStatus, 'EXTERNAL_KILL');
     if (enabled) includesInOrder(result, ['sleep_long', 'run_test', 'main']);
     else assert.equal(result.stackTrace, []);
@@ -156,7 +169,7 @@ test('none if the policy wants none', async () => {
       .collectStacktracesOnSignal(false)
       .collectStacktracesOnTimeout(false);
   for (const [how, status] of ways) {
-    const result = await resultOf('deep', [how], { policy, walltimeMs: how === 'sleep' ? 100 : 20_000 });
+    const result = await resultOf('deep', [how], { policy });
     assert.is(result.finalStatus, status);
     assert.equal(result.stackTrace, []);
     assert.is(result.stackTraceNote, undefined);
@@ -195,11 +208,12 @@ test('a program whose file was removed', async () => {
   chmodSync(folder, 0o755);
   const program = path.join(folder, 'program');
   writeFileSync(program, readFileSync(sandboxeePath('deep')), { mode: 0o755 });
-  const sandbox = new Sandbox2(new Executor(program, ['program', 'sleep']), lenientPolicy());
-  assert.ok(await sandbox.runAsync());
+  const executor = new Executor(program, ['program', 'sleep']);
+  await using sandbox = new Sandbox2(executor, lenientPolicy());
+  await untilAsleep(sandbox, executor);
   rmSync(folder, { recursive: true });
-  sandbox.setWalltimeLimitMs(200);
-  const result = await sandbox.awaitResult({ timeoutMs: 5000 });
+  sandbox.setWalltimeLimitMs(1);
+  const result = await sandbox.awaitResult({ timeoutMs: hangMs });
   includesInOrder(result, ['sleep_long', 'do_it', 'run_test', 'main']);
 });
 
@@ -251,14 +265,11 @@ test('many threads that come and go', async () => {
 
 for (const how of ['nowhere', 'loop', 'garbage', 'mappings', 'twice']) {
   test(`a hostile stack: ${how}`, async () => {
-    const started = performance.now();
     const { result } = await runToEnd(sandboxee('hostile_stack', [how]));
-    const elapsed = performance.now() - started;
     assert.is(result.finalStatus, 'SIGNALED');
     assert.ok(['SIGILL', 'SIGTRAP', 'SIGSEGV'].includes(result.signal ?? ''), String(result));
     assert.ok(result.stackTrace.length <= 202, String(result.stackTrace.length));
     assert.ok(result.stackTrace.length > 0 || result.stackTraceNote !== undefined, how);
-    assert.ok(elapsed < 10_000, `${elapsed} ms`);
   });
 }
 
@@ -378,7 +389,7 @@ test('nothing of it is left: no fd, no process', async () => {
       resultOf('deep', ['crash']),
       resultOf('deep', ['violate', 'child']),
       resultOf('deep', ['violate']),
-      resultOf('deep', ['sleep'], { walltimeMs: 50 }),
+      resultOf('deep', ['sleep']),
     ]);
   }
   await eventually('the rest is cleared away', () => spares().length === 0);
@@ -388,7 +399,7 @@ test('nothing of it is left: no fd, no process', async () => {
   });
   assert.ok(childrenOf(pid).filter((name) => name === 'unwinder-ready').length <= 1);
   const isThere = () => childrenOf(pid).includes('unwinder-ready');
-  await eventually('no unwinder is kept for ever', () => !isThere(), 10_000);
+  await eventually('no unwinder is kept for ever', () => !isThere());
 });
 
 /** Sends the signal to the unwinder of a run as soon as it exists. Returns whether it did. */
@@ -419,12 +430,10 @@ for (const [signal, note] of [
   test(`an unwinder that gets ${signal}: the run ends as it would have without it, and the note says so`, async () => {
     await resultOf('deep', ['exit']);
     for (let round = 0; round < 50; round++) {
-      const started = performance.now();
       const run = resultOf('deep', [round % 2 === 0 ? 'crash' : 'violate', 'far']);
       const met = await signalUnwinder(run, signal);
       const result = await run;
       assert.is(result.finalStatus, round % 2 === 0 ? 'SIGNALED' : 'VIOLATION');
-      assert.ok(performance.now() - started < 5000);
       if (!met || result.stackTrace.length > 0) continue; // it was too late
       assert.match(result.stackTraceNote ?? '', note);
       return;

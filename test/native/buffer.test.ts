@@ -30,6 +30,7 @@ import { Buffer as FromSandboxee } from '../../sandboxee-node/index.js';
 import { countFds, fdsBecome } from '../support/fds.js';
 import { checkout, eventually } from '../support/sandbox.js';
 import { skip } from '../support/skip.js';
+import { hangMs } from '../support/time.js';
 
 const test = suite('Buffer');
 
@@ -228,7 +229,7 @@ function makeForeign(): [number, number, number, number, number] {
     const fds: number[] = [];
     const socket = new (addon().Socket)(own);
     socket.defineCalls();
-    assert.ok(socket.receive(new Uint8Array(12), 0, 12, fds, true, 5000) > 0);
+    assert.ok(socket.receive(new Uint8Array(12), 0, 12, fds, true, hangMs) > 0);
     socket.close();
     return fds[0] ?? -1;
   }) as [number, number, number, number, number];

@@ -10,6 +10,7 @@ import { run } from '../support/command.js';
 import { countFds } from '../support/fds.js';
 import { checkout, eventually, isRoot } from '../support/sandbox.js';
 import { skip } from '../support/skip.js';
+import { hangMs } from '../support/time.js';
 
 const test = suite('named sockets');
 const folder = mkdtempSync(path.join(tmpdir(), 'sandwire-test-'));
@@ -131,7 +132,7 @@ test('a full queue: connect waits in turn, and no longer than it is told', async
   assert.is(code, 'TIMEOUT');
   assert.throws(() => connectSync(name, { timeoutMs: 10 }), /TIMEOUT/);
   assert.is(await codeOf(connect(name, { signal: AbortSignal.timeout(20) })), 'ABORTED');
-  const late = connect(name, { timeoutMs: 5000 });
+  const late = connect(name, { timeoutMs: hangMs });
   await new Promise((resolve) => setTimeout(resolve, 10));
   (await listener.accept()).close();
   (await late).close();

@@ -11,6 +11,7 @@ import { Comms } from '../../native/comms.js';
 import { encodeMessageBytes, type Message, Tag } from '../../protocol/index.js';
 import { CommsErrorNumber } from '../../protocol/wire.generated.js';
 import { checkout, sandboxeePath } from '../support/sandbox.js';
+import { hangMs } from '../support/time.js';
 
 const test = suite('the wire');
 
@@ -50,7 +51,7 @@ test('golden vectors: the addon brings them as they are, in one piece and cut an
         const size = Math.min(step, bytes.length - at);
         raw.send(bytes, at, size, at + size === bytes.length && fds > 0 ? 0 : -1, true);
       }
-      const message = comms.recvMessageSync({ timeoutMs: 5000 });
+      const message = comms.recvMessageSync({ timeoutMs: hangMs });
       assert.is(bytesOf(message), golden, send);
       assert.is(message.fd >= 0, fds > 0, send);
       assert.is(message.credentials?.pid, send === 'Creds' ? process.pid : undefined);
@@ -83,7 +84,7 @@ test('golden vectors: what the addon sends are these bytes, with the fd on the f
     }
     const got = new Uint8Array(bytes.length + 1);
     const received: number[] = [];
-    assert.is(raw.receive(got, 0, got.length, received, true, 5000), bytes.length, send);
+    assert.is(raw.receive(got, 0, got.length, received, true, hangMs), bytes.length, send);
     assert.is(hex(got.subarray(0, bytes.length)), golden, send);
     assert.is(received.length, fds);
     for (const fd of received) addon().closeFd(fd);
@@ -105,7 +106,7 @@ test('golden vectors: libsandwire gives back each as it came', async () => {
     else if (tag === Tag.Proto2) await comms.sendProtobufBytes(payload);
     else if (tag < 0x80000000 && tag !== Tag.MessagePack) await comms.sendTlv(tag, payload);
     else continue;
-    const message = await comms.recvMessage({ timeoutMs: 5000 });
+    const message = await comms.recvMessage({ timeoutMs: hangMs });
     assert.is(bytesOf(message), golden, send);
     if (message.fd >= 0) addon().closeFd(message.fd);
   }
@@ -264,7 +265,7 @@ async function readAll(comms: Comms): Promise<[string[], string]> {
   const messages: string[] = [];
   for (;;) {
     try {
-      messages.push(bytesOf(await comms.recvMessage({ timeoutMs: 10_000 })));
+      messages.push(bytesOf(await comms.recvMessage({ timeoutMs: hangMs })));
     } catch (error) {
       comms.close();
       return [messages, (error as { code?: string }).code ?? String(error)];

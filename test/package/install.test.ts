@@ -1,5 +1,6 @@
 // The package as npm packs it: only what is needed is inside, and an empty project installs it and uses it from ESM
 // TypeScript and from CommonJS JavaScript.
+// Early: a package is installed, and built.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';

@@ -5,6 +5,7 @@ import { type Arch, type DangerousToken, Policy, PolicyBuilder, PolicyError } fr
 import { nativeArch, syscallNumber } from '../../host/policy/syscalls.js';
 import { guardedSyscalls } from '../../host/policy/tokens.js';
 import { Handshake, WireFd } from '../../protocol/wire.generated.js';
+import { whyNo32BitCalls } from '../support/machine.js';
 import { skip } from '../support/skip.js';
 import { type Call, kernelAnswers } from './kernel.js';
 
@@ -530,10 +531,8 @@ test('the kernel answers the same', () => {
 });
 
 test('by int 0x80 every call is a violation, whatever its number means in either interface', () => {
-  if (nativeArch !== 'x86-64') {
-    skip('by int 0x80', 'there is none on this CPU');
-    return;
-  }
+  const reason = whyNo32BitCalls();
+  if (reason !== undefined) return skip('by int 0x80', reason);
   // exit, write, getpid, execve, mmap, clone, and the numbers that are allowed in the 64-bit interface.
   const calls = [1, 4, 20, 11, 90, 120, 0, 3, 60, 231, 322, 435, Handshake.MAGIC_SYSCALL].map((number) => ({
     number,

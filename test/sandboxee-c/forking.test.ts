@@ -13,6 +13,7 @@ import { ForkMode, ForkMonitor } from '../../protocol/messages.generated.js';
 import { Handshake, Tag } from '../../protocol/wire.generated.js';
 import { eventually, isAlive, sandboxeePath } from '../support/sandbox.js';
 import { skip } from '../support/skip.js';
+import { hangMs } from '../support/time.js';
 
 const test = suite('fork server under sandbox2');
 const CLONE_UNTRACED = 0x00800000;
@@ -142,7 +143,7 @@ test('a fork server that has a ring of io_uring is refused its children', async 
       server.comms.close();
       continue;
     }
-    const { payload } = await setup.recvMessage({ timeoutMs: 10_000 });
+    const { payload } = await setup.recvMessage({ timeoutMs: hangMs });
     assert.match(Buffer.from(payload).toString('latin1'), expected, how);
     setup.close();
     server.comms.close();

@@ -1,4 +1,5 @@
 // Builds libsandwire and runs its C tests: as they are, under AddressSanitizer and UBSan, under valgrind.
+// Early: it builds the library several times.
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';

@@ -1,4 +1,5 @@
 // A Node process as a fork server: what its children are, how they end, what they do not share, and what is refused.
+// Early: 1,000 children in a row.
 import { readdirSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import path from 'node:path';
@@ -16,6 +17,7 @@ import { countFds } from '../support/fds.js';
 import { assertNoHostSocket } from '../support/networks.js';
 import { checkout, eventually, isAlive, readAll } from '../support/sandbox.js';
 import { skip } from '../support/skip.js';
+import { hangMs } from '../support/time.js';
 
 const test = suite('a Node fork server');
 const script = path.join(checkout, 'dist/test/sandboxee-node/fixtures/zygote.js');
@@ -38,18 +40,18 @@ interface Child extends AsyncDisposable {
 
 async function fork(server: ForkServer, options: ExecutorOptions = {}, used = policy): Promise<Child> {
   const executor = new Executor(server, options);
-  executor.limits.setWalltimeLimitMs(60_000);
+  executor.limits.setWalltimeLimitMs(hangMs);
   const sandbox = new Sandbox2(executor, used);
   if (!(await sandbox.runAsync())) throw new Error(String(await sandbox.awaitResult()));
   return {
     sandbox,
     ask: async (name) => {
       await sandbox.comms.sendString(name);
-      return sandbox.comms.recvValue({ timeoutMs: 30_000 });
+      return sandbox.comms.recvValue({ timeoutMs: hangMs });
     },
     end: async (name) => {
       await sandbox.comms.sendString(name);
-      return String(await sandbox.awaitResult({ timeoutMs: 30_000 }));
+      return String(await sandbox.awaitResult({ timeoutMs: hangMs }));
     },
     [Symbol.asyncDispose]: () => sandbox[Symbol.asyncDispose](),
   };
@@ -130,7 +132,7 @@ for (const [name, expected, said] of [
     await using sandbox = new Sandbox2(executor, policy);
     assert.ok(await sandbox.runAsync());
     await sandbox.comms.sendString(name);
-    assert.match(String(await sandbox.awaitResult({ timeoutMs: 30_000 })), expected);
+    assert.match(String(await sandbox.awaitResult({ timeoutMs: hangMs })), expected);
     if (said !== undefined) assert.match(await stderr, said);
     await using next = await fork(server);
     assert.is(await next.end('end'), 'OK - Exit code: 0');

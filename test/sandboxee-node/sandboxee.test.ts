@@ -23,6 +23,7 @@ import { run } from '../support/command.js';
 import { assertNoHostSocket } from '../support/networks.js';
 import { checkout, isRoot, readAll, runToEnd } from '../support/sandbox.js';
 import { hostOnTerminal, untouched } from '../support/terminal.js';
+import { hangMs } from '../support/time.js';
 
 const test = suite('a Node sandboxee');
 const script = path.join(checkout, 'dist/test/sandboxee-node/fixtures/sandboxee.js');
@@ -48,7 +49,7 @@ async function start(host: Executor): Promise<Sandbox2> {
 
 async function ask(sandbox: Sandbox2, name: string): Promise<string> {
   await sandbox.comms.sendString(name);
-  return sandbox.comms.recvString({ timeoutMs: 20_000 });
+  return sandbox.comms.recvString({ timeoutMs: hangMs });
 }
 
 test('a sandboxee that sends before sandboxMeHere()', async () => {
@@ -228,7 +229,7 @@ for (const [command, expected, execArgv] of [
     const stderr = readAll(host.ipc.receiveFd(2));
     await using sandbox = await start(host);
     await sandbox.comms.sendString(command);
-    assert.match(String(await sandbox.awaitResult({ timeoutMs: 30_000 })), expected);
+    assert.match(String(await sandbox.awaitResult({ timeoutMs: hangMs })), expected);
     const text = await stderr;
     if (command === 'throw') assert.match(text, /Error: thrown for the test/);
     if (command === 'heap') assert.match(text, /heap out of memory/);

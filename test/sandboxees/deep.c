@@ -3,6 +3,7 @@
  * HOW    crash, abort, violate, sleep, exit, nowhere (calls a null pointer)
  * WHERE  here, recursion (5 deep), far (20,000 deep), library (5 deep in it), thread, alone (a thread, when
  * the main one has ended), child, handler (of a signal) */
+#include <linux/futex.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
@@ -27,8 +28,11 @@ __attribute__((noinline)) static int violate_policy(void) {
 }
 
 __attribute__((noinline)) static int sleep_long(void) {
-  sleep(100);
-  return 1;
+  static const char text[] = "asleep\n";
+  volatile ssize_t written =
+      write(STDOUT_FILENO, text, sizeof text - 1); /* volatile: nothing is in tail position */
+  sleep(1000);
+  return written > 0;
 }
 
 __attribute__((noinline)) static int call_nowhere(void) {
@@ -69,9 +73,14 @@ static void *thread_main(void *argument) {
   return (void *)(intptr_t)result;
 }
 
-/* After a moment in which the main thread ends, of which nobody can be told here. */
+/* The kernel sets it to 0 when the main thread has ended, and wakes who waits for that (set_tid_address(2)).
+ */
+static int main_thread = 1;
+
 static void *thread_alone(void *argument) {
-  usleep(50000);
+  while (__atomic_load_n(&main_thread, __ATOMIC_ACQUIRE) != 0) {
+    syscall(SYS_futex, &main_thread, FUTEX_WAIT, 1, NULL, NULL, 0);
+  }
   return thread_main(argument);
 }
 
@@ -97,6 +106,7 @@ __attribute__((noinline)) static int run_test(const char *where) {
   } else if (strcmp(where, "alone") == 0) {
     pthread_t thread;
     if (pthread_create(&thread, NULL, thread_alone, NULL) == 0) {
+      syscall(SYS_set_tid_address, &main_thread);
       syscall(SYS_exit, 0);
     }
   } else if (strcmp(where, "child") == 0) {

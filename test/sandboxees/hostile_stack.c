@@ -79,9 +79,10 @@ int main(int argc, char **argv) {
     }
   } else if (strcmp(how, "stop") == 0) {
     if (fork() == 0) {
-      usleep(50000);
-      kill(getppid(), SIGCONT);
-      _exit(0);
+      for (;;) { /* until it has ended, and this process with it */
+        usleep(50000);
+        kill(getppid(), SIGCONT);
+      }
     }
     raise(SIGSTOP);
     puts("done");

@@ -38,18 +38,24 @@ int main(int argc, char **argv) {
   if (argc > 2 && strcmp(argv[1], "siblings") == 0) {
     return leave_siblings(atoi(argv[2]));
   }
+  int begun[2]; /* ends when the daemon has spoken */
+  char byte;
+  if (pipe(begun) != 0) {
+    return 1;
+  }
   if (fork() == 0) {
     setsid();
     if (fork() == 0) {
       if (write(1, "daemon\n", 7) != 7) {
         _exit(1);
       }
+      close(begun[1]);
       for (;;) {
         pause();
       }
     }
     _exit(0);
   }
-  sleep(1);
-  return 0;
+  close(begun[1]);
+  return read(begun[0], &byte, 1) == 0 ? 0 : 1;
 }

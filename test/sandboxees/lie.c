@@ -15,6 +15,7 @@
  * on leave           the child enters, and leaves the network namespace again die-inside      the child
  * enters, and ends before it says anything */
 #include <entrance.h>
+#include <poll.h>
 #include <privileges.h>
 #include <protobuf.h>
 #include <sandwire/sandwire.h>
@@ -23,6 +24,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -61,7 +63,7 @@ _Noreturn static void wait_for_the_end(void) {
 }
 
 /* In the sandbox. */
-_Noreturn static void lie_inside(struct sandwire_comms *setup) {
+_Noreturn static void lie_inside(struct sandwire_comms *setup, int parent_pidfd) {
   if (is("die-inside")) {
     _exit(0);
   }
@@ -71,7 +73,9 @@ _Noreturn static void lie_inside(struct sandwire_comms *setup) {
   if (sandwire_become_inside_user(false) != 0) { /* the uid must be one that this namespace has */
     _exit(1);
   }
-  usleep(100000); /* the process that led us in has ended by then, if it ends */
+  struct pollfd parent = {.fd = parent_pidfd, .events = POLLIN};
+  while (!is("parent") && poll(&parent, 1, -1) < 0) {
+  }
   send_pid(sandwire_comms_fd(setup), is("init") ? 1 : getpid());
   wait_for_the_end();
 }
@@ -83,9 +87,10 @@ _Noreturn static void enter(struct sandwire_comms *setup) {
       sandwire_comms_recv_fd(setup, &pidfd) != SANDWIRE_OK) {
     _exit(1);
   }
-  pid_t pid = sandwire_enter_sandbox(pidfd, false);
+  int own_pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+  pid_t pid = own_pidfd < 0 ? -1 : sandwire_enter_sandbox(pidfd, false);
   if (pid == 0) {
-    lie_inside(setup);
+    lie_inside(setup, own_pidfd);
   }
   if (is("parent")) {
     wait_for_the_end();
@@ -131,10 +136,13 @@ _Noreturn static void lie_as_child(struct sandwire_comms *setup) {
   } else if (is("stay")) {
     send_pid(fd, getpid());
   } else if (is("orphan")) {
+    pid_t parent = getpid();
     if (fork() != 0) {
       _exit(0);
     }
-    usleep(100000);
+    while (getppid() == parent) {
+      usleep(1000);
+    }
     send_pid(fd, getpid());
   } else if (!is("hang")) {
     enter(setup);

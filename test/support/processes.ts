@@ -9,6 +9,12 @@ export function parentOf(pid: number | string): number | undefined {
   }
 }
 
+/** CPU time of a process, in ticks of (mostly) 10 ms. */
+export function cpuTicksOf(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ') ?? [];
+  return Number(fields[11]) + Number(fields[12]); // utime and stime of proc_pid_stat(5), which counts from 1
+}
+
 /** The process's comm; empty if it has ended. */
 export function commOf(pid: number | string): string {
   try {

@@ -11,6 +11,7 @@ import {
   type Result,
   Sandbox2,
 } from '../../host/index.js';
+import { hangMs } from './time.js';
 
 // dist/test/support/ → the checkout
 export const checkout = fileURLToPath(new URL('../../../', import.meta.url));
@@ -77,7 +78,7 @@ export function isAlive(pid: number): boolean {
 }
 
 /** Waits until the condition holds; throws with the description after limitMs. */
-export async function eventually(what: string, condition: () => boolean, limitMs = 5000): Promise<void> {
+export async function eventually(what: string, condition: () => boolean, limitMs = hangMs): Promise<void> {
   const deadline = performance.now() + limitMs;
   while (!condition()) {
     if (performance.now() > deadline) throw new Error(`still not true after ${limitMs} ms: ${what}`);
