@@ -26,6 +26,7 @@ import {
   tellBehaviour,
 } from '../support/sandbox.js';
 import { skip } from '../support/skip.js';
+import { hangMs } from '../support/time.js';
 
 const test = suite('sockets of sandboxees');
 const { EACCES, EADDRINUSE, ECONNREFUSED, EINVAL, EISCONN, ENODEV, ENOENT, ENOPROTOOPT, EPERM } =
@@ -77,7 +78,7 @@ async function tryInSandbox(way: string, policy: Policy, args: readonly string[]
   await using sandbox = new Sandbox2(executor, policy);
   assert.ok(await sandbox.runAsync(), String(sandbox.isTerminated && (await sandbox.awaitResult())));
   if (way !== 'before exec') await tellBehaviour(sandbox, 'try_socket', args);
-  const result = await sandbox.awaitResult({ timeoutMs: 20_000 });
+  const result = await sandbox.awaitResult({ timeoutMs: hangMs });
   assert.is(result.exitCode, 0, String(result));
   return output;
 }
@@ -278,14 +279,14 @@ test('a connection that the host makes to a sandboxee’s path tells it nothing 
     assert.ok(await sandbox.runAsync());
     const address = path.join(folder, 'socket');
     let error: unknown = 'never tried';
-    for (const deadline = performance.now() + 10_000; error !== undefined && performance.now() < deadline; ) {
+    for (const deadline = performance.now() + hangMs; error !== undefined && performance.now() < deadline; ) {
       error = await connect(address).then(
         (comms) => comms.close(),
         (refusal) => refusal,
       );
     }
     assert.is(error, undefined, String(error));
-    assert.is((await sandbox.awaitResult({ timeoutMs: 10_000 })).exitCode, 0);
+    assert.is((await sandbox.awaitResult({ timeoutMs: hangMs })).exitCode, 0);
     const found = foundIn(await output);
     assert.equal(found.get('SIOCGIFNAME'), fresh);
     assert.equal(found.get('SIOCGIFCONF'), []);

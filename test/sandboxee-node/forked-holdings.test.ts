@@ -17,6 +17,7 @@ import {
   tellBehaviour,
 } from '../support/sandbox.js';
 import { skip } from '../support/skip.js';
+import { hangMs } from '../support/time.js';
 
 const test = suite('what forked children hold');
 const commsFd = 1023;
@@ -243,7 +244,7 @@ async function inNode(server: ForkServer): Promise<Sandbox2> {
   const sandbox = new Sandbox2(new Executor(server), policy);
   assert.ok(await sandbox.runAsync());
   await sandbox.comms.sendString('files');
-  await sandbox.comms.recvValue({ timeoutMs: 30_000 });
+  await sandbox.comms.recvValue({ timeoutMs: hangMs });
   return sandbox;
 }
 
@@ -298,7 +299,7 @@ test('hostile code in a child of a Node fork server finds no ring', async () => 
   await using server = await nodeForkServer();
   await using sandbox = await inNode(server);
   await sandbox.comms.sendString('rings');
-  assert.is(await sandbox.comms.recvValue({ timeoutMs: 30_000 }), '0');
+  assert.is(await sandbox.comms.recvValue({ timeoutMs: hangMs }), '0');
 });
 
 test.run();

@@ -93,7 +93,7 @@ test('none of a child’s sockets is of the host’s network', async () => {
   assert.ok(await sandbox.runAsync(), String(sandbox.isTerminated && (await sandbox.awaitResult())));
   assertNoHostSocket(sandbox.pid, 900, 1023);
   await sandbox.comms.sendString('identity'); // its streams and its loop are at work by then
-  await sandbox.comms.recvValue({ timeoutMs: 30_000 });
+  await sandbox.comms.recvValue({ timeoutMs: hangMs });
   assertNoHostSocket(sandbox.pid, 900, 1023);
   for (const fd of own) addon().closeFd(fd);
 });
