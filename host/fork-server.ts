@@ -15,7 +15,7 @@ import { checkCount, closeAll, type LaunchFd, placeFds } from './launch-fds.js';
 import { checkWalltime } from './limits.js';
 import { openProgram } from './program.js';
 import { ReasonCode, Result } from './result.js';
-import { connectStdio } from './stdio.js';
+import { connectStdio, endStdio, type StdioStreams } from './stdio.js';
 import { nextRunNumber, type Supervisor, supervisor } from './supervisor.js';
 import { timer } from './timer.js';
 
@@ -66,6 +66,8 @@ export class ForkServer {
   readonly #result = deferred<Result>();
   /** Requests not answered yet, in their order, which is that of the answers. */
   readonly #requests: ((answer: ForkAnswer) => void)[] = [];
+  /** Open as long as it runs, though nobody reads them or writes to them: without a reference they would be collected. */
+  #streams: StdioStreams | undefined;
   #supervisor: Supervisor | undefined;
   #final: Result | undefined;
   #broken: string | undefined;
@@ -164,7 +166,9 @@ export class ForkServer {
   async #start(): Promise<void> {
     const executor = this.#executor;
     try {
-      await connectStdio(executor.stdio, executor.ipc).openFiles?.();
+      const { streams, openFiles } = connectStdio(executor.stdio, executor.ipc);
+      this.#streams = streams;
+      await openFiles?.();
     } catch (error) {
       executor.ipc.close();
       this.#finish(setupError(messageOf(error)));
@@ -341,6 +345,7 @@ export class ForkServer {
   #finish(result: Result): void {
     if (this.#final !== undefined) return;
     this.#final = result;
+    if (this.#streams !== undefined) endStdio(this.#streams);
     this.#result.resolve(result);
     this.#break('it has ended');
     this.#executor.ipc.close();

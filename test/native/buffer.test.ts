@@ -17,8 +17,6 @@ import {
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { Worker } from 'node:worker_threads';
 import { deflate } from 'node:zlib';
 import { suite } from 'uvu';
@@ -28,6 +26,7 @@ import { addon } from '../../native/addon.js';
 import { Buffer, BufferError } from '../../native/buffer.js';
 import { Buffer as FromSandboxee } from '../../sandboxee-node/index.js';
 import { countFds, fdsBecome } from '../support/fds.js';
+import { collectGarbage } from '../support/garbage.js';
 import { checkout, eventually } from '../support/sandbox.js';
 import { skip } from '../support/skip.js';
 import { hangMs } from '../support/time.js';
@@ -58,9 +57,6 @@ function codeOf(call: () => unknown): string {
   }
   return 'no error';
 }
-
-setFlagsFromString('--expose-gc');
-const collectGarbage = runInNewContext('gc') as () => void;
 
 /** Runs a collection of garbage, with the finalizers that come a turn later. */
 async function collect(): Promise<void> {

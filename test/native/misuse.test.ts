@@ -6,7 +6,6 @@ import { closeSync, existsSync, fstatSync, openSync, readdirSync, readFileSync }
 import { type AddressInfo, connect, createServer } from 'node:net';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -15,6 +14,7 @@ import { Buffer as SharedBuffer } from '../../native/buffer.js';
 import { Comms } from '../../native/comms.js';
 import { CommsError, encodeMessage, Tag } from '../../protocol/index.js';
 import { handleFd } from '../support/fds.js';
+import { collectGarbage } from '../support/garbage.js';
 import { eventually } from '../support/sandbox.js';
 
 const test = suite('misuse of comms');
@@ -38,8 +38,6 @@ async function codeOf(promise: Promise<unknown>): Promise<string> {
   return error instanceof CommsError ? error.code : error.name;
 }
 
-setFlagsFromString('--expose-gc');
-const collectGarbage = runInNewContext('gc') as () => void;
 const openFds = (): number => readdirSync('/proc/self/fd').length;
 
 /** The calls as JavaScript has them, without types. */
