@@ -1,6 +1,7 @@
 // Runs every compiled test file in a process of its own, several beside each other, and adds up what they say. Arguments
-// choose files whose path contains one of them. --jobs N, or SANDWIRE_TEST_JOBS, says how many run at once (as many as there
-// are CPUs), --limit SECONDS how long one may take. The source of a file may say in its first lines how it is to be run:
+// choose files whose path contains one of them. --jobs N, or SANDWIRE_TEST_JOBS, says how many run at once (two for each CPU, at
+// most 8: much of what they do is to wait), --limit SECONDS how long one may take. The source of a file may say in its first
+// lines how it is to be run:
 //   // Early: WHY    It takes long, so it begins before the others.
 //   // Alone: WHY    Nothing else runs beside it.
 // Last line: "<n> passed, <n> failed" and ", <n> skipped" where there are any.
@@ -15,7 +16,10 @@ import { Progress } from './test-progress.mjs';
 const root = path.join(path.dirname(fileURLToPath(import.meta.url)), '..');
 const { values, positionals: wanted } = parseArgs({
   options: {
-    jobs: { type: 'string', default: process.env.SANDWIRE_TEST_JOBS ?? String(availableParallelism()) },
+    jobs: {
+      type: 'string',
+      default: process.env.SANDWIRE_TEST_JOBS ?? String(Math.min(2 * availableParallelism(), 8)),
+    },
     limit: { type: 'string', default: '600' },
   },
   allowPositionals: true,

@@ -5,6 +5,7 @@ import { createInterface } from 'node:readline';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Executor, type ForkServer, type Policy, Sandbox2 } from '../../host/index.js';
+import { withCrowd } from '../support/crowd.js';
 import {
   checkout,
   eventually,
@@ -130,34 +131,35 @@ test('no child sees what earlier ones received, nor the channel of requests', as
   for (const each of [own.sandbox, sandbox, second.sandbox]) await each[Symbol.asyncDispose]();
 });
 
-test('1,000 children in a row, 50 at once: the right results, and nothing grows', async () => {
-  await using server = await startForkServer();
-  await (await forked(server, 'exit_with')).sandbox.awaitResult();
-  const supervisor = parentOf(server.pid);
-  const before = {
-    server: fdsOf(server.pid).length,
-    supervisor: fdsOf(supervisor).length,
-    host: fdsOf(process.pid).length,
-  };
-  const policy = lenientPolicy();
-  for (let round = 0; round < 20; round++) {
-    const runs = Array.from({ length: 50 }, async (_, index) => {
-      const code = (round * 50 + index) % 256;
-      const sandbox = new Sandbox2(new Executor(server), policy);
-      if (await sandbox.runAsync()) await tellBehaviour(sandbox, 'exit_with', [String(code)]);
-      const result = await sandbox.awaitResult();
-      assert.is(String(result), `OK - Exit code: ${code}`);
-      await sandbox[Symbol.asyncDispose]();
-    });
-    await Promise.all(runs);
-  }
-  await eventually('the fork server has no child left', () => childrenOf(server.pid).length === 0);
-  await eventually('and no more fds', () => fdsOf(server.pid).length === before.server);
-  // Spares of the policy are held by the supervisor for a while.
-  await eventually('nor has its supervisor', () => fdsOf(supervisor).length <= before.supervisor + 40);
-  await eventually('nor the host', () => fdsOf(process.pid).length <= before.host);
-  await eventually('nor is there a zombie', () => !childrenOf(supervisor).some((pid) => isZombie(pid)));
-});
+test('1,000 children in a row, 50 at once: the right results, and nothing grows', () =>
+  withCrowd(async () => {
+    await using server = await startForkServer();
+    await (await forked(server, 'exit_with')).sandbox.awaitResult();
+    const supervisor = parentOf(server.pid);
+    const before = {
+      server: fdsOf(server.pid).length,
+      supervisor: fdsOf(supervisor).length,
+      host: fdsOf(process.pid).length,
+    };
+    const policy = lenientPolicy();
+    for (let round = 0; round < 20; round++) {
+      const runs = Array.from({ length: 50 }, async (_, index) => {
+        const code = (round * 50 + index) % 256;
+        const sandbox = new Sandbox2(new Executor(server), policy);
+        if (await sandbox.runAsync()) await tellBehaviour(sandbox, 'exit_with', [String(code)]);
+        const result = await sandbox.awaitResult();
+        assert.is(String(result), `OK - Exit code: ${code}`);
+        await sandbox[Symbol.asyncDispose]();
+      });
+      await Promise.all(runs);
+    }
+    await eventually('the fork server has no child left', () => childrenOf(server.pid).length === 0);
+    await eventually('and no more fds', () => fdsOf(server.pid).length === before.server);
+    // Spares of the policy are held by the supervisor for a while.
+    await eventually('nor has its supervisor', () => fdsOf(supervisor).length <= before.supervisor + 40);
+    await eventually('nor the host', () => fdsOf(process.pid).length <= before.host);
+    await eventually('nor is there a zombie', () => !childrenOf(supervisor).some((pid) => isZombie(pid)));
+  }));
 
 test('kill -9 of the host: nobody is left', async () => {
   const host = spawn(process.execPath, [`${checkout}dist/test/host/fixtures/fork-and-wait.js`]);
@@ -419,15 +421,16 @@ test('memory that is shared on purpose; a child that wants to fork', async () =>
   assert.is((await sandbox.awaitResult()).exitCode, 0);
 });
 
-test('fifty on their way at once: none has what is on its way to another', async () => {
-  await using server = await startForkServer();
-  const runs = await Promise.all(Array.from({ length: 50 }, () => forked(server, 'wait_forever')));
-  for (const { sandbox } of runs) {
-    const own = fdsOf(sandbox.pid).filter((target) => target !== '/dev/null');
-    assert.is(own.length, 2, own.join(' ')); // standard output and comms
-  }
-  for (const { sandbox } of runs) await sandbox[Symbol.asyncDispose]();
-});
+test('fifty on their way at once: none has what is on its way to another', () =>
+  withCrowd(async () => {
+    await using server = await startForkServer();
+    const runs = await Promise.all(Array.from({ length: 50 }, () => forked(server, 'wait_forever')));
+    for (const { sandbox } of runs) {
+      const own = fdsOf(sandbox.pid).filter((target) => target !== '/dev/null');
+      assert.is(own.length, 2, own.join(' ')); // standard output and comms
+    }
+    for (const { sandbox } of runs) await sandbox[Symbol.asyncDispose]();
+  }));
 
 test('a child that has ended before its host looks: what it said is there', async () => {
   await using server = await startForkServer({}, 'hooks');

@@ -9,6 +9,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Executor, Sandbox2 } from '../../host/index.js';
 import { run } from '../support/command.js';
+import { withCrowd } from '../support/crowd.js';
 import { allGone, everybody, startFamily } from '../support/family.js';
 import { childrenOf, countInPidNamespace, supervisorPid } from '../support/processes.js';
 import {
@@ -172,57 +173,58 @@ test('a host whose parent ignores SIGCHLD', async () => {
   assert.is(finished.stdout, 'OK - Exit code: 9\n', finished.stderr);
 });
 
-test('any process killed at any moment: one result for each run, and nothing is left', async () => {
-  await runToEnd(sandboxee('exit_with'));
-  const supervisor = supervisorPid();
-  let killing = true;
-  let kills = 0;
-  const killer = (async () => {
-    while (killing) {
-      const children = childrenOf(supervisor);
-      const victim = children[Math.floor(Math.random() * children.length)];
-      if (victim !== undefined) {
-        try {
-          process.kill(victim, 'SIGKILL');
-          kills += 1;
-        } catch {
-          // gone meanwhile
+test('any process killed at any moment: one result for each run, and nothing is left', () =>
+  withCrowd(async () => {
+    await runToEnd(sandboxee('exit_with'));
+    const supervisor = supervisorPid();
+    let killing = true;
+    let kills = 0;
+    const killer = (async () => {
+      while (killing) {
+        const children = childrenOf(supervisor);
+        const victim = children[Math.floor(Math.random() * children.length)];
+        if (victim !== undefined) {
+          try {
+            process.kill(victim, 'SIGKILL');
+            kills += 1;
+          } catch {
+            // gone meanwhile
+          }
         }
+        await new Promise((resolve) => setTimeout(resolve, Math.random() * 3));
       }
-      await new Promise((resolve) => setTimeout(resolve, Math.random() * 3));
+    })();
+    const statuses = new Map<string, number>();
+    for (let round = 0; round < 10; round++) {
+      const results = await Promise.all(
+        Array.from({ length: 30 }, async (_, index) => {
+          const executor =
+            index % 3 === 0
+              ? sandboxee('echo', ['me-here']).setEnableSandboxBeforeExec(false)
+              : index % 3 === 1
+                ? sandboxee('exit_with', ['1'])
+                : sandboxee('wait_forever');
+          executor.limits.setWalltimeLimitMs(400);
+          const sandbox = new Sandbox2(executor, lenientPolicy());
+          await sandbox.runAsync();
+          const result = await sandbox.awaitResult({ timeoutMs: hangMs });
+          await sandbox[Symbol.asyncDispose]();
+          return result;
+        }),
+      );
+      for (const { finalStatus } of results) statuses.set(finalStatus, (statuses.get(finalStatus) ?? 0) + 1);
     }
-  })();
-  const statuses = new Map<string, number>();
-  for (let round = 0; round < 10; round++) {
-    const results = await Promise.all(
-      Array.from({ length: 30 }, async (_, index) => {
-        const executor =
-          index % 3 === 0
-            ? sandboxee('echo', ['me-here']).setEnableSandboxBeforeExec(false)
-            : index % 3 === 1
-              ? sandboxee('exit_with', ['1'])
-              : sandboxee('wait_forever');
-        executor.limits.setWalltimeLimitMs(400);
-        const sandbox = new Sandbox2(executor, lenientPolicy());
-        await sandbox.runAsync();
-        const result = await sandbox.awaitResult({ timeoutMs: hangMs });
-        await sandbox[Symbol.asyncDispose]();
-        return result;
-      }),
+    killing = false;
+    await killer;
+    const known = ['OK', 'SIGNALED', 'TIMEOUT', 'SETUP_ERROR', 'INTERNAL_ERROR'];
+    assert.ok(
+      [...statuses.keys()].every((status) => known.includes(status)),
+      JSON.stringify([...statuses]),
     );
-    for (const { finalStatus } of results) statuses.set(finalStatus, (statuses.get(finalStatus) ?? 0) + 1);
-  }
-  killing = false;
-  await killer;
-  const known = ['OK', 'SIGNALED', 'TIMEOUT', 'SETUP_ERROR', 'INTERNAL_ERROR'];
-  assert.ok(
-    [...statuses.keys()].every((status) => known.includes(status)),
-    JSON.stringify([...statuses]),
-  );
-  assert.ok(kills > 20, `${kills} kills`);
-  assert.is(supervisorPid(), supervisor, 'the supervisor itself has seen it all');
-  await eventually('no child of it is left', () => childrenOf(supervisor).length === 0);
-  assert.is((await runToEnd(sandboxee('exit_with', ['8']))).result.exitCode, 8);
-});
+    assert.ok(kills > 20, `${kills} kills`);
+    assert.is(supervisorPid(), supervisor, 'the supervisor itself has seen it all');
+    await eventually('no child of it is left', () => childrenOf(supervisor).length === 0);
+    assert.is((await runToEnd(sandboxee('exit_with', ['8']))).result.exitCode, 8);
+  }));
 
 test.run();

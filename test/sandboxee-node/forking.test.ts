@@ -13,6 +13,7 @@ import {
   Sandbox2,
 } from '../../host/index.js';
 import { addon } from '../../native/addon.js';
+import { withCrowd } from '../support/crowd.js';
 import { countFds } from '../support/fds.js';
 import { collectGarbage } from '../support/garbage.js';
 import { assertNoHostSocket } from '../support/networks.js';
@@ -32,6 +33,18 @@ function start(mode = '', execArgv: readonly string[] = ['--expose-gc'], options
   const stdio = { stderr: 'null' } as const;
   return Executor.nodeForkServer(script, [mode], { stdio, ...options, execArgv }).startForkServer();
 }
+
+/** One for all tests that need no other, started when the first of them comes. */
+function makeShared(execArgv: readonly string[]): () => Promise<ForkServer> {
+  let server: ForkServer | undefined;
+  test.after(() => server?.[Symbol.asyncDispose]());
+  return async () => {
+    if (server === undefined || server.isTerminated) server = await start('', execArgv);
+    return server;
+  };
+}
+const sharedServer = makeShared(['--expose-gc']);
+const sharedServerOfSmallHeap = makeShared(['--max-old-space-size=48']);
 
 interface Child extends AsyncDisposable {
   readonly sandbox: Sandbox2;
@@ -59,7 +72,7 @@ async function fork(server: ForkServer, options: ExecutorOptions = {}, used = po
 }
 
 test('a child is a process of its own, in a sandbox', async () => {
-  await using server = await start();
+  const server = await sharedServer();
   for (let round = 0; round < 2; round++) {
     await using child = await fork(server);
     assert.is(await child.ask('identity'), '2 true 0 true /');
@@ -69,7 +82,7 @@ test('a child is a process of its own, in a sandbox', async () => {
 });
 
 test('all of Node works in it', async () => {
-  await using server = await start();
+  const server = await sharedServer();
   await using child = await fork(server);
   for (const [name, expected] of [
     ['timers', /^waited$/],
@@ -87,7 +100,7 @@ test('all of Node works in it', async () => {
 });
 
 test('none of a child’s sockets is of the host’s network', async () => {
-  await using server = await start();
+  const server = await sharedServer();
   const executor = new Executor(server, { stdio: { stdin: 'pipe', stdout: 'pipe', stderr: 'pipe' } });
   const own = [executor.ipc.receiveFd(900), executor.ipc.receiveFd('named')];
   await using sandbox = new Sandbox2(executor, policy);
@@ -127,7 +140,7 @@ for (const [name, expected, said] of [
   ['listen', /^SYSCALL VIOLATION - Violating Syscall \[.*\] socket/, undefined],
 ] as const) {
   test(`a child's end by ${name} is the result, and the fork server goes on`, async () => {
-    await using server = await start('', ['--max-old-space-size=48']);
+    const server = await sharedServerOfSmallHeap();
     const executor = new Executor(server);
     const stderr = readAll(executor.ipc.receiveFd(2));
     await using sandbox = new Sandbox2(executor, policy);
@@ -141,7 +154,7 @@ for (const [name, expected, said] of [
 }
 
 test('handlers run at the end, and decide the exit code', async () => {
-  await using server = await start();
+  const server = await sharedServer();
   await using exits = await fork(server);
   await exits.sandbox.comms.sendString('exitHandler');
   assert.is(await exits.sandbox.comms.recvString(), 'exit 4');
@@ -173,7 +186,7 @@ for (const mode of ['', 'drawn', 'loop']) {
 }
 
 test('two contexts of one child draw different numbers', async () => {
-  await using server = await start();
+  const server = await sharedServer();
   const drawn: unknown[] = [];
   for (let round = 0; round < 2; round++) {
     await using child = await fork(server);
@@ -183,14 +196,14 @@ test('two contexts of one child draw different numbers', async () => {
 });
 
 test('files that the fork server has open are not open in its children', async () => {
-  await using server = await start();
+  const server = await sharedServer();
   await using child = await fork(server, {}, policyWithProc);
   assert.match(String(await child.ask('opened')), /EBADF/);
   assert.equal(await child.ask('shared'), []);
 });
 
 test('a child does not see what an earlier one was sent', async () => {
-  await using server = await start();
+  const server = await sharedServer();
   const secret = 'secret-of-an-earlier-child';
   await using first = await fork(server);
   await first.sandbox.comms.sendString('keep');
@@ -303,12 +316,14 @@ test(`fifty at once, and ${inARow} in a row, leave nothing behind`, async () => 
     assert.is(await child.ask('identity'), '2 true 0 true /');
     assert.is(await child.end('end'), 'OK - Exit code: 0');
   };
-  const children = await Promise.all(Array.from({ length: 50 }, () => fork(server)));
-  const answers = await Promise.all(children.map((child) => child.ask('timers')));
-  assert.ok(answers.every((answer) => answer === 'waited'));
-  const ends = await Promise.all(children.map((child) => child.end('end')));
-  assert.ok(ends.every((end) => end === 'OK - Exit code: 0'));
-  for (const child of children) await child[Symbol.asyncDispose]();
+  await withCrowd(async () => {
+    const children = await Promise.all(Array.from({ length: 50 }, () => fork(server)));
+    const answers = await Promise.all(children.map((child) => child.ask('timers')));
+    assert.ok(answers.every((answer) => answer === 'waited'));
+    const ends = await Promise.all(children.map((child) => child.end('end')));
+    assert.ok(ends.every((end) => end === 'OK - Exit code: 0'));
+    for (const child of children) await child[Symbol.asyncDispose]();
+  });
   await runOnce();
   const before = { fds: openFds(server.pid), own: countFds(), pages: residentPages(server.pid) };
   for (let left = inARow; left > 0; left -= 4)
