@@ -11,6 +11,7 @@ import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs, stripVTControlCharacters } from 'node:util';
+import { describeDescendants } from './test-descendants.mjs';
 import { Progress } from './test-progress.mjs';
 
 const root = path.join(path.dirname(fileURLToPath(import.meta.url)), '..');
@@ -91,7 +92,7 @@ function runFile(name) {
       });
     }
     const kill = (why) => {
-      output += `\nkilled: ${why}\n`;
+      output += `\nkilled: ${why}\n${describeDescendants(child.pid)}\n`;
       isKilled = true;
       killGroup(child.pid);
     };

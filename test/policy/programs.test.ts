@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Executor, PolicyBuilder, Sandbox2 } from '../../host/index.js';
+import { whyNotCompiled } from '../support/machine.js';
 import { checkout, runToEnd } from '../support/sandbox.js';
 import { skip } from '../support/skip.js';
 
@@ -223,10 +224,9 @@ for (const compiler of ['gcc', 'clang']) {
       const program = path.join(folder, `${compiler}-${flag}`);
       const source = path.join(checkout, 'test/policy/fixtures/sanitized.c');
       const flags = ['-g', '-O0', '-w', '-pthread', `-fsanitize=${flag}`];
-      if (spawnSync(compiler, [...flags, '-o', program, source]).status !== 0) {
-        skip(name, `${compiler} is not installed, or without that sanitizer (Debian: gcc, clang)`);
-        return;
-      }
+      const reason = whyNotCompiled(compiler, flags);
+      if (reason !== undefined) return skip(name, `${reason} (Debian: gcc, clang)`);
+      assert.is(spawnSync(compiler, [...flags, '-o', program, source]).status, 0);
       const policy = new PolicyBuilder()
         .allowDynamicStartup()
         .addLibrariesForBinary(program)

@@ -4,6 +4,7 @@ import { accessSync, constants, existsSync, mkdirSync } from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { whyNotCompiled } from '../support/machine.js';
 
 /** The checkout: the nearest folder above this file that holds sandboxee-c. */
 export const root = findRoot(dirname(fileURLToPath(import.meta.url)));
@@ -19,6 +20,13 @@ function findRoot(from: string): string {
 }
 
 export type Variant = 'plain' | 'sanitized' | 'fuzzed';
+
+/** Why a variant cannot be built or run here; undefined: it can. */
+export function whyNotBuilt(variant: Variant): string | undefined {
+  if (variant === 'sanitized') return whyNotCompiled('cc', ['-fsanitize=address,undefined']);
+  if (variant === 'fuzzed') return whyNotCompiled('clang', ['-fsanitize=fuzzer,address,undefined']);
+  return undefined;
+}
 
 const optionsOf: Record<Variant, string[]> = {
   plain: ['-DCMAKE_BUILD_TYPE=RelWithDebInfo'],
@@ -73,9 +81,9 @@ export function run(program: string, args: string[], input?: string, env?: NodeJ
 }
 
 /** True if a program can be run here. */
-export function isInstalled(program: string): boolean {
+export function isInstalled(program: string, args: readonly string[] = ['--version']): boolean {
   try {
-    execFileSync(program, ['--version'], { stdio: 'ignore' });
+    execFileSync(program, args, { stdio: 'ignore' });
     return true;
   } catch {
     return false;

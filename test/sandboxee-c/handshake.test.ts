@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { skip } from '../support/skip.js';
-import { build, root, type Variant } from './build.js';
+import { build, root, type Variant, whyNotBuilt } from './build.js';
 
 interface Message {
   readonly from: 'host' | 'sandboxee';
@@ -177,6 +177,11 @@ if (isRecordedArchitecture) {
 }
 
 function addTests(variant: Variant): void {
+  const reason = whyNotBuilt(variant);
+  if (reason !== undefined) {
+    test(`handshakes, ${variant}`, () => skip(`handshakes, ${variant}`, reason));
+    return;
+  }
   const folder = build(variant);
   const replay = (lines: string[], clientArgs: string[] = [], hostArgs: string[] = []): Replay =>
     replayIn(folder, lines, clientArgs, hostArgs);

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { skip } from '../support/skip.js';
-import { build, isInstalled, run } from './build.js';
+import { build, isInstalled, run, whyNotBuilt } from './build.js';
 import { readVectors, toLine } from './vectors.js';
 
 const programs = [
@@ -29,6 +29,11 @@ function checkReport(output: string): void {
 }
 
 for (const variant of ['plain', 'sanitized'] as const) {
+  const reason = whyNotBuilt(variant);
+  if (reason !== undefined) {
+    test(`C tests, ${variant}`, () => skip(`C tests, ${variant}`, reason));
+    continue;
+  }
   test(`builds (${variant})`, () => {
     build(variant);
   });
@@ -43,7 +48,7 @@ for (const variant of ['plain', 'sanitized'] as const) {
   });
 }
 
-if (isInstalled('valgrind')) {
+if (isInstalled('valgrind', ['--quiet', 'true'])) {
   // Valgrind does not know the magic syscall, makes syscalls, and has mappings and open files of its own; it knows no clone()
   // but fork and threads, and not the syscalls that closer_test is about.
   const unfit = ['filter_test', 'forking_test', 'empty_network_test', 'closer_test'];
@@ -55,13 +60,12 @@ if (isInstalled('valgrind')) {
   }
 } else {
   test('C tests under valgrind', () =>
-    skip('C tests under valgrind', 'it is not installed (apt-get install valgrind)'));
+    skip('C tests under valgrind', 'it is not installed, or fits not this machine (Debian: valgrind)'));
 }
 
 test('the reader withstands libFuzzer for a few seconds', () => {
-  if (!isInstalled('clang')) {
-    return skip('the reader under libFuzzer', 'clang is not installed (apt-get install clang)');
-  }
+  const reason = whyNotBuilt('fuzzed');
+  if (reason !== undefined) return skip('the reader under libFuzzer', `${reason} (Debian: clang)`);
   const folder = build('fuzzed');
   run(join(folder, 'reader_fuzzer'), ['-max_total_time=5', '-max_len=4096', '-print_final_stats=0']);
 });

@@ -29,7 +29,7 @@ async function withFiles(files: Files, use: (folder: string) => Promise<void>): 
   try {
     for (const place of ['scripts', 'test/room', 'dist/test/room'])
       mkdirSync(path.join(folder, place), { recursive: true });
-    for (const script of ['test.mjs', 'test-end.mjs', 'test-progress.mjs'])
+    for (const script of ['test.mjs', 'test-descendants.mjs', 'test-end.mjs', 'test-progress.mjs'])
       copyFileSync(path.join(checkout, 'scripts', script), path.join(folder, 'scripts', script));
     writeFileSync(path.join(folder, 'package.json'), '{ "type": "module" }\n');
     for (const [name, [head, code]] of Object.entries(files)) {
@@ -145,7 +145,10 @@ test('a file that does not end, one that its tests keep alive, and one whose chi
   await withFiles(files, async (folder) => {
     const { code, stdout } = await runner(folder, '--jobs', '3', '--limit', '10');
     assert.is(code, 1);
-    assert.match(stdout, /^FAIL room\/hangs\.test [\s\S]*^killed: it ran for 10 s$/m);
+    assert.match(
+      stdout,
+      /^FAIL room\/hangs\.test [\s\S]*^killed: it ran for 10 s\n {2}\d+ \(of \d+\) \S .*node.*\n {2}\d+ \(of \d+\) S \S+ sleep 1000 $/m,
+    );
     assert.match(
       stdout,
       /^FAIL room\/leaves\.test {2}1 passed [\s\S]*^killed: what it had started held its output for 5 s more$/m,
