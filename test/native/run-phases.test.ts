@@ -3,6 +3,7 @@
 import { execFileSync } from 'node:child_process';
 import {
   cpSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -102,6 +103,12 @@ const filesIn = (folder: string, end: string): string[] =>
     .filter((name) => name.endsWith(end))
     .map((name) => path.join(folder, name));
 
+/** Those of its sources: of sources that have gone, the build keeps them. */
+const objectsOfSupervisor = (): string[] =>
+  filesIn(objects, '.o').filter((file) =>
+    existsSync(path.join(checkout, 'native/supervisor', path.relative(objects, file).replace(/\.o$/, ''))),
+  );
+
 /** A copy of what is built, whose supervisor lacks one row of its table. */
 function copyWithout(row: string): string {
   const copy = mkdtempSync(path.join(tmpdir(), 'sandwire-phases-'));
@@ -119,7 +126,7 @@ function copyWithout(row: string): string {
       folder,
       path.join(copy, 'run_phase.c'),
     ],
-    ...filesIn(objects, '.o').filter((file) => !file.endsWith('/run_phase.c.o')),
+    ...objectsOfSupervisor().filter((file) => !file.endsWith('/run_phase.c.o')),
     ...filesIn(path.join(built, 'sandboxee-c'), '.a'),
   ]);
   for (const file of ['sandwire.node', 'sandwire-unwinder']) {
